@@ -1,0 +1,3 @@
+"""What differs on a developer's machine."""
+
+DEFAULTS = {"log_format": "console"}

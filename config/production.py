@@ -1,0 +1,3 @@
+"""Production is what the fields of Settings default to."""
+
+DEFAULTS: dict[str, object] = {}

@@ -1,0 +1,159 @@
+"""The settings, their defaults and their checks.
+
+Every variable is read here and nowhere else. `load` refuses what it does not know or cannot
+use with one line that names the variable and never repeats its value: a URL carries a password.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+PREFIX = "COATCHECK_"
+UNPREFIXED = {"database_url", "redis_url", "cache_redis_url", "port", "web_concurrency"}
+READABLE_FROM_FILE = {"database_url", "redis_url", "cache_redis_url"}
+ENVIRONMENTS = ("development", "testing", "staging", "production")
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+class ConfigurationError(Exception):
+    """A setting is unknown, missing or malformed; the message is one line that names it."""
+
+
+class Settings(BaseModel):
+    """Everything that can be set. Durations are in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    env: Literal["development", "testing", "staging", "production"]
+    database_url: str = Field(description="Postgres: accounts", repr=False)
+    redis_url: str = Field(description="Redis: sessions", repr=False)
+    cache_redis_url: str = Field(description="Redis: the username cache", repr=False)
+    port: int = Field(8000, ge=1, le=65535, description="port to listen on")
+    web_concurrency: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="worker processes"
+    )
+    throttling: bool = Field(True, description="off: no throttling, for load tests")
+    trusted_proxies: int = Field(
+        0, ge=0, le=10, description="proxies in front whose X-Forwarded-* headers count"
+    )
+    session_idle: int = Field(
+        30 * MINUTE, ge=2, description="a session ends after so long without a request"
+    )
+    session_lifetime: int = Field(12 * HOUR, ge=2, description="and in any case after so long")
+    remembered_session_idle: int = Field(14 * DAY, ge=2, description="the same with “remember me”")
+    remembered_session_lifetime: int = Field(
+        30 * DAY, ge=2, description="the same with “remember me”"
+    )
+    sessions_per_account: int = Field(
+        50, ge=1, le=1000, description="past so many, a login ends the oldest"
+    )
+    argon2_memory_kib: int = Field(19456, ge=8, description="argon2id memory, KiB")
+    argon2_time_cost: int = Field(2, ge=1, description="argon2id passes")
+    hashing_threads: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, description="passwords hashed at a time"
+    )
+    hashing_queue: int = Field(
+        64, ge=0, description="passwords that may wait to be hashed, per worker; past it: 503"
+    )
+    log_format: Literal["json", "console"] = Field("json", description="form of the log lines")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severity that is logged"
+    )
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether cookies travel over TLS only."""
+        return self.env in ("staging", "production")
+
+    @property
+    def session_cookie_name(self) -> str:
+        """`__Host-` binds the cookie to this host and to TLS (RFC 6265bis, section 4.1.3)."""
+        return "__Host-session" if self.secure_cookies else "session"
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres_url(cls, value: str) -> str:
+        if urlsplit(value).scheme not in ("postgresql", "postgres"):
+            raise ValueError("must be a postgresql:// URL")
+        return value
+
+    @field_validator("redis_url", "cache_redis_url")
+    @classmethod
+    def _redis_url(cls, value: str) -> str:
+        if urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("must be a redis://, rediss:// or unix:// URL")
+        return value
+
+
+def variable(field: str) -> str:
+    """The environment variable that sets `field`."""
+    return field.upper() if field in UNPREFIXED else PREFIX + field.upper()
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check the settings.
+
+    Args:
+        environ: the variables; the process environment if not given.
+
+    Raises:
+        ConfigurationError: one line that names the variable at fault.
+    """
+    environ = os.environ if environ is None else environ
+    _refuse_unknown(environ)
+    env = environ.get("COATCHECK_ENV", "production")
+    if env not in ENVIRONMENTS:
+        raise ConfigurationError(f"COATCHECK_ENV must be one of {', '.join(ENVIRONMENTS)}")
+    values: dict[str, object] = dict(import_module(f"config.{env}").DEFAULTS)
+    values |= {"env": env} | _given(environ)
+    if "redis_url" in values:
+        values.setdefault("cache_redis_url", values["redis_url"])
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigurationError(_one_line(error)) from None
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = {variable(field) for field in Settings.model_fields}
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            raise ConfigurationError(f"{name} is not a setting of Coatcheck")
+
+
+def _given(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the environment sets; an empty variable counts as not set."""
+    values = {}
+    for field in Settings.model_fields:
+        name = variable(field)
+        if value := environ.get(name):
+            values[field] = value
+        if field in READABLE_FROM_FILE and (path := environ.get(f"{name}_FILE")):
+            if field in values:
+                raise ConfigurationError(f"{name} and {name}_FILE are both set; set one of them")
+            values[field] = _read(f"{name}_FILE", path)
+    return values
+
+
+def _read(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigurationError(f"{name}: cannot read {path} ({reason})") from None
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = variable(str(first["loc"][0]))
+    if first["type"] == "missing":
+        return f"{name} is not set"
+    return f"{name}: {first['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,102 @@
+"""Every error of the domain. The message of each is a sentence that a person may read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class CoatcheckError(Exception):
+    """Base of all that this service raises on purpose."""
+
+
+class Unavailable(CoatcheckError):
+    """Something that the request needs does not answer, or there is no room for it now.
+
+    `retry_after` is in seconds.
+    """
+
+    retry_after = 1
+
+
+class SessionStoreUnavailable(Unavailable):
+    """The Redis that keeps the sessions does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__("Sessions cannot be reached at the moment.")
+
+
+class UsernameCacheUnavailable(Unavailable):
+    """The Redis that keeps the username cache does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__("The username cache cannot be reached at the moment.")
+
+
+class DatabaseUnavailable(Unavailable):
+    """Postgres does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__("Accounts cannot be reached at the moment.")
+
+
+class TooManyHashes(Unavailable):
+    """As many passwords are waiting to be hashed as may wait."""
+
+    def __init__(self) -> None:
+        super().__init__("Too many people are signing in right now.")
+
+
+class MigrationFailed(CoatcheckError):
+    """The database could not be brought to the newest schema."""
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One thing that is wrong with one field of what a client sent."""
+
+    field: str
+    code: str
+    message: str
+
+
+class InvalidInput(CoatcheckError):
+    """What the client sent cannot be accepted; says why, field by field."""
+
+    def __init__(self, *errors: FieldError) -> None:
+        super().__init__(" ".join(error.message for error in errors))
+        self.errors = errors
+
+
+class UsernameTaken(CoatcheckError):
+    """An account of that name exists: its row is committed."""
+
+    def __init__(self) -> None:
+        super().__init__("That username is taken.")
+
+
+class InvalidCredentials(CoatcheckError):
+    """Unknown name, wrong password or disabled account: which of them is not told."""
+
+    def __init__(self) -> None:
+        super().__init__("Username or password is wrong.")
+
+
+class SessionRevoked(CoatcheckError):
+    """The account's sessions were revoked while this sign-in was under way."""
+
+    def __init__(self) -> None:
+        super().__init__("This sign-in was overtaken by a change to the account. Sign in again.")
+
+
+class NotSignedIn(CoatcheckError):
+    """The request needs somebody who is signed in."""
+
+    def __init__(self) -> None:
+        super().__init__("You are not signed in.")
+
+
+class CrossSite(CoatcheckError):
+    """An unsafe request that another site made the browser send."""
+
+    def __init__(self) -> None:
+        super().__init__("This request comes from another site and was refused.")

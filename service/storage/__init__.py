@@ -1,0 +1,1 @@
+"""Connections to Postgres and Redis, with a bound on every wait."""

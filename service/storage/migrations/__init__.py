@@ -1,0 +1,45 @@
+"""Numbered SQL files, applied by yoyo, one process at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+from yoyo import get_backend, read_migrations
+
+from service.errors import MigrationFailed
+
+FILES = Path(__file__).parent
+# Any number, the same in every process that migrates.
+ADVISORY_LOCK = 0x636F6174
+LOCK_TIMEOUT = "60s"
+
+
+def migrate(database_url: str) -> list[str]:
+    """Bring the database to the newest schema.
+
+    Safe when several containers start at once. The lock is the server's, held by a connection,
+    so that a process that dies leaves none behind, as yoyo's own row in a table would.
+
+    Returns:
+        The names of the migrations that were applied; none if it was up to date.
+
+    Raises:
+        MigrationFailed: one line that says why.
+    """
+    try:
+        with psycopg.connect(database_url, autocommit=True, connect_timeout=10) as connection:
+            connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+            connection.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+            return _apply(database_url)
+    except psycopg.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise MigrationFailed(f"The database could not be migrated: {reason}") from error
+
+
+def _apply(database_url: str) -> list[str]:
+    _, _, rest = database_url.partition("://")
+    with get_backend(f"postgresql+psycopg://{rest}") as backend:
+        pending = backend.to_apply(read_migrations(str(FILES)))
+        backend.apply_migrations(pending)
+        return [migration.id for migration in pending]

@@ -1,0 +1,116 @@
+"""The Postgres connection pool: opened after the fork, bounded in size and in every wait."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.errors import _WaitTimeout
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
+
+from service.errors import DatabaseUnavailable
+
+CONNECT_TIMEOUT = 2  # seconds; libpq takes no fraction and no less
+CHECKOUT_TIMEOUT = 2.0
+STATEMENT_TIMEOUT_MS = 5000
+# A server that was stopped still acknowledges packets, so that only our own clock notices.
+EXCHANGE_TIMEOUT = STATEMENT_TIMEOUT_MS / 1000 + 1
+MAX_CONNECTIONS = 8
+
+Connection = psycopg.Connection[TupleRow]
+
+
+class BoundedConnection(psycopg.Connection[TupleRow]):
+    """A connection that gives up, and is given up, when the server does not answer in time."""
+
+    def wait(
+        self, gen: PQGen[Any], interval: float = 0.1, timeout: float | None = EXCHANGE_TIMEOUT
+    ) -> Any:
+        """Wait for the server, at most `timeout` seconds.
+
+        Raises:
+            psycopg.OperationalError: no answer in time; the connection is closed, since the
+                answer may still come and must not be taken for another statement's.
+        """
+        try:
+            return super().wait(gen, interval, timeout)
+        except _WaitTimeout:
+            self.pgconn.finish()
+            raise psycopg.OperationalError("the server did not answer in time") from None
+
+
+class Postgres:
+    """Hands out connections from a pool that belongs to the calling process.
+
+    A worker opens its pool with its first statement, after gunicorn has forked it: a socket
+    that two processes share would mix their answers.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._pool: ConnectionPool[Connection] | None = None
+        self._owner: int | None = None
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection for one unit of work: commits at the end, rolls back on an error.
+
+        Raises:
+            DatabaseUnavailable: no connection to be had, or it broke under way. A write whose
+                commit was under way may have happened.
+        """
+        try:
+            with self._own_pool().connection() as connection:
+                yield connection
+        except (PoolTimeout, TooManyRequests, psycopg.OperationalError) as error:
+            raise DatabaseUnavailable from error
+
+    def ping(self) -> None:
+        """Ask for a sign of life.
+
+        Raises:
+            DatabaseUnavailable: there is none.
+        """
+        with self.connection() as connection:
+            connection.execute("SELECT 1")
+
+    def close(self) -> None:
+        """Close every connection of this process."""
+        if self._pool is not None and self._owner == os.getpid():
+            self._pool.close()
+        self._pool = None
+
+    def _own_pool(self) -> ConnectionPool[Connection]:
+        if self._pool is None or self._owner != os.getpid():
+            with self._lock:
+                if self._pool is None or self._owner != os.getpid():
+                    self._pool, self._owner = self._open(), os.getpid()
+        return self._pool
+
+    def _open(self) -> ConnectionPool[Connection]:
+        return ConnectionPool(
+            self._url,
+            connection_class=BoundedConnection,
+            kwargs={"connect_timeout": CONNECT_TIMEOUT, "application_name": "coatcheck"},
+            configure=_limit_statements,
+            check=ConnectionPool.check_connection,
+            min_size=1,
+            max_size=MAX_CONNECTIONS,
+            timeout=CHECKOUT_TIMEOUT,
+            max_waiting=1000,
+            reconnect_timeout=2,
+            open=True,
+        )
+
+
+def _limit_statements(connection: Connection) -> None:
+    connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
+    connection.execute(f"SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}")
+    connection.commit()
