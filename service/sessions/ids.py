@@ -1,0 +1,51 @@
+"""The session id: a public locator and a secret.
+
+9 random bytes of locator and 32 random bytes of secret, base64url: 12 + 43 characters. All
+sessions of one account share its locator, which is the Redis Cluster hash tag of their keys.
+Only the SHA-256 of the id is ever stored (OWASP Session Management Cheat Sheet: an id must
+mean nothing and must not be recoverable from the store).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass, field
+
+LOCATOR_BYTES, SECRET_BYTES = 9, 32
+LOCATOR_LENGTH = 12
+SHAPE = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
+
+
+def new_locator() -> str:
+    """The locator of a new account or of an anonymous session: 12 characters."""
+    return secrets.token_urlsafe(LOCATOR_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionId:
+    """An id as the cookie holds it. Never shown: its `repr` leaves the secret out."""
+
+    value: str = field(repr=False)
+
+    @classmethod
+    def new(cls, locator: str) -> SessionId:
+        """An id that nobody has seen before."""
+        return cls(locator + secrets.token_urlsafe(SECRET_BYTES))
+
+    @classmethod
+    def parse(cls, text: str) -> SessionId | None:
+        """The id that `text` spells, or None if it has another shape. Says nothing of whether
+        such a session exists."""
+        return cls(text) if SHAPE.fullmatch(text) else None
+
+    @property
+    def locator(self) -> str:
+        """The public half, 12 characters."""
+        return self.value[:LOCATOR_LENGTH]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the id, 64 hexadecimal digits: its name in Redis, and its public handle."""
+        return hashlib.sha256(self.value.encode("ascii")).hexdigest()

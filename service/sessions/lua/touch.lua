@@ -1,0 +1,24 @@
+-- Note that a session is in use, and move its end, at most once an interval.
+--
+-- KEYS  1 the session (hash)   2 the account's sessions (sorted set; may be absent)
+-- ARGV  1 digest of the id, the member of KEYS[2]   2 idle limit, ms   3 interval, ms
+-- Returns the time, Unix ms on Redis' clock; 0 if the session is gone.
+
+local times = redis.call('HMGET', KEYS[1], 'seen', 'deadline')
+if not times[2] then
+  return 0
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if now - times[1] < tonumber(ARGV[3]) then
+  return now
+end
+local expires = string.format('%.0f', math.min(now + ARGV[2], times[2]))
+redis.call('HSET', KEYS[1], 'seen', string.format('%.0f', now))
+redis.call('PEXPIREAT', KEYS[1], expires)
+redis.call('ZADD', KEYS[2], 'XX', expires, ARGV[1])
+local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
+if last[2] then
+  redis.call('PEXPIREAT', KEYS[2], last[2])
+end
+return now
