@@ -1,0 +1,1 @@
+"""Accounts: usernames, passwords, registration and login."""
