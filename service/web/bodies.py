@@ -1,0 +1,68 @@
+"""What a client sent, brought into shape."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from flask import request
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from service.errors import FieldError, InvalidInput
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A username and a password, as typed."""
+
+    username: str
+    password: str
+    remember: bool
+
+
+def json_object() -> dict[str, Any]:
+    """The JSON object in the body.
+
+    Raises:
+        UnsupportedMediaType: the body is declared as something else.
+        BadRequest: it is no JSON, or no object.
+    """
+    if request.mimetype != JSON:
+        raise UnsupportedMediaType(f"The body must be {JSON}.")
+    try:
+        body = json.loads(request.get_data())
+    except (ValueError, RecursionError):
+        raise BadRequest("The body is not valid JSON.") from None
+    if not isinstance(body, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return body
+
+
+def json_credentials() -> Credentials:
+    """Username, password and, if given, remember, from the JSON body.
+
+    Raises:
+        InvalidInput: one is missing or has another type; names each.
+    """
+    body = json_object()
+    errors = [
+        FieldError(field, "missing", f"A {field} is needed.")
+        if body.get(field) is None
+        else FieldError(field, "type", f"The {field} must be a string.")
+        for field in ("username", "password")
+        if not isinstance(body.get(field), str)
+    ]
+    if not isinstance(body.get("remember", False), bool):
+        errors.append(FieldError("remember", "type", "remember must be true or false."))
+    if errors:
+        raise InvalidInput(*errors)
+    return Credentials(body["username"], body["password"], body.get("remember", False))
+
+
+def form_credentials() -> Credentials:
+    """The same from a form; what is missing is empty."""
+    form = request.form
+    return Credentials(form.get("username", ""), form.get("password", ""), "remember" in form)

@@ -1,0 +1,105 @@
+"""Errors to responses: problem details (RFC 9457) for programs, a page for people."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from service import errors
+from service.errors import CoatcheckError, InvalidInput, SessionStoreUnavailable, Unavailable
+
+PROBLEM = "application/problem+json"
+
+ANSWERS: dict[type[CoatcheckError], tuple[int, str]] = {
+    errors.InvalidInput: (422, "invalid"),
+    errors.UsernameTaken: (409, "username_taken"),
+    errors.InvalidCredentials: (401, "invalid_credentials"),
+    errors.SessionRevoked: (401, "invalid_credentials"),
+    errors.NotSignedIn: (401, "not_signed_in"),
+    errors.CrossSite: (403, "cross_site"),
+}
+CODES = {
+    400: "malformed",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+}
+
+
+def register(app: Flask) -> None:
+    """Answer every error of `app`."""
+    app.register_error_handler(CoatcheckError, answer)
+    app.register_error_handler(HTTPException, answer_http)
+
+
+def status_of(error: CoatcheckError) -> int:
+    """The HTTP status that says what `error` says."""
+    return 503 if isinstance(error, Unavailable) else ANSWERS[type(error)][0]
+
+
+def answer(error: CoatcheckError) -> Response:
+    """The response to an error of the domain."""
+    status = status_of(error)
+    code = "unavailable" if isinstance(error, Unavailable) else ANSWERS[type(error)][1]
+    more: dict[str, Any] = {}
+    if isinstance(error, InvalidInput):
+        more["errors"] = [
+            {"field": each.field, "code": each.code, "message": each.message}
+            for each in error.errors
+        ]
+    response = _response(status, code, str(error), more)
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def answer_http(error: HTTPException) -> Response:
+    """The response to an error of HTTP, or to one that nobody foresaw (500)."""
+    status = error.code or 500
+    code = CODES.get(status, "internal" if status >= 500 else "refused")
+    response = _response(status, code, error.description or HTTPStatus(status).phrase, {})
+    for name, value in error.get_headers():
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value
+    return response
+
+
+def answer_unsaved(error: SessionStoreUnavailable, response: Response) -> None:
+    """Make of a finished response the one that says that its session could not be saved."""
+    replacement = answer(error)
+    response.status = replacement.status
+    response.set_data(replacement.get_data())
+    response.headers.pop("Location", None)
+    response.headers.pop("Set-Cookie", None)
+    for name in ("Content-Type", "Retry-After"):
+        response.headers[name] = replacement.headers[name]
+
+
+def wants_page() -> bool:
+    """Whether the client is a person's browser, looking for a page."""
+    offered = [PROBLEM, "application/json", "text/html"]
+    return (
+        not request.path.startswith("/api/")
+        and request.accept_mimetypes.best_match(offered) == "text/html"
+    )
+
+
+def _response(status: int, code: str, detail: str, more: dict[str, Any]) -> Response:
+    title = HTTPStatus(status).phrase
+    if wants_page():
+        page = render_template("error.html", status=status, title=title, detail=detail)
+        return Response(page, status, mimetype="text/html")
+    problem = {
+        "type": f"urn:coatcheck:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **more,
+    }
+    return Response(json.dumps(problem, ensure_ascii=False), status, content_type=PROBLEM)
