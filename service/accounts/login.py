@@ -34,7 +34,7 @@ class Login:
         """
         found, password = self._find(raw_username), _prepared(raw_password)
         if found is None or password is None:
-            self._hasher.verify(raw_password, None)
+            self._hasher.verify_nothing()
             raise InvalidCredentials
         account, encoded = found
         if not self._hasher.verify(password, encoded):

@@ -76,7 +76,7 @@ class PasswordHasher:
         self._places = threading.BoundedSemaphore(threads + queue)
         self._lock = threading.Lock()
         self._executor: Executor | None = None
-        # Nobody knows its password; verified in place of the hash of an account that isn't there.
+        # Nobody knows its password.
         self._decoy = self._argon2.hash(secrets.token_urlsafe())
 
     def hash(self, password: str) -> str:
@@ -87,15 +87,21 @@ class PasswordHasher:
         """
         return self._run(lambda: self._argon2.hash(password))
 
-    def verify(self, password: str, encoded: str | None) -> bool:
-        """Whether `encoded` is a hash of the prepared password. None (no such account) takes as
-        long as a hash, and is False.
+    def verify(self, password: str, encoded: str) -> bool:
+        """Whether `encoded` is a hash of the prepared password.
 
         Raises:
             TooManyHashes: no place in the queue.
         """
-        matches = self._run(lambda: self._matches(password, encoded or self._decoy))
-        return matches and encoded is not None
+        return self._run(lambda: self._matches(password, encoded))
+
+    def verify_nothing(self) -> None:
+        """Take as long as `verify`, for a login that is refused without a hash to compare with.
+
+        Raises:
+            TooManyHashes: no place in the queue.
+        """
+        self.verify("", self._decoy)
 
     def is_outdated(self, encoded: str) -> bool:
         """Whether the hash was made with other parameters than those in force."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 from flask import request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
@@ -12,6 +13,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from service.errors import FieldError, InvalidInput
 
 JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,17 @@ def json_credentials() -> Credentials:
 
 
 def form_credentials() -> Credentials:
-    """The same from a form; what is missing is empty."""
-    form = request.form
+    """The same from a form; what is missing is empty.
+
+    Raises:
+        UnsupportedMediaType: the body is declared as something else.
+        BadRequest: it is not UTF-8.
+    """
+    if request.mimetype != FORM:
+        raise UnsupportedMediaType(f"The body must be {FORM}.")
+    try:
+        # Not request.form: it keeps bytes that are no UTF-8 as percent signs, a valid name.
+        form = dict(parse_qsl(request.get_data().decode(), errors="strict", max_num_fields=20))
+    except ValueError:
+        raise BadRequest("The form cannot be read.") from None
     return Credentials(form.get("username", ""), form.get("password", ""), "remember" in form)
