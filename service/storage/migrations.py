@@ -9,7 +9,7 @@ from yoyo import get_backend, read_migrations
 
 from service.errors import MigrationFailed
 
-FILES = Path(__file__).parent
+FILES = Path(__file__).parent / "schema"
 # Any number, the same in every process that migrates.
 ADVISORY_LOCK = 0x636F6174
 LOCK_TIMEOUT = "60s"

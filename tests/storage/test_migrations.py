@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from service.embedded import Postgres as EmbeddedPostgres
+from service.errors import MigrationFailed
+from service.storage.migrations import ADVISORY_LOCK, FILES, migrate
+
+SCRIPT = "import sys; from service.storage.migrations import migrate; print(migrate(sys.argv[1]))"
+
+
+@pytest.fixture
+def empty(postgres_engine: EmbeddedPostgres) -> Iterator[str]:
+    """The URL of a database of its own, without tables."""
+    name = sql.Identifier("migrations_test")
+    with psycopg.connect(postgres_engine.superuser_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER coatcheck").format(name))
+        yield postgres_engine.url.replace("/coatcheck?", "/migrations_test?")
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+def test_an_empty_database_gets_every_table_once(empty: str) -> None:
+    assert migrate(empty) == [file.stem for file in sorted(FILES.glob("*.sql"))]
+    assert migrate(empty) == []
+    with psycopg.connect(empty) as connection:
+        assert connection.execute("SELECT count(*) FROM accounts").fetchone() == (0,)
+
+
+def test_of_several_containers_that_start_at_once_one_migrates(empty: str) -> None:
+    starts = [
+        subprocess.Popen([sys.executable, "-c", SCRIPT, empty], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    printed = sorted(process.communicate(timeout=50)[0].strip() for process in starts)
+    assert [process.returncode for process in starts] == [0] * 4
+    assert printed[:3] != printed[3:] * 3
+    assert printed.count("[]") == 3
+
+
+def test_a_migration_that_died_leaves_no_lock(empty: str) -> None:
+    with psycopg.connect(empty, autocommit=True) as dying:
+        dying.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+        dying.pgconn.finish()
+    assert migrate(empty)
+
+
+def test_an_unreachable_database_is_one_line(empty: str) -> None:
+    with pytest.raises(MigrationFailed) as caught:
+        migrate("postgresql://nobody@localhost:1/nowhere")
+    assert "\n" not in str(caught.value)
