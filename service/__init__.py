@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import structlog
 from flask import Flask, Response
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -26,6 +27,8 @@ from service.web.cross_site import refuse_cross_site
 from service.web.health import health
 from service.web.pages import pages
 from service.web.services import EXTENSION, Services
+
+log = structlog.get_logger()
 
 MAX_BODY = 16 * 1024  # bytes
 SECURITY_HEADERS = {
@@ -50,6 +53,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or config.load()
     logs.configure(settings.log_format, settings.log_level)
+    if not settings.throttling:
+        log.warning("throttling_is_off")
     app = Flask(
         __name__,
         template_folder=str(Path(__file__).parent.parent / "templates"),

@@ -61,7 +61,7 @@ class AccountRepository:
             connection.execute(REHASH, (new, account_id, old))
 
     def newest_members(self, limit: int, before: int | None) -> list[Member]:
-        """Up to `limit` members, newest first; with `before`, an account id, those older than it."""
+        """Up to `limit` members, newest first; with `before`, an account id, only older ones."""
         with self._postgres.connection() as connection:
             rows = connection.execute(NEWEST, {"before": before, "limit": limit}).fetchall()
         return [Member(*row) for row in rows]

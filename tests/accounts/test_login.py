@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from service.accounts import usernames
+from service.accounts.login import Login
+from service.accounts.passwords import PasswordHasher
+from service.accounts.repository import AccountRepository
+from service.embedded import Postgres as EmbeddedPostgres
+from service.errors import InvalidCredentials, TooManyHashes
+from service.storage.postgres import Postgres
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def accounts(
+    database: psycopg.Connection, postgres_engine: EmbeddedPostgres
+) -> Iterator[AccountRepository]:
+    postgres = Postgres(postgres_engine.url)
+    yield AccountRepository(postgres)
+    postgres.close()
+
+
+@pytest.fixture
+def hasher() -> PasswordHasher:
+    return PasswordHasher(memory_kib=64, time_cost=1, threads=1, queue=10)
+
+
+@pytest.fixture
+def login(accounts: AccountRepository, hasher: PasswordHasher) -> Login:
+    accounts.insert(usernames.parse("Bob"), hasher.hash(PASSWORD), "locator-----")
+    return Login(accounts, hasher)
+
+
+def stored_hash(database: psycopg.Connection) -> str:
+    row = database.execute("SELECT password_hash FROM accounts").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+@pytest.mark.parametrize("name", ["Bob", "bob", "BOB"])
+def test_name_and_password_find_the_account_in_every_spelling(login: Login, name: str) -> None:
+    account = login.authenticate(name, PASSWORD)
+    assert (account.username, account.locator) == ("Bob", "locator-----")
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [
+        ("bob", "another password"),
+        ("nobody-has-it", PASSWORD),
+        ("", PASSWORD),
+        ("bob", ""),
+        ("x" * 10_000, PASSWORD),
+        ("b\0b", PASSWORD),
+        ("bob", "\ud800"),
+        ("bob", "x" * 10_000),
+    ],
+)
+def test_every_refusal_is_the_same_and_computes_one_hash(
+    login: Login,
+    hasher: PasswordHasher,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    password: str,
+) -> None:
+    computed = []
+    matches = hasher._matches
+    monkeypatch.setattr(hasher, "_matches", lambda *a: computed.append(1) or matches(*a))
+    with pytest.raises(InvalidCredentials):
+        login.authenticate(name, password)
+    assert len(computed) == 1
+
+
+def test_a_disabled_account_is_refused_like_an_unknown_one(
+    login: Login, database: psycopg.Connection
+) -> None:
+    database.execute("UPDATE accounts SET disabled_at = now()")
+    with pytest.raises(InvalidCredentials):
+        login.authenticate("bob", PASSWORD)
+
+
+def test_a_login_renews_a_hash_made_with_other_parameters(
+    login: Login, accounts: AccountRepository, database: psycopg.Connection
+) -> None:
+    stronger = PasswordHasher(memory_kib=128, time_cost=1, threads=1, queue=10)
+    before = stored_hash(database)
+    Login(accounts, stronger).authenticate("bob", PASSWORD)
+    after = stored_hash(database)
+    assert after != before
+    assert not stronger.is_outdated(after)
+    assert Login(accounts, stronger).authenticate("bob", PASSWORD)
+    assert stored_hash(database) == after
+
+
+def test_a_renewed_hash_does_not_undo_a_password_change(
+    login: Login, accounts: AccountRepository, database: psycopg.Connection
+) -> None:
+    account = login.authenticate("bob", PASSWORD)
+    old = stored_hash(database)
+    database.execute("UPDATE accounts SET password_hash = 'of the new password'")
+    accounts.replace_hash(account.id, old, "renewed hash of the old password")
+    assert stored_hash(database) == "of the new password"
+
+
+def test_a_hash_that_cannot_be_renewed_now_does_not_stop_the_login(
+    login: Login, accounts: AccountRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stronger = PasswordHasher(memory_kib=128, time_cost=1, threads=1, queue=10)
+
+    def refuse(_: str) -> str:
+        raise TooManyHashes
+
+    monkeypatch.setattr(stronger, "hash", refuse)
+    assert Login(accounts, stronger).authenticate("bob", PASSWORD)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+from argon2 import PasswordHasher as Argon2
+from argon2 import extract_parameters
+
+from service.accounts import passwords
+from service.accounts.passwords import PasswordHasher
+from service.errors import InvalidInput, TooManyHashes
+
+
+@pytest.fixture(scope="module")
+def hasher() -> PasswordHasher:
+    return PasswordHasher(memory_kib=64, time_cost=1, threads=2, queue=10)
+
+
+def test_a_hash_is_argon2id_with_the_parameters_asked_for(hasher: PasswordHasher) -> None:
+    parameters = extract_parameters(hasher.hash("correct horse"))
+    assert parameters.type.name == "ID"
+    assert (parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (64, 1, 1)
+
+
+def test_only_the_password_that_was_hashed_verifies(hasher: PasswordHasher) -> None:
+    encoded = hasher.hash("correct horse")
+    assert hasher.verify("correct horse", encoded)
+    assert not hasher.verify("battery staple", encoded)
+
+
+def test_verifying_nothing_computes_a_hash_all_the_same(
+    hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified = []
+    real = Argon2.verify
+    monkeypatch.setattr(Argon2, "verify", lambda self, *a: verified.append(a) or real(self, *a))
+    hasher.verify_nothing()
+    assert len(verified) == 1
+
+
+def test_what_is_no_hash_verifies_nothing(hasher: PasswordHasher) -> None:
+    assert not hasher.verify("correct horse", "not a hash")
+
+
+def test_a_hash_made_with_other_parameters_is_outdated(hasher: PasswordHasher) -> None:
+    assert not hasher.is_outdated(hasher.hash("correct horse"))
+    assert hasher.is_outdated(Argon2(time_cost=2, memory_cost=64, parallelism=1).hash("x"))
+
+
+def test_past_the_queue_a_hash_is_refused_at_once() -> None:
+    hasher = PasswordHasher(memory_kib=64, time_cost=1, threads=1, queue=1)
+    release, running = threading.Event(), threading.Semaphore(0)
+
+    def occupy() -> None:
+        def work() -> None:
+            running.release()
+            release.wait(30)
+
+        hasher._run(work)
+
+    threads = [threading.Thread(target=occupy) for _ in range(2)]
+    threads[0].start()
+    assert running.acquire(timeout=10)
+    threads[1].start()
+    try:
+        while hasher._places._value > 0:  # until the second waits in the queue
+            assert threads[1].is_alive()
+        with pytest.raises(TooManyHashes):
+            hasher.hash("correct horse")
+    finally:
+        release.set()
+        for thread in threads:
+            thread.join(10)
+    assert hasher.hash("correct horse")
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        ("seven77", "too_short"),
+        ("x" * 257, "too_long"),
+        ("nul\0nul\0nul", "characters"),
+        ("\ud800" * 8, "characters"),
+    ],
+)
+def test_what_cannot_be_a_password_is_refused_with_a_reason(raw: str, code: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        passwords.check_new(raw)
+    assert [(error.field, error.code) for error in caught.value.errors] == [("password", code)]
+    assert raw not in str(caught.value)
+
+
+def test_composed_and_combining_characters_are_the_same_password() -> None:
+    assert passwords.prepare("caf\u00e9 caf\u00e9") == passwords.prepare("cafe\u0301 cafe\u0301")
+
+
+def test_case_and_inner_spaces_count() -> None:
+    assert passwords.check_new("Correct  Horse") == "Correct  Horse"

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.accounts import usernames
+from service.errors import InvalidInput
+
+
+def refused(raw: str) -> str:
+    with pytest.raises(InvalidInput) as caught:
+        usernames.parse(raw)
+    (error,) = caught.value.errors
+    assert error.field == "username"
+    return error.code
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Bob", "bob"),
+        ("BOB", "bOb"),
+        ("Bob", "Bob"),  # full-width
+        ("é" + "a", "e\u0301a"),  # composed and combining
+        ("Ёлка", "ёлка"),
+    ],
+)
+def test_spellings_of_one_name_are_one_name(one: str, other: str) -> None:
+    assert usernames.parse(one).canonical == usernames.parse(other).canonical
+
+
+def test_different_names_stay_different() -> None:
+    names = ["bob", "bob1", "b.ob", "b-ob", "b_ob", "böb", "李雷", "محمد"]
+    assert len({usernames.parse(name).canonical for name in names}) == len(names)
+
+
+def test_the_spelling_is_kept_for_show() -> None:
+    assert usernames.parse("BoB").spelling == "BoB"
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        ("", "characters"),
+        ("x", "too_short"),
+        ("x" * 33, "too_long"),
+        ("x" * 10_000_000, "too_long"),
+        ("two words", "characters"),
+        ("nul\0", "characters"),
+        ("new\nline", "characters"),
+        ("\ud800x", "characters"),
+        ("zero\u200bwidth", "characters"),
+        ("--", "characters"),
+        ("a\u202eb", "characters"),
+    ],
+)
+def test_what_is_no_username_is_refused_with_a_reason(raw: str, code: str) -> None:
+    assert refused(raw) == code
+
+
+def test_two_and_thirty_two_characters_are_enough_and_not_too_many() -> None:
+    assert usernames.parse("ab")
+    assert usernames.parse("x" * 32)
+
+
+@pytest.mark.parametrize("raw", ["admin", "Admin", "ROOT", "support"])
+def test_reserved_names_are_reserved_in_every_spelling(raw: str) -> None:
+    assert usernames.parse(raw).is_reserved
+
+
+def test_every_reserved_name_is_canonical() -> None:
+    for name in usernames.RESERVED:
+        assert usernames.parse(name).canonical == name
+
+
+@given(st.text(min_size=1, max_size=40))
+def test_a_canonical_name_is_its_own_canonical_form(raw: str) -> None:
+    try:
+        canonical = usernames.parse(raw).canonical
+    except InvalidInput:
+        return
+    assert usernames.parse(canonical).canonical == canonical

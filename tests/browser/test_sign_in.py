@@ -1,0 +1,102 @@
+"""A person with a real browser: Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.servers import Server, gunicorn
+
+PASSWORD = "correct horse battery"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
+
+
+@pytest.fixture(scope="module")
+def browser_path() -> str:
+    """Chromium; without one these tests cannot run, which is said aloud and is an error in CI."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        found = shutil.which("google-chrome")
+    if found is None:
+        message = "no Chromium on PATH: the browser tests do not run (Debian: chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        warnings.warn(message, pytest.PytestWarning, stacklevel=1)
+        pytest.skip(message)
+    return found
+
+
+@pytest.fixture
+def server(tmp_path: Path, environ: dict[str, str]) -> Iterator[Server]:
+    with gunicorn(tmp_path, environ) as server:
+        yield server
+
+
+@pytest.fixture
+def page(browser_path: str, server: Server) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
+        page = browser.new_page(base_url=server.url, locale="en")
+        page.set_default_timeout(10_000)
+        troubles: list[str] = []
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                troubles.append(message.text) if "Content Security" in message.text else None
+            ),
+        )
+        yield page
+        browser.close()
+    assert troubles == []
+
+
+def fill_in(page: Page, button: str, username: str, password: str) -> None:
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name=button).click()
+
+
+def test_register_sign_out_and_sign_in_again(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="Register").click()
+    fill_in(page, "Register", "李雷", PASSWORD)
+    expect(page.get_by_role("navigation")).to_contain_text("Signed in as 李雷")
+
+    (cookie,) = page.context.cookies()
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Lax"
+    assert page.evaluate("document.cookie") == ""
+
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading")).to_contain_text("Hand in your coat")
+    assert page.context.cookies() == []
+
+    page.get_by_role("link", name="Sign in").click()
+    fill_in(page, "Sign in", "李雷", "wrong password")
+    expect(page.get_by_role("alert")).to_have_text("Username or password is wrong.")
+    expect(page.get_by_label("Username")).to_have_value("李雷")
+    fill_in(page, "Sign in", "李雷", PASSWORD)
+    expect(page.get_by_role("list")).to_contain_text("李雷")
+
+
+def test_a_refused_registration_says_what_to_change(page: Page) -> None:
+    page.goto("/register")
+    fill_in(page, "Register", "x", "short")
+    expect(page.get_by_text("at least 2 characters")).to_be_visible()
+    expect(page.get_by_text("at least 8 characters")).to_be_visible()
+    fill_in(page, "Register", "Bob", PASSWORD)
+    expect(page.get_by_role("navigation")).to_contain_text("Signed in as Bob")

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config import ConfigurationError, Settings, load
+from config.settings import variable
+
+REQUIRED = {"DATABASE_URL": "postgresql:///coatcheck", "REDIS_URL": "redis://localhost"}
+
+
+def refusal(**variables: str) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load(REQUIRED | variables)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_production_is_the_default_and_keeps_cookies_to_tls() -> None:
+    settings = load(REQUIRED)
+    assert settings.env == "production"
+    assert settings.session_cookie_name == "__Host-session"
+    assert settings.secure_cookies
+
+
+@pytest.mark.parametrize("env", ["development", "testing"])
+def test_development_and_testing_do_without_tls(env: str) -> None:
+    settings = load(REQUIRED | {"COATCHECK_ENV": env})
+    assert settings.session_cookie_name == "session"
+    assert not settings.secure_cookies
+
+
+def test_staging_is_as_production() -> None:
+    staging = load(REQUIRED | {"COATCHECK_ENV": "staging"})
+    assert staging == load(REQUIRED).model_copy(update={"env": "staging"})
+
+
+def test_the_username_cache_shares_the_sessions_redis_unless_told_otherwise() -> None:
+    assert load(REQUIRED).cache_redis_url == REQUIRED["REDIS_URL"]
+    own = load(REQUIRED | {"CACHE_REDIS_URL": "redis://elsewhere"})
+    assert own.cache_redis_url == "redis://elsewhere"
+
+
+def test_an_environment_variable_overrides_what_its_environment_says() -> None:
+    settings = load(REQUIRED | {"COATCHECK_ENV": "testing", "COATCHECK_ARGON2_MEMORY_KIB": "64"})
+    assert settings.argon2_memory_kib == 64
+
+
+def test_urls_are_read_from_files(tmp_path: Path) -> None:
+    secret = tmp_path / "database_url"
+    secret.write_text("postgresql://somebody@database/coatcheck\n")
+    settings = load({"REDIS_URL": "redis://localhost", "DATABASE_URL_FILE": str(secret)})
+    assert settings.database_url == "postgresql://somebody@database/coatcheck"
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"COATCHECK_THROTLING": "off"}, "COATCHECK_THROTLING"),
+        ({"COATCHECK_ENV": "prod"}, "COATCHECK_ENV"),
+        ({"DATABASE_URL": ""}, "DATABASE_URL"),
+        ({"REDIS_URL": ""}, "REDIS_URL"),
+        ({"DATABASE_URL": "mysql://localhost"}, "DATABASE_URL"),
+        ({"REDIS_URL": "localhost:6379"}, "REDIS_URL"),
+        ({"PORT": "http"}, "PORT"),
+        ({"PORT": "70000"}, "PORT"),
+        ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY"),
+        ({"COATCHECK_THROTTLING": "perhaps"}, "COATCHECK_THROTTLING"),
+        ({"COATCHECK_SESSION_IDLE": "30m"}, "COATCHECK_SESSION_IDLE"),
+        ({"REDIS_URL_FILE": "anything"}, "REDIS_URL_FILE"),
+        ({"DATABASE_URL": "", "DATABASE_URL_FILE": "no/such/file"}, "DATABASE_URL_FILE"),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_one_line_that_names_it(
+    variables: dict[str, str], named: str
+) -> None:
+    assert named in refusal(**variables)
+
+
+def test_a_refusal_does_not_repeat_the_password_in_a_url() -> None:
+    assert "hunter2" not in refusal(DATABASE_URL="mysql://root:hunter2@localhost/coatcheck")
+
+
+def test_urls_are_left_out_of_what_settings_show() -> None:
+    assert "localhost" not in repr(load(REQUIRED))
+
+
+def test_the_readme_lists_every_setting_with_its_default_and_meaning() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    rows = {
+        line.split("|")[1].strip(" `"): line for line in readme.splitlines() if line[:3] == "| `"
+    }
+    for name, field in Settings.model_fields.items():
+        row = rows[variable(name)]
+        assert field.description is None or field.description in row
+        if isinstance(field.default, int | str) and not isinstance(field.default, bool):
+            assert f"`{field.default}`" in row

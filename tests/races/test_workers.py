@@ -1,0 +1,103 @@
+"""Several real workers, one person: what one worker knows, all of them know."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import psycopg
+import pytest
+from redis import Redis
+
+from tests.servers import Server, gunicorn
+
+WORKERS = 3
+NO_TLS = ssl.create_default_context()  # made once: each would cost as much as a password hash
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def server(tmp_path: Path, environ: dict[str, str]) -> Iterator[Server]:
+    with gunicorn(tmp_path, environ, WORKERS, "tests.races.user_app:app") as server:
+        yield server
+
+
+def register(server: Server, username: str) -> httpx.Response:
+    with httpx.Client(base_url=server.url, verify=NO_TLS, timeout=30) as client:
+        return client.post("/api/v1/accounts", json={"username": username, "password": PASSWORD})
+
+
+def test_every_worker_reads_the_session_that_one_of_them_wrote(server: Server) -> None:
+    cookie = {"Cookie": f"session={register(server, 'bob').cookies['session']}"}
+    httpx.post(f"{server.url}/note/hat", headers=cookie)
+    answered: dict[int, str] = {}
+    for _ in range(500):  # each on a connection of its own, so that the kernel picks a worker
+        answer = httpx.get(f"{server.url}/note", headers=cookie).json()
+        answered[answer["pid"]] = answer["note"]
+        if len(answered) == WORKERS:
+            break
+    print(f"the session was read by the workers with pids {sorted(answered)}")
+    assert set(answered) == server.workers()
+    assert set(answered.values()) == {"hat"}
+
+
+def test_g1_of_200_registrations_of_one_name_one_wins(
+    server: Server, database: psycopg.Connection
+) -> None:
+    attempts = 200
+    barrier = threading.Barrier(attempts)
+    answers: Counter[int] = Counter()
+    spellings = ["winner", "Winner", "WINNER", "wInNeR"]
+
+    def attempt(number: int) -> None:
+        barrier.wait(30)
+        answers[register(server, spellings[number % len(spellings)]).status_code] += 1
+
+    threads = [threading.Thread(target=attempt, args=(number,)) for number in range(attempts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert answers == {201: 1, 409: 199}
+    rows = database.execute("SELECT canonical_username FROM accounts").fetchall()
+    assert rows == [("winner",)]
+
+
+def test_g8_the_cookie_is_an_id_and_redis_holds_neither_id_nor_pickle(
+    server: Server, redis: Redis
+) -> None:
+    cookie = register(server, "bob").cookies["session"]
+    assert re.fullmatch(r"[A-Za-z0-9_-]{55}", cookie)
+    httpx.post(f"{server.url}/note/hat", headers={"Cookie": f"session={cookie}"})
+    secret = cookie[12:].encode()
+    sessions = 0
+    for key in redis.scan_iter():
+        assert secret not in key
+        assert secret not in redis.dump(key)
+        if redis.type(key) == b"hash":
+            sessions += 1
+            fields = redis.hgetall(key)
+            for name in (b"created", b"seen", b"deadline"):
+                assert fields.pop(name).isdigit()
+            for value in fields.values():
+                msgspec.msgpack.decode(value)
+                assert not value.startswith((b"\x80\x04", b"\x80\x05"))
+    assert sessions == 1
+
+
+def test_no_secret_reaches_the_log(server: Server) -> None:
+    cookie = register(server, "bob").cookies["session"]
+    headers = {"Cookie": f"session={cookie}"}
+    httpx.get(f"{server.url}/?password={PASSWORD}", headers=headers)
+    httpx.post(f"{server.url}/login", data={"username": "bob", "password": PASSWORD})
+    httpx.get(f"{server.url}/nowhere", headers={"Cookie": f"session={cookie};\x01"})
+    log = server.log.read_text()
+    assert "/login" in log
+    assert PASSWORD not in log
+    assert cookie[12:] not in log

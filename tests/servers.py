@@ -1,0 +1,79 @@
+"""The service as it really runs: gunicorn with several workers, on the test's engines."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from tests.conditions import eventually
+
+ROOT = Path(__file__).parents[1]
+APPLICATION = "service:create_app()"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running gunicorn."""
+
+    url: str
+    master: psutil.Process
+    log: Path
+
+    def workers(self) -> set[int]:
+        """The pids of the workers that are alive."""
+        return {child.pid for child in self.master.children()}
+
+
+@contextmanager
+def gunicorn(
+    directory: Path,
+    environ: Mapping[str, str],
+    workers: int = 3,
+    application: str = APPLICATION,
+) -> Iterator[Server]:
+    """Run `application`; ready when every worker has started, gone without a trace afterwards."""
+    port = free_port()
+    log = directory / "gunicorn.log"
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", application]
+    command += ["--bind", f"127.0.0.1:{port}", "--workers", str(workers)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **environ},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    server = Server(f"http://127.0.0.1:{port}", psutil.Process(process.pid), log)
+    try:
+        eventually(lambda: len(server.workers()) == workers and is_ready(server.url), within=30)
+        yield server
+        process.terminate()
+        process.wait(30)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

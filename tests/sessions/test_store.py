@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from redis import Redis
+
+from service.errors import SessionRevoked, SessionStoreUnavailable
+from service.sessions.ids import SessionId, new_locator
+from service.sessions.store import Limits, Metadata, Owner, Record, SessionStore
+from service.storage.redis import connect
+from tests.conditions import eventually
+
+LIMITS = Limits(idle=1800, lifetime=43200)
+REMEMBERED = Limits(idle=86400, lifetime=864000)
+CAP = 3
+
+
+@pytest.fixture
+def store(redis: Redis) -> SessionStore:
+    return SessionStore(redis, LIMITS, REMEMBERED, CAP)
+
+
+def short_lived(redis: Redis, idle: float, lifetime: float) -> SessionStore:
+    limits = Limits(idle, lifetime)
+    return SessionStore(redis, limits, limits, CAP)
+
+
+def metadata(remember: bool = False) -> Metadata:
+    return Metadata(Owner(1, "bob", 0.0), remember, "192.0.2.1", "a browser")
+
+
+def sign_in(store: SessionStore, locator: str, epoch: int = 0, **fields: bytes) -> Record:
+    return store.create(metadata(), fields, locator, epoch)
+
+
+def test_what_was_created_is_read_back(store: SessionStore) -> None:
+    created = sign_in(store, new_locator(), name=b"value")
+    assert store.read(created.id) == created
+    assert created.metadata.owner == Owner(1, "bob", 0.0)
+    assert created.fields == {"name": b"value"}
+
+
+def test_an_unknown_id_reads_as_nothing(store: SessionStore, redis: Redis) -> None:
+    assert store.read(SessionId.new(new_locator())) is None
+    assert redis.dbsize() == 0
+
+
+def test_the_id_is_in_no_key_and_no_value(store: SessionStore, redis: Redis) -> None:
+    record = sign_in(store, new_locator(), name=b"value")
+    secret = record.id.value[12:].encode()
+    for key in redis.scan_iter():
+        stored = redis.dump(key)
+        assert secret not in key
+        assert secret not in stored
+
+
+def test_a_session_key_may_have_the_name_of_a_field_of_ours(store: SessionStore) -> None:
+    names = {".": b"1", "seen": b"2", "created": b"3", "deadline": b"4", ":": b"5", "": b"6"}
+    record = store.create(metadata(), names, new_locator(), 0)
+    assert store.read(record.id) == record
+
+
+def test_redis_ends_a_session_at_the_idle_limit(store: SessionStore, redis: Redis) -> None:
+    record = sign_in(store, new_locator())
+    key = f"coatcheck:{{{record.id.locator}}}:session:{record.id.digest}"
+    assert LIMITS.idle - 5 < redis.ttl(key) <= LIMITS.idle
+    assert record.expires == record.created + LIMITS.idle * 1000
+    assert record.deadline == record.created + LIMITS.lifetime * 1000
+
+
+def test_a_remembered_session_has_limits_of_its_own(store: SessionStore) -> None:
+    record = store.create(metadata(remember=True), {}, new_locator(), 0)
+    assert record.expires == record.created + REMEMBERED.idle * 1000
+
+
+def test_the_absolute_limit_ends_a_session_that_is_in_use(redis: Redis) -> None:
+    store = short_lived(redis, idle=0.2, lifetime=0.5)
+    record = sign_in(store, new_locator())
+    reads = 0
+    while store.read(record.id):
+        reads += 1
+        assert time.time() * 1000 < record.deadline + 1000
+    assert reads > 0
+    assert time.time() * 1000 >= record.deadline - 100
+
+
+def test_an_unused_session_ends_and_leaves_nothing(redis: Redis) -> None:
+    store = short_lived(redis, idle=0.2, lifetime=10)
+    record = sign_in(store, new_locator())
+    eventually(lambda: redis.dbsize() == 0)
+    assert store.read(record.id) is None
+
+
+def test_reading_writes_nothing_within_the_touch_interval(
+    store: SessionStore, redis: Redis
+) -> None:
+    record = sign_in(store, new_locator())
+    writes = redis.info("persistence")["rdb_changes_since_last_save"]
+    for _ in range(100):
+        assert store.read(record.id) == record
+    assert redis.info("persistence")["rdb_changes_since_last_save"] == writes
+
+
+def test_a_touch_moves_the_end_in_the_session_and_in_the_list(redis: Redis) -> None:
+    store = short_lived(redis, idle=0.4, lifetime=60)
+    record = sign_in(store, new_locator())
+    touched = eventually(lambda: (r := store.read(record.id)) and r.seen > record.seen and r)
+    assert touched.expires == touched.seen + 400
+    listed = redis.zscore(f"coatcheck:{{{record.id.locator}}}:sessions", record.id.digest)
+    assert listed == touched.expires
+
+
+@pytest.mark.parametrize("wrong_by", [-3600, 3600])
+def test_a_worker_with_a_wrong_clock_still_touches_once_a_minute(
+    store: SessionStore, redis: Redis, monkeypatch: pytest.MonkeyPatch, wrong_by: float
+) -> None:
+    record = sign_in(store, new_locator())
+    wrong = SessionStore(redis, LIMITS, REMEMBERED, CAP)
+    right = time.time
+    monkeypatch.setattr("service.sessions.store.time.time", lambda: right() + wrong_by)
+    redis.config_resetstat()
+    for _ in range(10):
+        wrong.read(record.id)
+    assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] == 1
+
+
+def test_saving_writes_the_changed_keys_and_removes_the_removed(store: SessionStore) -> None:
+    record = sign_in(store, new_locator(), kept=b"1", changed=b"2", removed=b"3")
+    assert store.save(record.id, {"changed": b"4", "added": b"5"}, ["removed"])
+    read = store.read(record.id)
+    assert read is not None
+    assert read.fields == {"kept": b"1", "changed": b"4", "added": b"5"}
+
+
+def test_save_of_a_revoked_session_is_dropped(store: SessionStore, redis: Redis) -> None:
+    record = sign_in(store, new_locator())
+    assert store.revoke(record.id)
+    assert not store.save(record.id, {"key": b"value"}, [])
+    assert redis.dbsize() == 0
+
+
+def test_touch_of_a_revoked_session_does_not_bring_it_back(
+    store: SessionStore, redis: Redis
+) -> None:
+    record = sign_in(store, new_locator())
+    store.revoke(record.id)
+    assert store.touch(record) is None
+    assert redis.dbsize() == 0
+
+
+def test_revoking_one_session_leaves_the_others(store: SessionStore) -> None:
+    locator = new_locator()
+    first, second = sign_in(store, locator), sign_in(store, locator)
+    assert store.revoke(first.id)
+    assert not store.revoke(first.id)
+    assert store.read(first.id) is None
+    assert store.read(second.id) == second
+
+
+def test_a_login_that_read_an_older_epoch_gets_no_session(
+    store: SessionStore, redis: Redis
+) -> None:
+    locator = new_locator()
+    redis.set(f"coatcheck:{{{locator}}}:epoch", 5)
+    with pytest.raises(SessionRevoked):
+        sign_in(store, locator, epoch=4)
+    assert redis.dbsize() == 1
+    assert sign_in(store, locator, epoch=5)
+
+
+def test_past_the_cap_the_oldest_session_ends(store: SessionStore, redis: Redis) -> None:
+    locator = new_locator()
+    records = [sign_in(store, locator) for _ in range(CAP + 2)]
+    alive = [store.read(record.id) is not None for record in records]
+    assert alive.count(True) == CAP
+    assert alive[-1]
+    assert redis.zcard(f"coatcheck:{{{locator}}}:sessions") == CAP
+
+
+def test_expired_sessions_are_pruned_from_the_list(redis: Redis) -> None:
+    locator = new_locator()
+    brief = short_lived(redis, idle=0.1, lifetime=0.1)
+    index = f"coatcheck:{{{locator}}}:sessions"
+    long_lived = SessionStore(redis, LIMITS, REMEMBERED, 100)
+    sign_in(long_lived, locator)
+    gone = sign_in(brief, locator)
+    eventually(lambda: brief.read(gone.id) is None)
+    sign_in(long_lived, locator)
+    assert redis.zscore(index, gone.id.digest) is None
+    assert redis.zcard(index) == 2
+
+
+def test_an_anonymous_session_is_listed_nowhere(store: SessionStore, redis: Redis) -> None:
+    record = store.create(Metadata(None, False, "", ""), {"key": b"value"})
+    assert store.read(record.id) == record
+    assert redis.dbsize() == 1
+
+
+def test_a_read_is_one_command(store: SessionStore, redis: Redis) -> None:
+    record = sign_in(store, new_locator())
+    redis.config_resetstat()
+    store.read(record.id)
+    stats = redis.info("commandstats")
+    assert {name for name in stats if name != "cmdstat_config|resetstat"} <= {
+        "cmdstat_hgetall",
+        "cmdstat_info",
+        "cmdstat_config",
+    }
+    assert stats["cmdstat_hgetall"]["calls"] == 1
+
+
+def test_scripts_are_loaded_again_after_redis_forgot_them(
+    store: SessionStore, redis: Redis
+) -> None:
+    redis.script_flush()
+    assert sign_in(store, new_locator())
+
+
+def test_without_redis_everything_fails_with_one_error_and_in_time() -> None:
+    nowhere = SessionStore(connect("unix:///nowhere/redis.sock"), LIMITS, REMEMBERED, CAP)
+    started = time.monotonic()
+    with pytest.raises(SessionStoreUnavailable):
+        nowhere.read(SessionId.new(new_locator()))
+    with pytest.raises(SessionStoreUnavailable):
+        sign_in(nowhere, new_locator())
+    assert time.monotonic() - started < 2

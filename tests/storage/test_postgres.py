@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from service.embedded import Postgres as EmbeddedPostgres
+from service.errors import DatabaseUnavailable
+from service.storage import postgres as module
+from service.storage.postgres import Postgres
+
+
+@pytest.fixture
+def postgres(postgres_engine: EmbeddedPostgres, database: psycopg.Connection) -> Iterator[Postgres]:
+    postgres = Postgres(postgres_engine.url)
+    yield postgres
+    postgres.close()
+
+
+INSERT = """
+    INSERT INTO accounts (username, canonical_username, password_hash, session_locator)
+    VALUES ('bob', 'bob', '', '')
+"""
+
+
+def test_a_unit_of_work_commits(postgres: Postgres, database: psycopg.Connection) -> None:
+    with postgres.connection() as connection:
+        connection.execute(INSERT)
+    assert database.execute("SELECT count(*) FROM accounts").fetchone() == (1,)
+
+
+def test_a_unit_of_work_that_fails_rolls_back(
+    postgres: Postgres, database: psycopg.Connection
+) -> None:
+    with pytest.raises(ZeroDivisionError), postgres.connection() as connection:
+        connection.execute(INSERT)
+        raise ZeroDivisionError
+    assert database.execute("SELECT count(*) FROM accounts").fetchone() == (0,)
+
+
+def test_nothing_is_connected_before_the_first_statement(
+    postgres: Postgres, database: psycopg.Connection
+) -> None:
+    connected = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'coatcheck'"
+    assert database.execute(connected).fetchone() == (0,)
+    postgres.ping()
+    assert database.execute(connected).fetchone() != (0,)
+
+
+def test_a_child_opens_connections_of_its_own(postgres: Postgres) -> None:
+    """Two processes on one socket would read each other's answers."""
+    with postgres.connection() as connection:
+        parents = connection.info.backend_pid
+    child = os.fork()
+    if child == 0:
+        status = 2
+        try:
+            with postgres.connection() as connection:
+                own = connection.execute("SELECT pg_backend_pid()").fetchone()
+            status = 0 if own and own[0] != parents else 1
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    postgres.ping()
+
+
+def test_a_server_that_is_not_there_is_an_error_in_time() -> None:
+    postgres = Postgres("postgresql://nobody@localhost:1/nowhere")
+    started = time.monotonic()
+    with pytest.raises(DatabaseUnavailable):
+        postgres.ping()
+    postgres.close()
+    assert time.monotonic() - started < module.CHECKOUT_TIMEOUT + 1
+
+
+def test_a_connection_that_was_broken_is_replaced(
+    postgres: Postgres, database: psycopg.Connection
+) -> None:
+    postgres.ping()
+    database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'coatcheck'"
+    )
+    postgres.ping()
+
+
+def test_a_server_that_stops_answering_is_an_error_in_time(
+    postgres_engine: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module.BoundedConnection.wait, "__defaults__", (0.1, 0.5))
+    postgres = Postgres(postgres_engine.url)
+    with pytest.raises(DatabaseUnavailable), postgres.connection() as connection:
+        backend = connection.info.backend_pid
+        os.kill(backend, signal.SIGSTOP)
+        started = time.monotonic()
+        try:
+            connection.execute("SELECT 1")
+        finally:
+            os.kill(backend, signal.SIGCONT)
+    assert time.monotonic() - started < 2
+    postgres.ping()
+    postgres.close()

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from redis import Redis
+
+from service.embedded import Redis as EmbeddedRedis
+from service.errors import SessionStoreUnavailable
+from service.storage.redis import connect, failing_as
+
+
+def test_a_redis_that_accepts_and_never_answers_is_an_error_within_a_second(
+    redis_engine: EmbeddedRedis,
+) -> None:
+    client = connect(redis_engine.url)
+    os.kill(redis_engine.pid, signal.SIGSTOP)
+    started = time.monotonic()
+    try:
+        with pytest.raises(SessionStoreUnavailable), failing_as(SessionStoreUnavailable):
+            client.ping()
+    finally:
+        os.kill(redis_engine.pid, signal.SIGCONT)
+    assert time.monotonic() - started < 1.2
+
+
+def test_a_connection_that_redis_dropped_is_opened_again_unnoticed(
+    redis_engine: EmbeddedRedis, redis: Redis
+) -> None:
+    client = connect(redis_engine.url)
+    client.ping()
+    redis.client_kill_filter(_type="normal", skipme=True)
+    assert client.ping()
+
+
+def test_an_answer_that_came_too_late_is_not_taken_for_another(
+    redis_engine: EmbeddedRedis, redis: Redis
+) -> None:
+    redis.mset({"first": "1", "second": "2"})
+    client = connect(redis_engine.url)
+    client.ping()
+    os.kill(redis_engine.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(SessionStoreUnavailable), failing_as(SessionStoreUnavailable):
+            client.get("first")
+    finally:
+        os.kill(redis_engine.pid, signal.SIGCONT)
+    for _ in range(10):
+        assert client.get("second") == b"2"

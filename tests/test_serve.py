@@ -1,0 +1,192 @@
+"""`python -m service serve`, which is what `make run` calls, as a person would use it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+import pytest
+
+from service.embedded import Postgres, Redis
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    """A data directory; whatever still runs on it afterwards is a mistake, but ended."""
+    with tempfile.TemporaryDirectory(prefix="coatcheck-") as directory:
+        path = Path(directory, "data")
+        yield path
+        orphans = processes(path)
+        for orphan in orphans:
+            orphan.kill()
+        psutil.wait_procs(orphans)
+
+
+class Run:
+    """One run of the supervisor; `output` is what it has printed, both streams."""
+
+    def __init__(self, data: Path, **environ: str) -> None:
+        self.data = data
+        self.port = free_port()
+        inherited = {k: v for k, v in os.environ.items() if not k.endswith(("_URL", "_URL_FILE"))}
+        settings = {"COATCHECK_ENV": "testing", "WEB_CONCURRENCY": "2", "PORT": str(self.port)}
+        self._out = Path(tempfile.mkstemp(dir=next(p for p in data.parents if p.is_dir()))[1])
+        with self._out.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "service", "serve"],
+                cwd=ROOT,
+                env=inherited | settings | {"DATA_DIR": str(data)} | environ,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def output(self) -> str:
+        return self._out.read_text()
+
+    def until(self, line: str) -> "Run":
+        wait(lambda: line in self.output or self.process.poll() is not None)
+        assert line in self.output, self.output
+        return self
+
+    def ready(self) -> "Run":
+        return self.until(f"Coatcheck is ready: http://127.0.0.1:{self.port}\n")
+
+    def end(self, number: signal.Signals | None = None) -> int:
+        if number:
+            self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+def wait(condition: Callable[[], bool], seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def processes(data: Path) -> list[psutil.Process]:
+    """Everything that names the data directory or works in it."""
+
+    def concerned(process: psutil.Process) -> bool:
+        try:
+            words = [process.cwd(), *process.cmdline(), process.environ().get("DATA_DIR", "")]
+        except psutil.Error:
+            return False
+        return any(str(data) in word for word in words)
+
+    return [process for process in psutil.process_iter() if concerned(process)]
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether it runs; a zombie that init has not reaped yet does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def error_line(run: Run) -> str:
+    """What a run that failed had to say, which is one line."""
+    assert run.end() == 1, run.output
+    assert "Traceback" not in run.output
+    [line] = [line for line in run.output.splitlines() if line.startswith("Error: ")]
+    return line
+
+
+def test_kill_of_the_supervisor_loses_no_data_and_hinders_no_next_start(data: Path) -> None:
+    first = Run(data).ready()
+    with psycopg.connect(Postgres(data / "postgres").url) as connection:
+        connection.execute("CREATE TABLE coats AS SELECT 7 AS ticket")
+    first.end(signal.SIGKILL)
+    orphans = processes(data)
+    assert orphans
+
+    second = Run(data, PORT=str(first.port))
+    second.port = first.port
+    second.ready()
+    assert not any(lives(orphan) for orphan in orphans)
+    with psycopg.connect(Postgres(data / "postgres").url) as connection:
+        assert connection.execute("SELECT ticket FROM coats").fetchone() == (7,)
+
+    assert "already running" in error_line(Run(data))
+    assert httpx.get(f"http://127.0.0.1:{second.port}/healthz").status_code == 200
+
+    assert second.end(signal.SIGTERM) == 0
+    assert processes(data) == []
+
+
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("Starting PostgreSQL", signal.SIGINT),
+        ("Starting Redis", signal.SIGHUP),
+        ("Starting gunicorn", signal.SIGTERM),
+    ],
+)
+def test_stop_while_starting_leaves_nothing(
+    moment: str, number: signal.Signals, data: Path
+) -> None:
+    run = Run(data).until(moment)
+    assert run.end(number) == 0, run.output
+    assert "Traceback" not in run.output
+    assert processes(data) == []
+
+
+def test_part_that_ends_by_itself_takes_the_rest_along(data: Path) -> None:
+    run = Run(data).ready()
+    [redis] = [process for process in processes(data) if process.name() == "redis-server"]
+    redis.kill()
+    assert error_line(run) == "Error: Redis has ended by itself (SIGKILL): stopped the rest"
+    assert processes(data) == []
+
+
+def test_port_that_is_taken_is_told_before_anything_starts(data: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        run = Run(data, PORT=port)
+        assert f"port {port}" in error_line(run)
+    assert "Starting" not in run.output
+    assert processes(data) == []
+
+
+@pytest.mark.parametrize("name", ["", "below"])
+def test_data_directory_that_cannot_be_used_is_told(name: str, data: Path) -> None:
+    data.touch()
+    assert f"DATA_DIR {data / name} cannot be used" in error_line(Run(data / name))
+
+
+def test_malformed_setting_is_told(data: Path) -> None:
+    assert "PORT" in error_line(Run(data, PORT="eighty"))
+    assert not data.exists()
+
+
+def test_engine_that_will_not_start_is_told_and_the_other_stopped(data: Path) -> None:
+    (data / "redis").mkdir(parents=True)
+    (data / "redis" / "appendonly.aof").write_text("not what it was")
+    assert error_line(Run(data)).startswith("Error: Redis will not start: Bad file format")
+    assert processes(data) == []
+
+
+def test_engine_that_is_given_is_not_embedded(data: Path) -> None:
+    with Redis(data.with_name("elsewhere"), durable=False) as given:
+        run = Run(data, REDIS_URL=given.url).ready()
+        assert run.end(signal.SIGTERM) == 0
+        assert given.exit_status() is None
+    assert not (data / "redis").exists()

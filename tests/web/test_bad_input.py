@@ -1,0 +1,151 @@
+"""Whatever is sent: a clear 4xx, nothing stored, nothing logged that should not be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+
+JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+PASSWORD = "correct horse battery"
+HUGE = "x" * 10_000_000
+
+
+@pytest.fixture
+def client(
+    app: Flask,
+    redis: Redis,
+    database: psycopg.Connection,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[FlaskClient]:
+    yield app.test_client()
+    assert redis.dbsize() == 0
+    assert database.execute("SELECT count(*) FROM accounts").fetchone() == (0,)
+    assert PASSWORD not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("path", ["/api/v1/accounts", "/api/v1/sessions"])
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        (b"", {}, 415, "unsupported_media_type"),
+        (b"username=bob", FORM, 415, "unsupported_media_type"),
+        (b"", JSON, 400, "malformed"),
+        (b"{", JSON, 400, "malformed"),
+        (b"[1]", JSON, 400, "malformed"),
+        (b'"bob"', JSON, 400, "malformed"),
+        (b"[" * 10_000, JSON, 400, "malformed"),
+        (b'{"username": "b\xff"}', JSON, 400, "malformed"),
+        (b"{}", JSON, 422, "invalid"),
+        (b'{"username": "bob"}', JSON, 422, "invalid"),
+        (b'{"username": 1, "password": []}', JSON, 422, "invalid"),
+        (b'{"username": null, "password": null}', JSON, 422, "invalid"),
+        (json.dumps({"username": HUGE, "password": PASSWORD}).encode(), JSON, 413, "too_large"),
+        (json.dumps({"username": "bob", "password": HUGE}).encode(), JSON, 413, "too_large"),
+    ],
+    ids=str,
+)
+def test_a_bad_body_is_refused(
+    client: FlaskClient, path: str, body: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    response = client.post(path, data=body, headers=headers)
+    answer = response.get_json(force=True)
+    assert (response.status_code, answer["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [
+        ("b\0b", PASSWORD),
+        ("\ud800\ud800", PASSWORD),
+        ("x" * 5000, PASSWORD),
+        ("bob", "nul\0" * 5),
+        ("bob", "\ud800" * 8),
+        ("bob", "x" * 5000),
+    ],
+)
+def test_bad_names_and_passwords_are_refused(
+    client: FlaskClient, username: str, password: str
+) -> None:
+    body = {"username": username, "password": password}
+    assert client.post("/api/v1/accounts", json=body).status_code == 422
+    assert client.post("/api/v1/sessions", json=body).status_code == 401
+
+
+def test_remember_must_be_true_or_false(client: FlaskClient) -> None:
+    body = {"username": "bob", "password": PASSWORD, "remember": "yes"}
+    response = client.post("/api/v1/accounts", json=body)
+    assert response.get_json(force=True)["errors"][0]["field"] == "remember"
+
+
+@pytest.mark.parametrize("path", ["/register", "/login"])
+@pytest.mark.parametrize(
+    ("body", "statuses"),
+    [
+        (b"", (422, 401)),
+        (b"username=bob", (422, 401)),
+        (b"username=b%00b&password=correct+horse+battery", (422, 401)),
+        (b"username=b%FFb&password=correct+horse+battery", (400, 400)),
+        (b"username=" + HUGE.encode(), (413, 413)),
+    ],
+    ids=["empty", "no password", "NUL", "invalid UTF-8", "10 MB"],
+)
+def test_a_bad_form_is_refused(
+    client: FlaskClient, path: str, body: bytes, statuses: tuple[int, int]
+) -> None:
+    response = client.post(path, data=body, headers=FORM)
+    assert response.status_code == statuses[path == "/login"]
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    ["", "x", "x" * 54, "x" * 55, "x" * 56, "x" * 4000, "%00" * 10, "\xe9" * 55, '"' * 55, "a\\b"],
+)
+def test_an_id_of_any_shape_is_nobody(client: FlaskClient, cookie: str) -> None:
+    response = client.get("/api/v1/sessions/current", headers={"Cookie": f"session={cookie}"})
+    assert response.status_code == 401
+    assert client.get("/", headers={"Cookie": f"session={cookie}"}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["%00", "%FF", "a%2Fb", "x" * 5000, "%F0%9F%92%A9"])
+def test_no_name_that_is_asked_for_is_a_server_error(client: FlaskClient, name: str) -> None:
+    response = client.get(f"/api/v1/usernames/{name}")
+    assert response.status_code in (200, 404)
+    if response.status_code == 200:
+        assert response.json["reason"] == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "not_found"),
+        ("PUT", "/api/v1/accounts", 405, "method_not_allowed"),
+        ("GET", "/logout", 405, "method_not_allowed"),
+    ],
+)
+def test_what_is_not_there_is_a_problem_and_no_page_for_programs(
+    client: FlaskClient, method: str, path: str, status: int, code: str
+) -> None:
+    response = client.open(path, method=method, headers={"Accept": "*/*"})
+    assert response.status_code == status
+    assert response.get_json(force=True)["code"] == code
+    if status == 405:
+        assert response.headers["Allow"]
+
+
+def test_an_error_nobody_foresaw_is_500_and_tells_nothing(app: Flask) -> None:
+    @app.get("/broken")
+    def broken() -> str:
+        raise RuntimeError("hunter2")
+
+    app.testing = False
+    response = app.test_client().get("/broken")
+    assert response.status_code == 500
+    assert response.get_json(force=True)["code"] == "internal"
+    assert b"hunter2" not in response.data

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from config import Settings
+from service import create_app
+
+BOB = {"username": "Bob", "password": "correct horse battery"}
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    client = app.test_client()
+    client.environ_base["HTTP_ACCEPT"] = BROWSER["Accept"]
+    return client
+
+
+def test_registering_leads_home_signed_in(client: FlaskClient) -> None:
+    response = client.post("/register", data=BOB)
+    assert (response.status_code, response.location) == (303, "/")
+    assert "Signed in as <strong>Bob</strong>" in client.get("/").text
+
+
+def test_signing_out_and_in_again(client: FlaskClient) -> None:
+    client.post("/register", data=BOB)
+    response = client.post("/logout")
+    assert (response.status_code, response.location) == (303, "/")
+    assert "Bob" not in client.get("/").text
+    response = client.post("/login", data=BOB)
+    assert (response.status_code, response.location) == (303, "/")
+    assert "Bob" in client.get("/").text
+
+
+def test_a_refused_registration_shows_the_form_with_what_was_wrong(client: FlaskClient) -> None:
+    response = client.post("/register", data={"username": "x", "password": "hunter2"})
+    assert response.status_code == 422
+    assert "at least 2 characters" in response.text
+    assert "at least 8 characters" in response.text
+    assert 'value="x"' in response.text
+    assert "hunter2" not in response.text
+
+
+def test_a_taken_name_shows_the_form_again(app: Flask, client: FlaskClient) -> None:
+    client.post("/register", data=BOB)
+    other = app.test_client()
+    response = other.post("/register", data=BOB | {"username": "bob", "remember": "on"})
+    assert response.status_code == 409
+    assert "taken" in response.text
+    assert 'name="remember" checked' in response.text
+
+
+def test_a_refused_login_keeps_the_name_and_not_the_password(client: FlaskClient) -> None:
+    response = client.post("/login", data={"username": "<b>ob", "password": "hunter2hunter2"})
+    assert response.status_code == 401
+    assert "Username or password is wrong." in response.text
+    assert "&lt;b&gt;ob" in response.text
+    assert "hunter2" not in response.text
+
+
+def test_members_are_shown_newest_first_in_pages_to_members_only(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.web.pages.MEMBERS_PER_PAGE", 2)
+    names = ["first", "second", "third", "fourth", "fifth"]
+    for name in names:
+        client.post("/register", data=BOB | {"username": name})
+    seen, page = [], "/"
+    while page:
+        text = client.get(page).text
+        seen.append([name for name in names if f"<bdi>{name}</bdi>" in text])
+        page = text.partition('href="/?before=')[2].partition('"')[0]
+        page = page and f"/?before={page}"
+    assert seen == [["fourth", "fifth"], ["second", "third"], ["first"]]
+    assert "first" not in app.test_client().get("/?before=100").text
+
+
+def test_a_page_that_is_not_there_is_a_page(client: FlaskClient) -> None:
+    response = client.get("/nowhere")
+    assert response.status_code == 404
+    assert response.mimetype == "text/html"
+
+
+def test_with_the_session_store_down_forms_are_shown_and_nobody_is_signed_out(
+    settings: Settings,
+) -> None:
+    app = create_app(settings.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"}))
+    client = app.test_client()
+    client.set_cookie("session", "x" * 55)
+    assert client.get("/login", headers=BROWSER).status_code == 200
+    assert client.get("/register", headers=BROWSER).status_code == 200
+    home = client.get("/", headers=BROWSER)
+    assert home.status_code == 503
+    assert home.headers["Retry-After"] == "1"
+    assert "You are not signed out" in home.text
+    registered = client.post("/register", data=BOB, headers=BROWSER)
+    assert registered.status_code == 201
+    assert "You are registered, Bob" in registered.text
+    login = client.post("/login", data=BOB, headers=BROWSER)
+    assert login.status_code == 503
+    for response in (home, registered, login):
+        assert "Set-Cookie" not in response.headers
+    app.extensions["coatcheck"].postgres.close()
+
+
+def test_pages_run_no_script_and_no_style_but_our_own(client: FlaskClient) -> None:
+    policy = client.get("/login").headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+BOB = {"username": "Bob", "password": "correct horse battery"}
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def test_a_new_name_is_answered_with_message_and_username(client: FlaskClient) -> None:
+    response = client.post("/register", json=BOB)
+    assert response.status_code == 201
+    assert set(response.json) == {"message", "username"}
+    assert response.json["username"] == "Bob"
+
+
+def test_a_taken_name_is_answered_with_409_and_an_error(client: FlaskClient) -> None:
+    client.post("/register", json=BOB)
+    response = client.post("/register", json=BOB)
+    assert response.status_code == 409
+    assert set(response.json) == {"error"}
+
+
+@pytest.mark.parametrize("body", [{}, {"username": "Bob"}, {"username": "x", "password": "y"}])
+def test_nothing_given_or_refused_is_answered_with_400_and_an_error(
+    client: FlaskClient, body: dict[str, str]
+) -> None:
+    response = client.post("/register", json=body)
+    assert response.status_code == 400
+    assert set(response.json) == {"error"}
+
+
+def test_what_is_no_json_is_answered_with_400_and_an_error(client: FlaskClient) -> None:
+    response = client.post("/register", data="{", content_type="application/json")
+    assert response.status_code == 400
+    assert set(response.json) == {"error"}
