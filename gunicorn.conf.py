@@ -1,0 +1,70 @@
+"""gunicorn's settings. `gunicorn -c gunicorn.conf.py 'service:create_app()'`"""
+
+import json
+import os
+import sys
+from datetime import timedelta
+from typing import Any
+
+from gunicorn.glogging import Logger
+
+from config import ConfigurationError, load
+
+MEMORY = "/dev/shm"  # noqa: S108
+
+try:
+    settings = load()
+except ConfigurationError as problem:
+    # Said once by the master, before there are workers to fail over and over.
+    sys.exit(f"Error: {problem}")
+
+
+class RequestLog(Logger):
+    """One line a request, without query string or headers: those may carry secrets."""
+
+    def access(
+        self,
+        resp: Any,
+        req: Any,  # noqa: ARG002
+        environ: dict[str, Any],
+        request_time: timedelta,
+    ) -> None:
+        line = {
+            "event": "request",
+            "method": environ["REQUEST_METHOD"],
+            "path": environ["PATH_INFO"],
+            "status": int(resp.status.split()[0]),
+            "bytes": resp.sent,
+            "ms": round(request_time.total_seconds() * 1000, 1),
+            "pid": os.getpid(),
+        }
+        # JSON also keeps a line break in a path from looking like a line of its own.
+        self.access_log.info("%s", json.dumps(line))
+
+    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        # gunicorn quotes the header that it could not parse, which may be a cookie.
+        if msg.startswith("Invalid request from "):
+            msg = msg.partition(": ")[0]
+        super().warning(msg, *args, **kwargs)
+
+
+bind = f"0.0.0.0:{settings.port}"
+workers = settings.web_concurrency
+worker_class = "gevent"
+preload_app = False  # every worker opens its own connections, after the fork
+timeout = 30
+graceful_timeout = 20
+keepalive = 5
+logger_class = RequestLog
+accesslog = "-"
+control_socket_disable = True  # it would write below HOME
+if os.access(MEMORY, os.W_OK):
+    worker_tmp_dir = MEMORY  # the root file system may be read-only
+
+
+def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
+    """Close the pool while its threads still run; left open, it fails aloud at the very end."""
+    from service.web.services import EXTENSION
+
+    if services := getattr(worker.wsgi, "extensions", {}).get(EXTENSION):
+        services.postgres.close()

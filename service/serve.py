@@ -1,0 +1,145 @@
+"""The supervisor behind `make run`: engines, migrations and gunicorn, all of them or none.
+
+A lock on the data directory tells a running supervisor from one that was killed. What is found
+on the directory while the lock is held was left behind by a killed one, and is ended.
+"""
+
+import fcntl
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import config
+from service.embedded import Engine, Postgres, Redis
+from service.errors import CoatcheckError
+from service.storage import migrations
+from service.webserver import Gunicorn, listen
+
+Part = Engine | Gunicorn
+
+
+class ServeError(CoatcheckError):
+    """The service cannot run here, or a part of it ended."""
+
+
+class StopRequested(BaseException):
+    """A signal asked the supervisor to stop."""
+
+
+def serve(environ: Mapping[str, str]) -> None:
+    """Run everything until SIGINT, SIGTERM or SIGHUP; leaves no process behind.
+
+    Args:
+        environ: the settings, and `DATA_DIR`. Postgres and Redis are embedded unless the
+            settings say where they are.
+
+    Raises:
+        ConfigurationError, CoatcheckError: one line that says what is wrong.
+    """
+    data = Path(environ.get("DATA_DIR") or ".data").resolve()
+    engines: dict[str, Engine] = {
+        "DATABASE_URL": Postgres(data / "postgres", say=say),
+        "REDIS_URL": Redis(data / "redis", say=say),
+    }
+    given = {name for name in engines if environ.get(name) or environ.get(f"{name}_FILE")}
+    embedded = {name: engine for name, engine in engines.items() if name not in given}
+    environ = {**environ, **{name: engine.url for name, engine in embedded.items()}}
+    settings = config.load(environ)
+    web = Gunicorn(data, environ)
+    stop = _Stop()
+    try:
+        with _lock(data), _sweep([web, *engines.values()], stop):
+            _run(settings, list(embedded.values()), web, stop)
+    except StopRequested:
+        say("Coatcheck has stopped.")
+
+
+def say(line: str) -> None:
+    """Print a line of progress, as long as somebody is there to read it."""
+    with suppress(OSError):  # a closed terminal must not keep us from cleaning up
+        print(line, flush=True)
+
+
+class _Stop:
+    """The signal handler. Raises once: a second signal must not interrupt the cleaning up."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._request)
+
+    def _request(self, *_: object) -> None:
+        if not self.requested:
+            self.requested = True
+            raise StopRequested
+
+    def check(self) -> None:
+        """Raise again what a library may have swallowed."""
+        if self.requested:
+            raise StopRequested
+
+
+@contextmanager
+def _lock(data: Path) -> Iterator[None]:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        file = (data / "lock").open("w")
+    except OSError as problem:
+        raise ServeError(
+            f"DATA_DIR {data} cannot be used as a directory: {problem.strerror}"
+        ) from problem
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServeError(
+                f"Coatcheck is already running on {data}: stop it, or choose another DATA_DIR"
+            ) from None
+        yield
+
+
+@contextmanager
+def _sweep(parts: Sequence[Part], stop: _Stop) -> Iterator[None]:
+    """End what is left of `parts`: of a run that was killed, and of this one.
+
+    A signal may come after a child was forked and before anybody remembers it.
+    """
+    if count := sum(part.end_leftovers() for part in parts):
+        say(f"Ended {count} processes that an earlier run had left behind.")
+    try:
+        yield
+    finally:
+        stop.requested = True
+        for part in parts:
+            part.end_leftovers()
+
+
+def _run(settings: config.Settings, engines: Sequence[Engine], web: Gunicorn, stop: _Stop) -> None:
+    with ExitStack() as running:
+        # Before anything is started, and held from there on: nobody can take it meanwhile.
+        listener = running.enter_context(listen(settings.port))
+        for engine in engines:
+            say(f"Starting {engine.title} ...")
+            running.enter_context(engine)
+            stop.check()
+        for name in migrations.migrate(settings.database_url):
+            say(f"Applied migration {name}")
+        stop.check()
+        say(f"Starting gunicorn with {settings.web_concurrency} workers ...")
+        running.callback(web.stop)
+        web.start(listener)
+        say(f"Coatcheck is ready: {web.url}")
+        stop.check()
+        _await_an_end([*engines, web])
+
+
+def _await_an_end(parts: Sequence[Part]) -> None:
+    while True:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        for part in parts:
+            if status := part.exit_status():
+                raise ServeError(f"{part.title} has ended by itself ({status}): stopped the rest")
+        if ended:
+            os.waitpid(ended.si_pid, os.WNOHANG)  # an orphan: as pid 1 we inherit them

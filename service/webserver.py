@@ -1,0 +1,128 @@
+"""gunicorn as a child of the supervisor."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from service.embedded import leftovers
+from service.embedded.engine import exit_status
+from service.errors import CoatcheckError
+
+ROOT = Path(__file__).resolve().parents[1]
+HOST = "127.0.0.1"
+BACKLOG = 2048
+READY_LIMIT = 60.0
+STOP_LIMIT = 25.0  # gunicorn's own limit, graceful_timeout, is shorter
+
+
+class GunicornError(CoatcheckError):
+    """The port is taken, or the web server did not come up."""
+
+
+def listen(port: int) -> socket.socket:
+    """A socket that listens on `port`, for gunicorn to inherit.
+
+    Raises GunicornError, in one line, if the port is taken or not allowed.
+    """
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        # Two sockets may be bound to one port, but only one may listen.
+        listener.listen(BACKLOG)
+    except OSError as problem:
+        listener.close()
+        raise GunicornError(
+            f"Cannot listen on port {port} ({problem.strerror}): "
+            "stop what uses it, or choose another PORT"
+        ) from problem
+    return listener
+
+
+class Gunicorn:
+    """The web server of one data directory."""
+
+    title = "gunicorn"
+
+    def __init__(self, data: Path, environ: Mapping[str, str]) -> None:
+        self._address = ""
+        self._environ = environ
+        # Nothing else in its command line tells whose it is.
+        self._name = f"coatcheck on {data}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it answers, once it was started."""
+        return f"http://{self._address}"
+
+    def start(self, listener: socket.socket) -> None:
+        """Start on `listener`, which is closed here, and wait until `/readyz` says yes.
+
+        Raises GunicornError, in one line, if it ends or is not ready within a minute.
+        """
+        host, port = listener.getsockname()
+        self._address = f"{host}:{port}"
+        descriptor = listener.fileno()
+        command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py")]
+        command += ["--bind", f"fd://{descriptor}", "--name", self._name, "service:create_app()"]
+        self._process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=dict(self._environ),
+            stdin=subprocess.DEVNULL,
+            pass_fds=[descriptor],
+            start_new_session=True,
+        )
+        # With our copy open, requests to a dead gunicorn would wait instead of being refused.
+        listener.close()
+        self._await_ready()
+
+    def stop(self) -> None:
+        """Let requests finish, within bounds, and end every worker."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_LIMIT)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def exit_status(self) -> str | None:
+        """How it ended, in words, if it ended."""
+        return exit_status(self._process)
+
+    def end_leftovers(self) -> int:
+        """End what an earlier run left on the data directory; returns the number of processes."""
+        return leftovers.end(self._is_leftover, signal.SIGKILL)
+
+    def _is_leftover(self, process: psutil.Process) -> bool:
+        return self._name in process.cmdline()
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + READY_LIMIT
+        while not self._is_ready():
+            if status := self.exit_status():
+                raise GunicornError(f"gunicorn ended while starting ({status}): see above")
+            if time.monotonic() > deadline:
+                raise GunicornError(f"{self.url}/readyz said no for {READY_LIMIT:.0f} seconds")
+            time.sleep(0.05)
+
+    def _is_ready(self) -> bool:
+        connection = http.client.HTTPConnection(self._address, timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
