@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
 import sys
+import tempfile
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from gunicorn.glogging import Logger
@@ -11,6 +14,7 @@ from gunicorn.glogging import Logger
 from config import ConfigurationError, load
 
 MEMORY = "/dev/shm"  # noqa: S108
+METRICS = "coatcheck-metrics-"
 
 try:
     settings = load()
@@ -60,6 +64,9 @@ accesslog = "-"
 control_socket_disable = True  # it would write below HOME
 if os.access(MEMORY, os.W_OK):
     worker_tmp_dir = MEMORY  # the root file system may be read-only
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # not yet: this file is read at each reload
+    # All workers count here, so that any of them can tell the sums.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=METRICS)
 
 
 def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
@@ -68,3 +75,10 @@ def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
 
     if services := getattr(worker.wsgi, "extensions", {}).get(EXTENSION):
         services.postgres.close()
+
+
+def on_exit(server: Any) -> None:  # noqa: ARG001
+    """Leave no counts behind, but for those that somebody wanted elsewhere."""
+    counts = os.environ["PROMETHEUS_MULTIPROC_DIR"]
+    if Path(counts).name.startswith(METRICS):
+        shutil.rmtree(counts, ignore_errors=True)

@@ -55,13 +55,16 @@ class Settings(BaseModel):
     sessions_per_account: int = Field(
         50, ge=1, le=1000, description="past so many, a login ends the oldest"
     )
+    name_quarantine: int = Field(
+        30 * DAY, ge=DAY, description="the name of a deleted account stays taken for so long"
+    )
     argon2_memory_kib: int = Field(19456, ge=8, description="argon2id memory, KiB")
     argon2_time_cost: int = Field(2, ge=1, description="argon2id passes")
     hashing_threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="passwords hashed at a time"
     )
     hashing_queue: int = Field(
-        64, ge=0, description="passwords that may wait to be hashed, per worker; past it: 503"
+        24, ge=0, description="passwords that may wait to be hashed, per worker; past it: 503"
     )
     log_format: Literal["json", "console"] = Field("json", description="form of the log lines")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

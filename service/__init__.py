@@ -63,7 +63,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     _configure(app, settings)
 
     postgres = Postgres(settings.database_url)
-    accounts = AccountRepository(postgres)
+    accounts = AccountRepository(postgres, settings.name_quarantine)
     username_cache = UsernameCache(redis.connect(settings.cache_redis_url))
     hasher = PasswordHasher(
         settings.argon2_memory_kib,

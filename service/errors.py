@@ -33,10 +33,28 @@ class UsernameCacheUnavailable(Unavailable):
 
 
 class DatabaseUnavailable(Unavailable):
-    """Postgres does not answer."""
+    """Postgres does not answer. A write may have happened all the same if it broke down under
+    way; not if there was no connection to begin with."""
+
+    def __init__(self, may_have_happened: bool = False) -> None:
+        super().__init__("Accounts cannot be reached at the moment.")
+        self.may_have_happened = may_have_happened
+
+
+class RegistrationUnresolved(Unavailable):
+    """Postgres broke down while an account was being created, and cannot be asked whether it was.
+    The same request with `key` as its Idempotency-Key is safe to repeat."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("It is not certain yet whether you are registered. Try the same again.")
+        self.key = key
+
+
+class RivalTooSlow(Unavailable):
+    """Others are after the same name, and it stays undecided for too long."""
 
     def __init__(self) -> None:
-        super().__init__("Accounts cannot be reached at the moment.")
+        super().__init__("Somebody is registering that name right now.")
 
 
 class TooManyHashes(Unavailable):

@@ -13,6 +13,7 @@ from argon2 import PasswordHasher as Argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 from precis_i18n import get_profile
 
+from service import metrics
 from service.errors import FieldError, InvalidInput, TooManyHashes
 
 T = TypeVar("T")
@@ -85,6 +86,7 @@ class PasswordHasher:
         Raises:
             TooManyHashes: no place in the queue.
         """
+        metrics.HASHES.labels("hash").inc()
         return self._run(lambda: self._argon2.hash(password))
 
     def verify(self, password: str, encoded: str) -> bool:
@@ -93,6 +95,7 @@ class PasswordHasher:
         Raises:
             TooManyHashes: no place in the queue.
         """
+        metrics.HASHES.labels("verify").inc()
         return self._run(lambda: self._matches(password, encoded))
 
     def verify_nothing(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from service.accounts.account import Account, Member
@@ -12,48 +13,88 @@ ACCOUNT: Final = "id, username, session_locator, session_epoch, created_at"
 
 # A rival's row that is not committed yet makes this wait for its commit or rollback.
 INSERT: Final = f"""
-    INSERT INTO accounts (username, canonical_username, password_hash, session_locator)
-    VALUES (%s, %s, %s, %s)
+    INSERT INTO accounts
+        (username, canonical_username, password_hash, session_locator, registration_key)
+    VALUES (%s, %s, %s, %s, %s)
     ON CONFLICT (canonical_username) DO NOTHING
     RETURNING {ACCOUNT}
 """
-IS_TAKEN: Final = "SELECT EXISTS (SELECT FROM accounts WHERE canonical_username = %s)"
+REGISTERED: Final = """
+    SELECT CASE WHEN created_at > now() - interval '1 day' THEN registration_key ELSE '' END,
+           extract(epoch FROM retired_at + make_interval(secs => %s) - now())::float
+    FROM accounts WHERE canonical_username = %s
+"""
+WITH_HASH: Final = f"""
+    SELECT {ACCOUNT} FROM accounts WHERE canonical_username = %s AND password_hash = %s
+"""
 CREDENTIALS: Final = f"""
     SELECT {ACCOUNT}, password_hash FROM accounts
-    WHERE canonical_username = %s AND disabled_at IS NULL
+    WHERE canonical_username = %s AND disabled_at IS NULL AND retired_at IS NULL
 """
 # Only over the hash that was verified: a password changed meanwhile must stay changed.
 REHASH: Final = "UPDATE accounts SET password_hash = %s WHERE id = %s AND password_hash = %s"
 NEWEST: Final = """
     SELECT id, username, created_at FROM accounts
-    WHERE disabled_at IS NULL AND (%(before)s::bigint IS NULL OR id < %(before)s)
+    WHERE disabled_at IS NULL AND retired_at IS NULL
+        AND (%(before)s::bigint IS NULL OR id < %(before)s)
     ORDER BY id DESC LIMIT %(limit)s
 """
+RETIRE: Final = f"""
+    UPDATE accounts
+    SET retired_at = now(), session_epoch = session_epoch + 1,
+        username = '', password_hash = '', registration_key = ''
+    WHERE canonical_username = %s AND retired_at IS NULL
+    RETURNING {ACCOUNT}
+"""
+RELEASE: Final = """
+    DELETE FROM accounts WHERE retired_at < now() - make_interval(secs => %s)
+"""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A committed row that has a name."""
+
+    key: str  # digest of the idempotency key that registered it; empty after a day
+    quarantine_left: float | None  # seconds; None: not retired
 
 
 class AccountRepository:
     """Reads and writes accounts. Every method raises DatabaseUnavailable, within a bounded time,
     if Postgres does not answer."""
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres, quarantine: float) -> None:
+        """
+        Args:
+            postgres: where the table is.
+            quarantine: seconds for which the name of a deleted account stays taken.
+        """
         self._postgres = postgres
+        self._quarantine = quarantine
 
-    def insert(self, username: Username, password_hash: str, locator: str) -> Account | None:
+    def insert(
+        self, username: Username, password_hash: str, locator: str, key: str
+    ) -> Account | None:
         """Add an account and commit. None if the name is taken by a committed row."""
-        with self._postgres.connection() as connection:
-            row = connection.execute(
-                INSERT, (username.spelling, username.canonical, password_hash, locator)
-            ).fetchone()
-        return _account(row) if row else None
+        row = self._fetch_one(
+            INSERT, (username.spelling, username.canonical, password_hash, locator, key)
+        )
+        return Account(*row) if row else None
 
-    def is_taken(self, username: Username) -> bool:
-        """Whether a committed row has the name."""
-        return bool(self._fetch_one(IS_TAKEN, (username.canonical,))[0])
+    def registered(self, username: Username) -> Registered | None:
+        """The committed row that has the name, retired or not."""
+        row = self._fetch_one(REGISTERED, (self._quarantine, username.canonical))
+        return Registered(*row) if row else None
+
+    def with_hash(self, username: Username, password_hash: str) -> Account | None:
+        """The account with exactly this name and hash."""
+        row = self._fetch_one(WITH_HASH, (username.canonical, password_hash))
+        return Account(*row) if row else None
 
     def credentials(self, username: Username) -> tuple[Account, str] | None:
         """An account that is not disabled, with its password hash, as of one moment."""
         row = self._fetch_one(CREDENTIALS, (username.canonical,))
-        return (_account(row[:-1]), row[-1]) if row else None
+        return (Account(*row[:-1]), row[-1]) if row else None
 
     def replace_hash(self, account_id: int, old: str, new: str) -> None:
         """Put `new` in the place of `old`; does nothing if the password changed meanwhile."""
@@ -66,10 +107,18 @@ class AccountRepository:
             rows = connection.execute(NEWEST, {"before": before, "limit": limit}).fetchall()
         return [Member(*row) for row in rows]
 
+    def retire(self, username: Username) -> Account | None:
+        """Empty an account and keep its name taken; raises its session epoch. None if there is
+        no such account."""
+        row = self._fetch_one(RETIRE, (username.canonical,))
+        return Account(*row) if row else None
+
+    def release_retired(self) -> int:
+        """Give back the names whose quarantine is over; returns how many. May run at any time and
+        in several places: each row is deleted once."""
+        with self._postgres.connection() as connection:
+            return connection.execute(RELEASE, (self._quarantine,)).rowcount
+
     def _fetch_one(self, statement: Any, parameters: tuple[Any, ...]) -> Any:
         with self._postgres.connection() as connection:
             return connection.execute(statement, parameters).fetchone()
-
-
-def _account(row: Any) -> Account:
-    return Account(*row)

@@ -7,8 +7,10 @@ go ahead. It is never the authority: without it registration is slower and just 
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import cast
 
 from redis import Redis
 
@@ -20,20 +22,28 @@ SCRIPTS = Path(__file__).parent / "lua"
 CLAIM_LIFETIME_MS = 10_000
 TAKEN_LIFETIME = 3600  # seconds, ± 20 %, so that names cached together do not expire together
 TAKEN_JITTER = 0.2
+LONGEST_LIFETIME = TAKEN_LIFETIME * (1 + TAKEN_JITTER)
 
 
 class State(Enum):
-    """What the cache says of a name. That it is free is never cached."""
+    """What the cache says of a name that is not taken. That it is free is never cached."""
 
     ABSENT = "absent"
     PENDING = "pending"
-    TAKEN = "taken"
     CLAIMED = "claimed"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A committed row has the name; `key` is the digest of the idempotency key that registered
+    it, as long as that matters, then empty."""
+
+    key: str
 
 
 class UsernameCache:
     """One string per name, `coatcheck:username:CANONICAL`: `pending:TOKEN` while an attempt is
-    under way, then `taken`.
+    under way, then `taken:KEY`.
 
     Every method raises UsernameCacheUnavailable, within a second, if Redis does not answer.
     """
@@ -43,25 +53,21 @@ class UsernameCache:
         self._claim = redis.register_script((SCRIPTS / "claim.lua").read_text(encoding="utf-8"))
         self._release = redis.register_script((SCRIPTS / "release.lua").read_text(encoding="utf-8"))
 
-    def claim(self, username: Username, token: str) -> State:
-        """Ask for the name: TAKEN, PENDING (another's) or CLAIMED by `token`."""
+    def claim(self, username: Username, token: str) -> State | Taken:
+        """Ask for the name: CLAIMED by `token`, PENDING for another, or Taken."""
         with failing_as(UsernameCacheUnavailable):
-            answer: bytes = self._claim(keys=[_key(username)], args=[token, CLAIM_LIFETIME_MS])
-        return State(answer.decode())
+            return _state(self._claim(keys=[_key(username)], args=[token, CLAIM_LIFETIME_MS]))
 
-    def state(self, username: Username) -> State:
-        """What the cache knows of the name: ABSENT, PENDING or TAKEN."""
+    def state(self, username: Username) -> State | Taken:
+        """What the cache knows of the name: ABSENT, PENDING or Taken."""
         with failing_as(UsernameCacheUnavailable):
-            value = self._redis.get(_key(username))
-        if value is None:
-            return State.ABSENT
-        return State.TAKEN if value == b"taken" else State.PENDING
+            return _state(cast(bytes, self._redis.get(_key(username)) or b"absent"))
 
-    def publish_taken(self, username: Username) -> None:
+    def publish(self, username: Username, taken: Taken) -> None:
         """Say that a committed row has the name. True for good: whoever has seen the row may."""
         lifetime = TAKEN_LIFETIME * random.uniform(1 - TAKEN_JITTER, 1 + TAKEN_JITTER)
         with failing_as(UsernameCacheUnavailable):
-            self._redis.set(_key(username), "taken", px=round(lifetime * 1000))
+            self._redis.set(_key(username), f"taken:{taken.key}", px=round(lifetime * 1000))
 
     def release(self, username: Username, token: str) -> None:
         """Give up the claim of `token`; another's stays."""
@@ -76,3 +82,8 @@ class UsernameCache:
 
 def _key(username: Username) -> str:
     return f"coatcheck:username:{username.canonical}"
+
+
+def _state(answer: bytes) -> State | Taken:
+    word, _, rest = answer.decode().partition(":")
+    return Taken(rest) if word == "taken" else State(word)

@@ -60,17 +60,18 @@ class Postgres:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection for one unit of work: commits at the end, rolls back on an error.
+        """A connection in autocommit mode: one statement is one transaction, and one round trip.
 
         Raises:
-            DatabaseUnavailable: no connection to be had, or it broke under way. A write whose
-                commit was under way may have happened.
+            DatabaseUnavailable: no connection to be had, or it broke under way.
         """
         try:
             with self._own_pool().connection() as connection:
                 yield connection
-        except (PoolTimeout, TooManyRequests, psycopg.OperationalError) as error:
+        except (PoolTimeout, TooManyRequests) as error:
             raise DatabaseUnavailable from error
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise DatabaseUnavailable(may_have_happened=True) from error
 
     def ping(self) -> None:
         """Ask for a sign of life.
@@ -98,7 +99,11 @@ class Postgres:
         return ConnectionPool(
             self._url,
             connection_class=BoundedConnection,
-            kwargs={"connect_timeout": CONNECT_TIMEOUT, "application_name": "coatcheck"},
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": CONNECT_TIMEOUT,
+                "application_name": "coatcheck",
+            },
             configure=_limit_statements,
             check=ConnectionPool.check_connection,
             min_size=1,
@@ -113,4 +118,3 @@ class Postgres:
 def _limit_statements(connection: Connection) -> None:
     connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
     connection.execute(f"SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}")
-    connection.commit()

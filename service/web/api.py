@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, request
 
 from service.errors import SessionStoreUnavailable
 from service.sessions.store import Owner, Record
@@ -23,7 +23,9 @@ def register() -> Answer:
     """Register and sign in. With the session store down the account exists all the same: the
     answer is 201 without a session, never an error that would be repeated."""
     credentials = json_credentials()
-    account = services().registration.register(credentials.username, credentials.password)
+    account = services().registration.register(
+        credentials.username, credentials.password, request.headers.get("Idempotency-Key")
+    )
     try:
         current.sign_in(account, credentials.remember)
     except SessionStoreUnavailable:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from service.errors import Unavailable
 from service.web.services import services
@@ -31,6 +34,16 @@ def ready() -> tuple[dict[str, Any], int]:
     status = "unavailable" if not serving else "ready" if all(parts.values()) else "degraded"
     words = {part: "ok" if answers else "unavailable" for part, answers in parts.items()}
     return {"status": status, "parts": words}, 200 if serving else 503
+
+
+@health.get("/metrics")
+def metrics() -> Response:
+    """What all workers have counted, as Prometheus text."""
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
 def _answers(ping: Callable[[], None]) -> bool:

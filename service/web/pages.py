@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
@@ -53,7 +55,9 @@ def register() -> Page:
         return tutorial.register()
     credentials = form_credentials()
     try:
-        account = services().registration.register(credentials.username, credentials.password)
+        account = services().registration.register(
+            credentials.username, credentials.password, request.form.get("attempt")
+        )
     except (InvalidInput, UsernameTaken, Unavailable) as error:
         return _form("register.html", error)
     try:
@@ -97,6 +101,7 @@ def _form(template: str, error: CoatcheckError | None = None) -> Page:
         template,
         username=request.form.get("username", ""),
         remember="remember" in request.form,
+        attempt=secrets.token_urlsafe(16),
         wrong=wrong,
         notice=str(error) if error and not wrong else None,
     )

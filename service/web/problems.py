@@ -55,6 +55,8 @@ def answer(error: CoatcheckError) -> Response:
     response = _response(status, code, str(error), more)
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.RegistrationUnresolved):
+        response.headers["Idempotency-Key"] = error.key
     return response
 
 

@@ -21,7 +21,7 @@ def accounts(
     database: psycopg.Connection, postgres_engine: EmbeddedPostgres
 ) -> Iterator[AccountRepository]:
     postgres = Postgres(postgres_engine.url)
-    yield AccountRepository(postgres)
+    yield AccountRepository(postgres, quarantine=86400)
     postgres.close()
 
 
@@ -32,7 +32,7 @@ def hasher() -> PasswordHasher:
 
 @pytest.fixture
 def login(accounts: AccountRepository, hasher: PasswordHasher) -> Login:
-    accounts.insert(usernames.parse("Bob"), hasher.hash(PASSWORD), "locator-----")
+    accounts.insert(usernames.parse("Bob"), hasher.hash(PASSWORD), "locator-----", "key")
     return Login(accounts, hasher)
 
 

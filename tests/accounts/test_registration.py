@@ -12,11 +12,19 @@ from service.accounts.account import Account
 from service.accounts.passwords import PasswordHasher
 from service.accounts.registration import Registration
 from service.accounts.repository import AccountRepository
-from service.accounts.username_cache import State, UsernameCache
+from service.accounts.username_cache import State, Taken, UsernameCache
+from service.accounts.usernames import Username
 from service.embedded import Postgres as EmbeddedPostgres
-from service.errors import CoatcheckError, DatabaseUnavailable, InvalidInput, UsernameTaken
+from service.errors import (
+    CoatcheckError,
+    DatabaseUnavailable,
+    InvalidInput,
+    RegistrationUnresolved,
+    UsernameTaken,
+)
 from service.storage.postgres import Postgres
 from service.storage.redis import connect
+from tests.conditions import eventually
 
 PASSWORD = "correct horse battery"
 BOB = usernames.parse("bob")
@@ -41,7 +49,7 @@ def accounts(
     database: psycopg.Connection, postgres_engine: EmbeddedPostgres
 ) -> Iterator[AccountRepository]:
     postgres = Postgres(postgres_engine.url)
-    yield AccountRepository(postgres)
+    yield AccountRepository(postgres, quarantine=86400)
     postgres.close()
 
 
@@ -93,7 +101,7 @@ def test_a_free_name_is_registered_and_cached_as_taken(
     assert account.username == "Bob"
     assert len(account.locator) == 12
     assert rows(database) == ["bob"]
-    assert cache.state(BOB) is State.TAKEN
+    assert isinstance(cache.state(BOB), Taken)
 
 
 def test_a_cached_duplicate_costs_neither_a_hash_nor_postgres(
@@ -114,7 +122,7 @@ def test_an_uncached_duplicate_costs_no_hash_and_is_cached_from_then_on(
     with pytest.raises(UsernameTaken):
         registration.register("bob", PASSWORD)
     assert hasher.hashes == 1
-    assert cache.state(BOB) is State.TAKEN
+    assert isinstance(cache.state(BOB), Taken)
 
 
 def test_a_race_for_one_name_has_one_winner_at_the_price_of_one_hash(
@@ -143,7 +151,7 @@ def test_without_the_cache_a_race_still_has_one_winner(
 def test_a_rival_that_commits_while_we_hash_wins(
     registration: Registration, accounts: AccountRepository, hasher: CountingHasher
 ) -> None:
-    hasher.meanwhile = lambda: accounts.insert(BOB, "rival's", "locator")
+    hasher.meanwhile = lambda: accounts.insert(BOB, "rival's", "locator", "key")
     with pytest.raises(UsernameTaken):
         registration.register("bob", PASSWORD)
 
@@ -205,3 +213,192 @@ def test_availability_of_a_taken_name_does_not_depend_on_the_cache(
     registration.register("bob", PASSWORD)
     redis.flushall()
     assert registration.availability("bob") == "taken"
+
+
+def test_the_same_request_repeated_with_its_key_finds_its_account(
+    registration: Registration, redis: Redis
+) -> None:
+    account = registration.register("bob", PASSWORD, "key")
+    assert registration.register("bob", PASSWORD, "key") == account
+    redis.flushall()
+    assert registration.register("bob", PASSWORD, "key") == account
+
+
+def test_a_key_proves_nothing_without_the_password(registration: Registration) -> None:
+    registration.register("bob", PASSWORD, "key")
+    with pytest.raises(UsernameTaken):
+        registration.register("bob", "another password", "key")
+
+
+@pytest.mark.parametrize("key", [None, "another key"])
+def test_without_the_key_the_password_alone_finds_no_account(
+    registration: Registration, key: str | None
+) -> None:
+    registration.register("bob", PASSWORD, "key")
+    with pytest.raises(UsernameTaken):
+        registration.register("bob", PASSWORD, key)
+
+
+def test_a_hot_duplicate_with_a_foreign_key_costs_neither_hash_nor_postgres(
+    registration: Registration, hasher: CountingHasher, database: psycopg.Connection
+) -> None:
+    registration.register("bob", PASSWORD, "key")
+    database.execute("TRUNCATE accounts")
+    with pytest.raises(UsernameTaken):
+        registration.register("bob", PASSWORD, "another key")
+    assert hasher.hashes == 1
+
+
+def test_a_key_stops_counting_after_a_day(
+    registration: Registration, database: psycopg.Connection, redis: Redis
+) -> None:
+    registration.register("bob", PASSWORD, "key")
+    database.execute("UPDATE accounts SET created_at = created_at - interval '25 hours'")
+    redis.flushall()
+    with pytest.raises(UsernameTaken):
+        registration.register("bob", PASSWORD, "key")
+
+
+def test_a_double_click_signs_in_twice_and_registers_once(
+    registration: Registration, database: psycopg.Connection
+) -> None:
+    for round_ in range(5):
+        outcomes = race(2, lambda name=f"name{round_}": registration.register(name, PASSWORD, "k"))
+        first, second = outcomes
+        assert isinstance(first, Account)
+        assert first == second
+    assert len(rows(database)) == 5
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "two words", "nul\0", "clé"])
+def test_a_malformed_key_is_refused(registration: Registration, key: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        registration.register("bob", PASSWORD, key)
+    assert [error.field for error in caught.value.errors] == ["Idempotency-Key"]
+
+
+class LossyRepository(AccountRepository):
+    """Loses the answers to so many INSERTs, which were carried out or not."""
+
+    def __init__(self, postgres: Postgres, lost: int, carried_out: bool) -> None:
+        super().__init__(postgres, quarantine=86400)
+        self.lost = lost
+        self.carried_out = carried_out
+
+    def insert(
+        self, username: Username, password_hash: str, locator: str, key: str
+    ) -> Account | None:
+        if self.lost == 0:
+            return super().insert(username, password_hash, locator, key)
+        self.lost -= 1
+        if self.carried_out:
+            super().insert(username, password_hash, locator, key)
+        raise DatabaseUnavailable(may_have_happened=True)
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_what_became_of_an_insert_without_an_answer_is_found_out(
+    accounts: AccountRepository,
+    cache: UsernameCache,
+    hasher: CountingHasher,
+    database: psycopg.Connection,
+    carried_out: bool,
+) -> None:
+    lossy = LossyRepository(accounts._postgres, lost=1, carried_out=carried_out)
+    account = Registration(lossy, cache, hasher).register("bob", PASSWORD)
+    assert account.username == "bob"
+    assert rows(database) == ["bob"]
+    assert hasher.hashes == 1
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_when_it_cannot_be_found_out_the_same_request_is_safe_to_repeat(
+    accounts: AccountRepository, cache: UsernameCache, hasher: CountingHasher, carried_out: bool
+) -> None:
+    lossy = LossyRepository(accounts._postgres, lost=2, carried_out=carried_out)
+    registration = Registration(lossy, cache, hasher)
+    with pytest.raises(RegistrationUnresolved) as caught:
+        registration.register("bob", PASSWORD)
+    assert registration.register("bob", PASSWORD, caught.value.key).username == "bob"
+
+
+def test_a_retired_name_stays_taken_and_is_released_after_its_quarantine(
+    registration: Registration,
+    accounts: AccountRepository,
+    database: psycopg.Connection,
+    redis: Redis,
+) -> None:
+    registration.register("Bob", PASSWORD)
+    assert accounts.retire(BOB)
+    redis.flushall()
+    with pytest.raises(UsernameTaken):
+        registration.register("bob", PASSWORD)
+    assert registration.availability("bob") == "taken"
+    assert accounts.release_retired() == 0
+    database.execute("UPDATE accounts SET retired_at = retired_at - interval '25 hours'")
+    redis.flushall()
+    assert accounts.release_retired() == 1
+    assert accounts.release_retired() == 0
+    assert registration.register("bob", PASSWORD)
+
+
+def test_shortly_before_its_release_a_retired_name_is_cached_no_more(
+    registration: Registration,
+    accounts: AccountRepository,
+    cache: UsernameCache,
+    database: psycopg.Connection,
+    redis: Redis,
+) -> None:
+    """An entry that outlived the quarantine would call a free name taken."""
+    registration.register("bob", PASSWORD)
+    accounts.retire(BOB)
+    database.execute("UPDATE accounts SET retired_at = retired_at - interval '23 hours'")
+    redis.flushall()
+    with pytest.raises(UsernameTaken):
+        registration.register("bob", PASSWORD)
+    assert cache.state(BOB) is State.ABSENT
+
+
+def test_a_retired_account_keeps_nothing_of_its_owner(
+    registration: Registration, accounts: AccountRepository, database: psycopg.Connection
+) -> None:
+    registration.register("Bob", PASSWORD, "key")
+    accounts.retire(BOB)
+    kept = database.execute("SELECT username, password_hash, registration_key FROM accounts")
+    assert kept.fetchone() == ("", "", "")
+    assert accounts.credentials(BOB) is None
+    assert accounts.newest_members(10, None) == []
+
+
+def test_a_thousand_waiters_of_one_process_ask_redis_as_one(
+    registration: Registration, cache: UsernameCache, redis: Redis
+) -> None:
+    cache.claim(BOB, "a rival in another worker")
+    redis.config_resetstat()
+    waiting = threading.Thread(
+        target=race, args=(200, lambda: registration.register("bob", PASSWORD))
+    )
+    waiting.start()
+    polls = eventually(
+        lambda: (
+            (n := redis.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0)) >= 5 and n
+        )
+    )
+    assert polls < 20
+    cache.publish(BOB, Taken(""))
+    waiting.join(30)
+    assert not waiting.is_alive()
+
+
+def test_requests_that_wait_too_long_go_ahead_one_at_a_time(
+    registration: Registration,
+    cache: UsernameCache,
+    hasher: CountingHasher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.accounts.registration.RIVAL_TIMEOUT", 0.3)
+    cache.claim(BOB, "token of a worker that died")
+    outcomes = race(50, lambda: registration.register("bob", PASSWORD))
+    assert sum(isinstance(outcome, Account) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, UsernameTaken) for outcome in outcomes) == 49
+    assert hasher.hashes == 1

@@ -4,7 +4,7 @@ import pytest
 from redis import Redis
 
 from service.accounts import usernames
-from service.accounts.username_cache import CLAIM_LIFETIME_MS, State, UsernameCache
+from service.accounts.username_cache import CLAIM_LIFETIME_MS, State, Taken, UsernameCache
 from service.errors import UsernameCacheUnavailable
 from service.storage.redis import connect
 
@@ -48,10 +48,10 @@ def test_releasing_does_not_touch_the_claim_of_another(cache: UsernameCache) -> 
 
 def test_a_taken_name_can_be_neither_claimed_nor_released(cache: UsernameCache) -> None:
     cache.claim(BOB, "first")
-    cache.publish_taken(BOB)
-    assert cache.claim(BOB, "second") is State.TAKEN
+    cache.publish(BOB, Taken("key"))
+    assert cache.claim(BOB, "second") == Taken("key")
     cache.release(BOB, "first")
-    assert cache.state(BOB) is State.TAKEN
+    assert cache.state(BOB) == Taken("key")
 
 
 def test_taken_is_kept_for_about_an_hour_and_not_all_for_as_long(
@@ -59,7 +59,7 @@ def test_taken_is_kept_for_about_an_hour_and_not_all_for_as_long(
 ) -> None:
     lifetimes = set()
     for _ in range(20):
-        cache.publish_taken(BOB)
+        cache.publish(BOB, Taken("key"))
         lifetimes.add(redis.pttl(KEY))
     assert all(2_880_000 - 1000 < lifetime <= 4_320_000 for lifetime in lifetimes)
     assert max(lifetimes) - min(lifetimes) > 60_000
@@ -67,7 +67,7 @@ def test_taken_is_kept_for_about_an_hour_and_not_all_for_as_long(
 
 def test_every_spelling_is_one_entry(cache: UsernameCache, redis: Redis) -> None:
     for spelling in ("bob", "BOB", "Bob"):
-        cache.publish_taken(usernames.parse(spelling))
+        cache.publish(usernames.parse(spelling), Taken("key"))
     assert redis.keys() == [KEY.encode()]
 
 

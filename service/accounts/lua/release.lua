@@ -1,6 +1,6 @@
 -- Give up a claim, if it is still one's own.
 --
--- KEYS  1 the name (string: "taken" or "pending:TOKEN")
+-- KEYS  1 the name (string: "taken:KEY" or "pending:TOKEN")
 -- ARGV  1 token of the attempt
 -- Returns 1; 0 if the claim had run out, or the name is another's by now.
 

@@ -1,0 +1,8 @@
+"""Every metric, named once. gunicorn.conf.py has all workers count into one directory."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter
+
+HASHES = Counter("coatcheck_password_hashes", "Passwords hashed or verified.", ["kind"])
+REGISTRATIONS = Counter("coatcheck_registrations", "Registrations, by outcome.", ["outcome"])

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from service.accounts.flights import Flights
+
+
+def test_the_first_leads_and_the_others_get_what_it_found() -> None:
+    flights: Flights[str] = Flights()
+    flight, leading = flights.join("name")
+    assert leading
+    follower, follows = flights.join("name")
+    assert not follows
+    assert not follower.wait(0)
+    flights.leave("name", flight, "found")
+    assert follower.wait(0)
+    assert follower.found == "found"
+
+
+def test_after_a_landing_the_next_one_leads() -> None:
+    flights: Flights[str] = Flights()
+    flight, _ = flights.join("name")
+    flights.leave("name", flight, None)
+    assert flights.join("name")[1]
+
+
+def test_names_do_not_wait_for_each_other() -> None:
+    flights: Flights[str] = Flights()
+    assert flights.join("one")[1]
+    assert flights.join("another")[1]
+
+
+def test_of_those_who_find_a_flight_overdue_one_leads_in_its_place() -> None:
+    flights: Flights[str] = Flights()
+    stuck, _ = flights.join("name")
+    replacement, leading = flights.join("name", overdue=stuck)
+    assert leading
+    joined, leads = flights.join("name", overdue=stuck)
+    assert joined is replacement
+    assert not leads
+    flights.leave("name", stuck, "late")
+    assert flights.join("name")[0] is replacement
