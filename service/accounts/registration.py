@@ -141,13 +141,16 @@ class Registration:
 
     def _create_or_release(self, attempt: Attempt, claimed: bool) -> tuple[Account | None, Taken]:
         try:
-            if taken := self._registered(attempt.username):
-                return None, taken
-            return self._create(attempt)
+            taken = self._registered(attempt.username)
+            if taken is None:
+                return self._create(attempt)
         except BaseException:
             if claimed:
                 self._release(attempt)
             raise
+        if claimed:  # in vain if it was published, but not every retired name is
+            self._release(attempt)
+        return None, taken
 
     def _create(self, attempt: Attempt) -> tuple[Account | None, Taken]:
         password_hash = self._hasher.hash(attempt.password)
