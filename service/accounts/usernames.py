@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from confusable_homoglyphs import categories
 from precis_i18n import get_profile
 
 from service.errors import FieldError, InvalidInput
@@ -13,6 +14,13 @@ from service.errors import FieldError, InvalidInput
 MIN_LENGTH, MAX_LENGTH = 2, 32  # code points
 # PRECIS rules grow with the length of what they are given; no name of 32 needs more than this.
 MAX_RAW_LENGTH = 4 * MAX_LENGTH
+
+# Scripts that languages write together; any other mixture serves to imitate a name.
+MIXTURES = (
+    frozenset({"LATIN", "HAN", "HIRAGANA", "KATAKANA"}),
+    frozenset({"LATIN", "HAN", "BOPOMOFO"}),
+    frozenset({"LATIN", "HAN", "HANGUL"}),
+)
 
 _canonical = get_profile("UsernameCaseMapped")
 _spelling = get_profile("UsernameCasePreserved")
@@ -44,7 +52,8 @@ def parse(raw: str) -> Username:
         The name: `canonical` for comparing, `spelling` (UsernameCasePreserved) for showing.
 
     Raises:
-        InvalidInput: not a username of 2 to 32 code points with a letter or digit in it.
+        InvalidInput: not a username of 2 to 32 code points with a letter or digit in it, or one
+            that mixes scripts as no language does.
     """
     if len(raw) > MAX_RAW_LENGTH:
         raise _invalid("too_long", f"A username has at most {MAX_LENGTH} characters.")
@@ -58,9 +67,17 @@ def parse(raw: str) -> Username:
         raise _invalid("too_short", f"A username has at least {MIN_LENGTH} characters.")
     if len(canonical) > MAX_LENGTH:
         raise _invalid("too_long", f"A username has at most {MAX_LENGTH} characters.")
+    if _mixes_scripts(canonical):
+        raise _invalid("mixed_scripts", "A username must not mix alphabets that look alike.")
     if not any(unicodedata.category(character)[0] in "LN" for character in canonical):
         raise _invalid("characters", "A username has at least one letter or digit.")
     return Username(canonical, spelling)
+
+
+def _mixes_scripts(name: str) -> bool:
+    """Whether it is past the level "Highly Restrictive" of UTS #39, section 5.2."""
+    scripts = categories.unique_aliases(name) - {"COMMON", "INHERITED"}
+    return len(scripts) > 1 and not any(scripts <= mixture for mixture in MIXTURES)
 
 
 def _invalid(code: str, message: str) -> InvalidInput:

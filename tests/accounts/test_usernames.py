@@ -53,6 +53,10 @@ def test_the_spelling_is_kept_for_show() -> None:
         ("zero\u200bwidth", "characters"),
         ("--", "characters"),
         ("a\u202eb", "characters"),
+        ("p\u0430ypal", "mixed_scripts"),  # Cyrillic a
+        ("\u0412ob", "mixed_scripts"),  # Cyrillic Ve
+        ("\u03bfmega", "mixed_scripts"),  # Greek omicron
+        ("محمدbob", "characters"),  # breaks the Bidi Rule of RFC 5893
     ],
 )
 def test_what_is_no_username_is_refused_with_a_reason(raw: str, code: str) -> None:
@@ -62,6 +66,20 @@ def test_what_is_no_username_is_refused_with_a_reason(raw: str, code: str) -> No
 def test_two_and_thirty_two_characters_are_enough_and_not_too_many() -> None:
     assert usernames.parse("ab")
     assert usernames.parse("x" * 32)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["李雷", "محمد", "Ёлка", "ταβ", "カナ漢字kanji", "한글han", "हिन्दी", "m\u0131ke", "a1._-"],
+)
+def test_a_name_in_the_script_of_its_language_is_a_username(raw: str) -> None:
+    assert usernames.parse(raw).spelling == raw
+
+
+def test_the_dotless_i_is_a_letter_of_its_own() -> None:
+    """Case rules that fold it into i hand one person another's account (CVE-2019-19844)."""
+    assert usernames.parse("m\u0131ke").canonical != usernames.parse("mike").canonical
+    assert usernames.parse("MIKE").canonical == usernames.parse("mike").canonical
 
 
 @pytest.mark.parametrize("raw", ["admin", "Admin", "ROOT", "support"])

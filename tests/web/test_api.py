@@ -11,6 +11,7 @@ from redis import Redis
 
 from config import Settings
 from service import create_app
+from service.errors import DatabaseUnavailable
 
 BOB = {"username": "Bob", "password": "correct horse battery"}
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -239,3 +240,36 @@ def test_an_anonymous_visitor_costs_redis_nothing(client: FlaskClient, redis: Re
         client.get(path)
     assert set(redis.info("commandstats")) <= {"cmdstat_config|resetstat", "cmdstat_config"}
     assert redis.dbsize() == 0
+
+
+def test_a_repeated_registration_with_its_key_is_a_success(client: FlaskClient, app: Flask) -> None:
+    key = {"Idempotency-Key": "one-and-the-same"}
+    first = client.post("/api/v1/accounts", json=BOB, headers=key)
+    again = app.test_client().post("/api/v1/accounts", json=BOB, headers=key)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json["account"] == first.json["account"]
+    assert again.json["session"]["handle"] != first.json["session"]["handle"]
+    stranger = app.test_client()
+    answer = stranger.post("/api/v1/accounts", json=BOB | {"password": "guessed it"}, headers=key)
+    problem(answer, 409, "username_taken")
+
+
+def test_a_registration_that_stays_uncertain_says_how_to_repeat_it(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*_: object) -> None:
+        raise DatabaseUnavailable(may_have_happened=True)
+
+    client = app.test_client()
+    with monkeypatch.context() as broken:
+        broken.setattr(app.extensions["coatcheck"].accounts, "insert", lose)
+        response = client.post("/api/v1/accounts", json=BOB)
+    problem(response, 503, "unavailable")
+    headers = {"Idempotency-Key": response.headers["Idempotency-Key"]}
+    assert client.post("/api/v1/accounts", json=BOB, headers=headers).status_code == 201
+
+
+def test_metrics_tell_hashes_and_registrations(registered: FlaskClient) -> None:
+    text = registered.get("/metrics").text
+    assert 'coatcheck_password_hashes_total{kind="hash"}' in text
+    assert 'coatcheck_registrations_total{outcome="registered"}' in text

@@ -109,3 +109,14 @@ def test_pages_run_no_script_and_no_style_but_our_own(client: FlaskClient) -> No
     policy = client.get("/login").headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
+
+
+def test_a_form_sent_twice_ends_signed_in_and_not_taken(app: Flask, client: FlaskClient) -> None:
+    form = client.get("/register").text
+    attempt = form.partition('name="attempt" value="')[2].partition('"')[0]
+    assert len(attempt) > 20
+    for browser in (client, app.test_client()):
+        response = browser.post("/register", data=BOB | {"attempt": attempt})
+        assert (response.status_code, response.location) == (303, "/")
+    other = client.post("/register", data=BOB | {"attempt": "another-form"})
+    assert other.status_code == 409
