@@ -12,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import config
 from config import Settings
 from service import logs
+from service.accounts.deletion import Deletion
 from service.accounts.login import Login
 from service.accounts.passwords import PasswordHasher
 from service.accounts.registration import Registration
@@ -86,6 +87,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         username_cache=username_cache,
         registration=Registration(accounts, username_cache, hasher),
         login=Login(accounts, hasher),
+        deletion=Deletion(accounts, session_store),
         session_store=session_store,
         session_interface=interface,
     )

@@ -1,11 +1,15 @@
 """The command line: `python -m service`."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
 import config
+from service import create_app
 from service.errors import CoatcheckError
+from service.web.services import EXTENSION, Services
 
 
 class _Commands(click.Group):
@@ -39,6 +43,37 @@ def serve() -> None:
     from service.serve import serve as supervise
 
     supervise(os.environ)
+
+
+@main.group()
+def accounts() -> None:
+    """Accounts, by username."""
+
+
+@accounts.command()
+@click.argument("username")
+def delete(username: str) -> None:
+    """End an account and its sessions; its name stays taken for a quarantine."""
+    with _services() as services:
+        ended = services.deletion.delete(username)
+    click.echo(f"Deleted {username}, and ended {ended} sessions.")
+
+
+@accounts.command()
+def release_names() -> None:
+    """Give back the names whose quarantine is over. Safe at any time, in several places."""
+    with _services() as services:
+        released = services.deletion.release_names()
+    click.echo(f"Released {released} names.")
+
+
+@contextmanager
+def _services() -> Iterator[Services]:
+    services: Services = create_app().extensions[EXTENSION]
+    try:
+        yield services
+    finally:
+        services.postgres.close()
 
 
 if __name__ == "__main__":

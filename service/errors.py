@@ -92,6 +92,13 @@ class UsernameTaken(CoatcheckError):
         super().__init__("That username is taken.")
 
 
+class NoSuchAccount(CoatcheckError):
+    """No account has that name."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no account of that name.")
+
+
 class InvalidCredentials(CoatcheckError):
     """Unknown name, wrong password or disabled account: which of them is not told."""
 

@@ -41,9 +41,9 @@ NEWEST: Final = """
 """
 RETIRE: Final = f"""
     UPDATE accounts
-    SET retired_at = now(), session_epoch = session_epoch + 1,
+    SET retired_at = coalesce(retired_at, now()), session_epoch = session_epoch + 1,
         username = '', password_hash = '', registration_key = ''
-    WHERE canonical_username = %s AND retired_at IS NULL
+    WHERE canonical_username = %s
     RETURNING {ACCOUNT}
 """
 RELEASE: Final = """
@@ -108,8 +108,8 @@ class AccountRepository:
         return [Member(*row) for row in rows]
 
     def retire(self, username: Username) -> Account | None:
-        """Empty an account and keep its name taken; raises its session epoch. None if there is
-        no such account."""
+        """Empty an account and keep its name taken; raises its session epoch, each time. None if
+        there is no such account."""
         row = self._fetch_one(RETIRE, (username.canonical,))
         return Account(*row) if row else None
 

@@ -17,6 +17,7 @@ from service.storage.redis import failing_as
 
 SCRIPTS = Path(__file__).parent / "lua"
 TOUCH_INTERVAL = 60.0  # seconds
+EPOCH_MEMORY = 86400.0  # seconds: longer than any sign-in takes
 DATA = ":"  # before the name of each session key, so that none collides with a field of ours
 METADATA = "."
 
@@ -78,7 +79,7 @@ class SessionStore:
     - `coatcheck:{LOCATOR}:epoch`, a string: the least session epoch that a sign-in must have read
       from Postgres.
 
-    The commands: read HGETALL; create, save, touch and revoke one EVALSHA each (lua/*.lua). A
+    The commands: read HGETALL; everything else one EVALSHA (lua/*.lua). A
     session's three keys lie in one slot of a Redis Cluster.
 
     Every method raises SessionStoreUnavailable, within a second, if Redis does not answer.
@@ -90,9 +91,9 @@ class SessionStore:
         self._redis = redis
         self._limits = {False: limits, True: remembered_limits}
         self._sessions_per_account = sessions_per_account
-        self._create, self._save, self._touch, self._revoke = (
+        self._create, self._save, self._touch, self._revoke, self._revoke_all = (
             redis.register_script((SCRIPTS / f"{name}.lua").read_text(encoding="utf-8"))
-            for name in ("create", "save", "touch", "revoke")
+            for name in ("create", "save", "touch", "revoke", "revoke_all")
         )
         self._decode_metadata = msgspec.msgpack.Decoder(Metadata).decode
         self._encode_metadata = msgspec.msgpack.Encoder().encode
@@ -199,6 +200,30 @@ class SessionStore:
         with failing_as(SessionStoreUnavailable):
             return bool(self._revoke(keys=_keys(session_id)[:2], args=[session_id.digest]))
 
+    def revoke_all(self, locator: str, epoch: int, keep: SessionId | None = None) -> int:
+        """End every session of an account, and every sign-in that read an older epoch.
+
+        Args:
+            locator: the account's.
+            epoch: what its session epoch in Postgres was raised to, before this.
+            keep: a session that goes on.
+
+        Returns:
+            How many sessions were ended.
+        """
+        account = _account_prefix(locator)
+        with failing_as(SessionStoreUnavailable):
+            ended: int = self._revoke_all(
+                keys=[f"{account}:sessions", f"{account}:epoch"],
+                args=[
+                    epoch,
+                    _milliseconds(EPOCH_MEMORY),
+                    _session_key(locator, ""),
+                    keep.digest if keep else "",
+                ],
+            )
+        return ended
+
     def ping(self) -> None:
         """Ask for a sign of life."""
         with failing_as(SessionStoreUnavailable):
@@ -229,12 +254,16 @@ class SessionStore:
         self._clock_offset = now / 1000 - time.time()
 
 
+def _account_prefix(locator: str) -> str:
+    return f"coatcheck:{{{locator}}}"
+
+
 def _session_key(locator: str, digest: str) -> str:
-    return f"coatcheck:{{{locator}}}:session:{digest}"
+    return f"{_account_prefix(locator)}:session:{digest}"
 
 
 def _keys(session_id: SessionId) -> list[str]:
-    account = f"coatcheck:{{{session_id.locator}}}"
+    account = _account_prefix(session_id.locator)
     return [
         _session_key(session_id.locator, session_id.digest),
         f"{account}:sessions",

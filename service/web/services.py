@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flask import current_app
 
+from service.accounts.deletion import Deletion
 from service.accounts.login import Login
 from service.accounts.registration import Registration
 from service.accounts.repository import AccountRepository
@@ -26,6 +27,7 @@ class Services:
     username_cache: UsernameCache
     registration: Registration
     login: Login
+    deletion: Deletion
     session_store: SessionStore
     session_interface: SessionInterface
 

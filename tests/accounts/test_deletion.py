@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from flask import Flask
+
+from service.errors import NoSuchAccount, SessionRevoked, SessionStoreUnavailable
+from service.sessions.store import Metadata
+from service.web.services import Services
+
+PASSWORD = "correct horse battery"
+BOB = {"username": "Bob", "password": PASSWORD}
+
+
+@pytest.fixture
+def services(app: Flask) -> Services:
+    found: Services = app.extensions["coatcheck"]
+    return found
+
+
+def test_deleting_an_account_ends_every_session_of_it(app: Flask, services: Services) -> None:
+    clients = [app.test_client() for _ in range(3)]
+    clients[0].post("/api/v1/accounts", json=BOB)
+    for client in clients[1:]:
+        client.post("/api/v1/sessions", json=BOB)
+    assert services.deletion.delete("bob") == 3
+    for client in clients:
+        assert client.get("/api/v1/sessions/current").status_code == 401
+    assert clients[0].post("/api/v1/sessions", json=BOB).status_code == 401
+    assert clients[0].post("/api/v1/accounts", json=BOB).status_code == 409
+
+
+def test_a_login_under_way_when_its_account_is_deleted_gets_no_session(
+    app: Flask, services: Services
+) -> None:
+    app.test_client().post("/api/v1/accounts", json=BOB)
+    account = services.login.authenticate("bob", PASSWORD)
+    services.deletion.delete("bob")
+    with pytest.raises(SessionRevoked):
+        services.session_store.create(
+            Metadata(account.owner, False, "", ""), {}, account.locator, account.session_epoch
+        )
+
+
+def test_a_name_that_nobody_has_cannot_be_deleted(services: Services) -> None:
+    with pytest.raises(NoSuchAccount):
+        services.deletion.delete("bob")
+
+
+def command(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_the_command_line_deletes_and_releases(
+    app: Flask, environ: dict[str, str], database: psycopg.Connection
+) -> None:
+    client = app.test_client()
+    client.post("/api/v1/accounts", json=BOB)
+    deleted = command(environ, "accounts", "delete", "BOB")
+    assert (deleted.returncode, deleted.stdout) == (0, "Deleted BOB, and ended 1 sessions.\n")
+    unknown = command(environ, "accounts", "delete", "ada")
+    assert (unknown.returncode, unknown.stderr) == (1, "Error: There is no account of that name.\n")
+    database.execute("UPDATE accounts SET retired_at = retired_at - interval '31 days'")
+    assert command(environ, "accounts", "release-names").stdout == "Released 1 names.\n"
+
+
+def test_a_deletion_whose_sessions_could_not_be_ended_can_be_repeated(
+    app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = app.test_client()
+    client.post("/api/v1/accounts", json=BOB)
+
+    def fail(*_: object) -> int:
+        raise SessionStoreUnavailable
+
+    with monkeypatch.context() as broken:
+        broken.setattr(services.session_store, "revoke_all", fail)
+        with pytest.raises(SessionStoreUnavailable):
+            services.deletion.delete("bob")
+    assert services.deletion.delete("bob") == 1
+    assert client.get("/api/v1/sessions/current").status_code == 401
