@@ -14,6 +14,7 @@ from gunicorn.glogging import Logger
 from config import ConfigurationError, load
 
 MEMORY = "/dev/shm"  # noqa: S108
+PROBES = ("/healthz", "/readyz", "/metrics")  # asked every few seconds; told when they fail
 METRICS = "coatcheck-metrics-"
 
 try:
@@ -33,6 +34,8 @@ class RequestLog(Logger):
         environ: dict[str, Any],
         request_time: timedelta,
     ) -> None:
+        if environ["PATH_INFO"] in PROBES and resp.status.startswith("200"):
+            return
         line = {
             "event": "request",
             "method": environ["REQUEST_METHOD"],

@@ -39,8 +39,13 @@ def migrate() -> None:
 @main.command()
 def serve() -> None:
     """Run it all here, with embedded engines where none are given."""
-    # Not installed in production: what the embedded engines need.
-    from service.serve import serve as supervise
+    try:
+        from service.serve import serve as supervise
+    except ModuleNotFoundError as missing:
+        # The image for production holds neither the engines nor what they need.
+        raise click.ClickException(
+            "Embedded engines are for development; here, run gunicorn."
+        ) from missing
 
     supervise(os.environ)
 

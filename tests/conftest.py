@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -16,18 +18,26 @@ from service import create_app
 from service.embedded import Postgres as EmbeddedPostgres
 from service.embedded import Redis as EmbeddedRedis
 from service.storage.migrations import migrate
+from tests.servers import Server, gunicorn
 
 
 @pytest.fixture(scope="session")
-def postgres_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as engine:
+def directory() -> Iterator[Path]:
+    """Where the engines live. Not pytest's own, which a Postgres that root started cannot enter."""
+    with TemporaryDirectory(prefix="coatcheck-tests-") as path:
+        yield Path(path)
+
+
+@pytest.fixture(scope="session")
+def postgres_engine(directory: Path) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(directory / "postgres", durable=False) as engine:
         migrate(engine.url)
         yield engine
 
 
 @pytest.fixture(scope="session")
-def redis_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis(tmp_path_factory.mktemp("redis"), durable=False) as engine:
+def redis_engine(directory: Path) -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis(directory / "redis", durable=False) as engine:
         yield engine
 
 
@@ -47,13 +57,8 @@ def redis(redis_engine: EmbeddedRedis) -> Iterator[Redis]:
         yield client
 
 
-@pytest.fixture
-def environ(
-    database: psycopg.Connection,
-    redis: Redis,
-    postgres_engine: EmbeddedPostgres,
-    redis_engine: EmbeddedRedis,
-) -> dict[str, str]:
+@pytest.fixture(scope="session")
+def environ(postgres_engine: EmbeddedPostgres, redis_engine: EmbeddedRedis) -> dict[str, str]:
     """The variables with which the service runs on the test's engines."""
     return {
         "COATCHECK_ENV": "testing",
@@ -63,8 +68,20 @@ def environ(
 
 
 @pytest.fixture
-def settings(environ: dict[str, str]) -> Settings:
+def settings(environ: dict[str, str], database: psycopg.Connection, redis: Redis) -> Settings:
     return config.load(environ)
+
+
+@pytest.fixture(scope="session")
+def running_server(directory: Path, environ: dict[str, str]) -> Iterator[Server]:
+    with gunicorn(directory, environ, workers=3, application="tests.races.user_app:app") as server:
+        yield server
+
+
+@pytest.fixture
+def server(running_server: Server, database: psycopg.Connection, redis: Redis) -> Server:
+    """The service with three workers and a user's view, on empty stores."""
+    return running_server
 
 
 @pytest.fixture

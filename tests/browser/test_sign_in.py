@@ -6,12 +6,11 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.servers import Server, gunicorn
+from tests.servers import Server
 
 PASSWORD = "correct horse battery"
 FLAGS = [
@@ -39,28 +38,23 @@ def browser_path() -> str:
     return found
 
 
-@pytest.fixture
-def server(tmp_path: Path, environ: dict[str, str]) -> Iterator[Server]:
-    with gunicorn(tmp_path, environ) as server:
-        yield server
-
-
-@pytest.fixture
-def page(browser_path: str, server: Server) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def browser(browser_path: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
-        page = browser.new_page(base_url=server.url, locale="en")
-        page.set_default_timeout(10_000)
-        troubles: list[str] = []
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on(
-            "console",
-            lambda message: (
-                troubles.append(message.text) if "Content Security" in message.text else None
-            ),
-        )
-        yield page
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    page = browser.new_page(base_url=server.url, locale="en")
+    page.set_default_timeout(10_000)
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
+    yield page
+    page.close()
     assert troubles == []
 
 

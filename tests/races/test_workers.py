@@ -6,26 +6,17 @@ import re
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import msgspec
 import psycopg
-import pytest
 from redis import Redis
 
-from tests.servers import Server, gunicorn
+from tests.servers import Server
 
 WORKERS = 3
 NO_TLS = ssl.create_default_context()  # made once: each would cost as much as a password hash
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def server(tmp_path: Path, environ: dict[str, str]) -> Iterator[Server]:
-    with gunicorn(tmp_path, environ, WORKERS, "tests.races.user_app:app") as server:
-        yield server
 
 
 def register(server: Server, username: str) -> httpx.Response:
@@ -43,6 +34,7 @@ def test_every_worker_reads_the_session_that_one_of_them_wrote(server: Server) -
         if len(answered) == WORKERS:
             break
     print(f"the session was read by the workers with pids {sorted(answered)}")
+    assert len(answered) == WORKERS
     assert set(answered) == server.workers()
     assert set(answered.values()) == {"hat"}
 

@@ -1,0 +1,52 @@
+"""Draw a password for each engine at the first start, so that no default one exists anywhere.
+
+Runs before everything else. Each engine sees a volume of its own; only the web service sees the
+URLs, which are written anew from the passwords at every start, so that the two cannot disagree.
+The files are readable by everyone who sees the volume: the engines' uids are their images' affair.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+POSTGRES, REDIS, CACHE, WEB = (
+    Path("/secrets", name) for name in ("postgres", "redis", "cache", "web")
+)
+# The service owns its database and is no superuser. The image runs this when the data are new.
+CREATE_DATABASE = """\
+CREATE ROLE coatcheck LOGIN PASSWORD '{password}';
+CREATE DATABASE coatcheck OWNER coatcheck;
+"""
+
+
+def main() -> None:
+    """Make what is missing; what is there stays."""
+    password(POSTGRES / "superuser_password")
+    database = password(POSTGRES / "password")
+    write(POSTGRES / "coatcheck.sql", CREATE_DATABASE.format(password=database))
+    write(WEB / "database_url", f"postgresql://coatcheck:{database}@postgres:5432/coatcheck")
+    for host, directory in {"redis": REDIS, "cache": CACHE}.items():
+        word = password(directory / "password")
+        write(directory / "redis.conf", f"requirepass {word}\n")
+        write(WEB / f"{host}_url", f"redis://:{word}@{host}:6379/0")
+    os.sync()  # Postgres keeps its password for good, so this must not be lost either
+
+
+def password(file: Path) -> str:
+    """The password in `file`, drawn if there is none: letters, digits, `-` and `_` only, which
+    need quoting neither in a URL nor in SQL nor in redis.conf."""
+    if not file.exists():
+        write(file, secrets.token_urlsafe(32))
+    return file.read_text()
+
+
+def write(file: Path, text: str) -> None:
+    """All of it or nothing, should the machine stop half-way."""
+    unfinished = file.with_name(f".{file.name}")
+    unfinished.write_text(text)
+    unfinished.chmod(0o444)
+    unfinished.replace(file)
+
+
+if __name__ == "__main__":
+    main()
