@@ -36,12 +36,19 @@ def test_a_statement_is_committed_when_it_returns(
 
 
 def test_nothing_is_connected_before_the_first_statement(
-    postgres: Postgres, database: psycopg.Connection
+    postgres_engine: EmbeddedPostgres, database: psycopg.Connection
 ) -> None:
-    connected = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'coatcheck'"
-    assert database.execute(connected).fetchone() == (0,)
+    def connections() -> int:
+        row = database.execute("SELECT count(*) FROM pg_stat_activity").fetchone()
+        assert row is not None
+        return int(row[0])
+
+    before = connections()
+    postgres = Postgres(postgres_engine.url)
+    assert connections() == before
     postgres.ping()
-    assert database.execute(connected).fetchone() != (0,)
+    assert connections() > before
+    postgres.close()
 
 
 def test_a_child_opens_connections_of_its_own(postgres: Postgres) -> None:
