@@ -32,6 +32,8 @@ def prepare(raw: str) -> str:
     Raises:
         InvalidInput: it holds a control character or a lone surrogate, or nothing at all.
     """
+    if raw and raw.isascii() and raw.isprintable():
+        return raw  # which the profile leaves as it is, 130 µs later
     try:
         return _opaque_string.enforce(raw)
     except UnicodeEncodeError:

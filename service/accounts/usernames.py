@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from confusable_homoglyphs import categories
@@ -42,6 +43,7 @@ class Username:
         return self.canonical in RESERVED
 
 
+@lru_cache(maxsize=4096)  # a name under attack is asked for again and again; 120 µs each
 def parse(raw: str) -> Username:
     """Apply RFC 8265, UsernameCaseMapped: case, width and composition no longer tell names apart.
 

@@ -5,6 +5,9 @@ import threading
 import pytest
 from argon2 import PasswordHasher as Argon2
 from argon2 import extract_parameters
+from hypothesis import given
+from hypothesis import strategies as st
+from precis_i18n import get_profile
 
 from service.accounts import passwords
 from service.accounts.passwords import PasswordHasher
@@ -96,3 +99,8 @@ def test_composed_and_combining_characters_are_the_same_password() -> None:
 
 def test_case_and_inner_spaces_count() -> None:
     assert passwords.check_new("Correct  Horse") == "Correct  Horse"
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=40))
+def test_printable_ascii_is_left_as_the_profile_leaves_it(raw: str) -> None:
+    assert passwords.prepare(raw) == get_profile("OpaqueString").enforce(raw)
