@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import re
+import signal
+import time
 
 import flask
 import psycopg
@@ -11,7 +14,8 @@ from redis import Redis
 
 from config import Settings
 from service import create_app
-from service.errors import DatabaseUnavailable
+from service.embedded import Redis as EmbeddedRedis
+from service.errors import DatabaseUnavailable, TooManyHashes
 
 BOB = {"username": "Bob", "password": "correct horse battery"}
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -273,3 +277,43 @@ def test_metrics_tell_hashes_and_registrations(registered: FlaskClient) -> None:
     text = registered.get("/metrics").text
     assert 'coatcheck_password_hashes_total{kind="hash"}' in text
     assert 'coatcheck_registrations_total{outcome="registered"}' in text
+
+
+def test_a_full_redis_stops_no_registration(app: Flask, redis: Redis) -> None:
+    redis.config_set("maxmemory", "1")
+    try:
+        response = app.test_client().post("/api/v1/accounts", json=BOB)
+    finally:
+        redis.config_set("maxmemory", "0")
+    assert response.status_code == 201
+    assert response.json["session"] is None
+    problem(app.test_client().post("/api/v1/accounts", json=BOB), 409, "username_taken")
+
+
+def test_a_redis_that_never_answers_costs_a_registration_no_more_than_its_bounds(
+    app: Flask, redis_engine: EmbeddedRedis
+) -> None:
+    client = app.test_client()
+    os.kill(redis_engine.pid, signal.SIGSTOP)
+    started = time.monotonic()
+    try:
+        response = client.post("/api/v1/accounts", json=BOB)
+    finally:
+        os.kill(redis_engine.pid, signal.SIGCONT)
+    assert response.status_code == 201
+    assert time.monotonic() - started < 3
+
+
+def test_when_no_place_to_hash_is_left_a_registration_is_refused_at_once(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: str) -> str:
+        raise TooManyHashes
+
+    client = app.test_client()
+    with monkeypatch.context() as busy:
+        busy.setattr(app.extensions["coatcheck"].registration._hasher, "hash", full)
+        response = client.post("/api/v1/accounts", json=BOB)
+    problem(response, 503, "unavailable")
+    assert response.headers["Retry-After"] == "1"
+    assert client.get("/api/v1/usernames/bob").json["available"]
