@@ -19,7 +19,8 @@ from service.accounts.registration import Registration
 from service.accounts.repository import AccountRepository
 from service.accounts.username_cache import UsernameCache
 from service.sessions.interface import SessionInterface
-from service.sessions.store import Limits, SessionStore
+from service.sessions.record import Limits
+from service.sessions.store import SessionStore
 from service.storage import redis
 from service.storage.postgres import Postgres
 from service.web import problems

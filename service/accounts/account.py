@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.sessions.store import Owner
+from service.sessions.record import Owner
 
 
 @dataclass(frozen=True)

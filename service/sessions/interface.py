@@ -12,8 +12,9 @@ from flask_session.base import ServerSideSessionInterface
 
 from service.errors import SessionStoreUnavailable
 from service.sessions.ids import SessionId
+from service.sessions.record import Metadata, Owner, Record
 from service.sessions.session import Session
-from service.sessions.store import Metadata, Owner, Record, SessionStore
+from service.sessions.store import SessionStore
 
 log = structlog.get_logger()
 
@@ -92,9 +93,10 @@ class SessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
         old = session.record
         carried = session.encoded() if session.owner is None else {}
         metadata = _metadata(request, owner, remember)
-        session.replace_record(self._store.create(metadata, carried, locator, epoch))
-        if old:
-            self._store.revoke(old.id)
+        new = self._store.create(metadata, carried, locator, epoch, old.id if old else None)
+        if old and old.id.locator != locator:  # in another slot of a cluster: a step of its own
+            self._store.revoke(old.id.locator, old.id.digest)
+        session.replace_record(new)
 
     def end(self, session: Session) -> None:
         """Sign out: the session is gone from the store when this returns, and the response will
@@ -107,7 +109,7 @@ class SessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
         return self._store.read(session_id) if session_id else None
 
     def _delete_session(self, session_id: SessionId) -> None:
-        self._store.revoke(session_id)
+        self._store.revoke(session_id.locator, session_id.digest)
 
     def _upsert_session(self, _lifetime: None, session: Session, _id: None) -> None:
         changed, removed = session.changes()

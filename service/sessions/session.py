@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from flask.sessions import SessionMixin
 
-from service.sessions.store import Owner, Record
+from service.sessions.record import Owner, Record
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode

@@ -3,67 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 from redis import Redis
 
 from service.errors import SessionRevoked, SessionStoreUnavailable
 from service.sessions.ids import SessionId, new_locator
+from service.sessions.record import Device, Limits, Metadata, Record
 from service.storage.redis import failing_as
 
 SCRIPTS = Path(__file__).parent / "lua"
-TOUCH_INTERVAL = 60.0  # seconds
 EPOCH_MEMORY = 86400.0  # seconds: longer than any sign-in takes
 DATA = ":"  # before the name of each session key, so that none collides with a field of ours
 METADATA = "."
 
-
-class Owner(msgspec.Struct, frozen=True, array_like=True):
-    """The account that a session belongs to, as it was at sign-in."""
-
-    account_id: int
-    username: str
-    created_at: float  # Unix seconds
-
-
-class Metadata(msgspec.Struct, frozen=True, array_like=True):
-    """What does not change while a session lives."""
-
-    owner: Owner | None
-    remember: bool
-    address: str
-    user_agent: str
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long a session lives, in seconds: without a request, and in any case."""
-
-    idle: float
-    lifetime: float
-
-    @property
-    def touch_interval(self) -> float:
-        """How often use is noted, in seconds: at least twice within the idle limit."""
-        return min(TOUCH_INTERVAL, self.idle / 2)
-
-
-@dataclass(frozen=True)
-class Record:
-    """A session as read from Redis. Times are Unix milliseconds on Redis' clock; `fields` are
-    the session's keys with their values still encoded."""
-
-    id: SessionId
-    metadata: Metadata
-    created: int
-    seen: int
-    deadline: int
-    expires: int
-    fields: Mapping[str, bytes]
+Argument = bytes | str | int
 
 
 class SessionStore:
@@ -91,10 +49,10 @@ class SessionStore:
         self._redis = redis
         self._limits = {False: limits, True: remembered_limits}
         self._sessions_per_account = sessions_per_account
-        self._create, self._save, self._touch, self._revoke, self._revoke_all = (
-            redis.register_script((SCRIPTS / f"{name}.lua").read_text(encoding="utf-8"))
-            for name in ("create", "save", "touch", "revoke", "revoke_all")
-        )
+        self._scripts = {
+            file.stem: redis.register_script(file.read_text(encoding="utf-8"))
+            for file in SCRIPTS.glob("*.lua")
+        }
         self._decode_metadata = msgspec.msgpack.Decoder(Metadata).decode
         self._encode_metadata = msgspec.msgpack.Encoder().encode
         self._clock_offset = 0.0
@@ -105,6 +63,7 @@ class SessionStore:
         fields: Mapping[str, bytes],
         locator: str | None = None,
         epoch: int | None = None,
+        replaces: SessionId | None = None,
     ) -> Record:
         """Store a new session under a new id.
 
@@ -113,26 +72,27 @@ class SessionStore:
             fields: its keys, encoded.
             locator: the account's; None for an anonymous session.
             epoch: the account's session epoch, read together with the password hash.
+            replaces: a session that ends in the same step, if it is one of the same account.
 
         Raises:
             SessionRevoked: the account's sessions were revoked after `epoch` was read.
         """
         session_id = SessionId.new(locator or new_locator())
         limits = self._limits[metadata.remember]
-        arguments = [
+        arguments: list[Argument] = [
             session_id.digest,
             "" if epoch is None else epoch,
             _milliseconds(limits.idle),
             _milliseconds(limits.lifetime),
             self._sessions_per_account,
             _session_key(session_id.locator, ""),
+            replaces.digest if replaces and replaces.locator == session_id.locator else "",
             METADATA,
             self._encode_metadata(metadata),
         ]
         for name, value in fields.items():
             arguments += [DATA + name, value]
-        with failing_as(SessionStoreUnavailable):
-            now = self._create(keys=_keys(session_id), args=arguments)
+        now: int = self._run("create", _keys(session_id), arguments)
         if now == 0:
             raise SessionRevoked
         self._learn_clock(now)
@@ -167,11 +127,10 @@ class SessionStore:
         Returns:
             False if the session is gone; then nothing was written.
         """
-        arguments: list[bytes | str | int] = [len(removed), *(DATA + name for name in removed)]
+        arguments: list[Argument] = [len(removed), *(DATA + name for name in removed)]
         for name, value in changed.items():
             arguments += [DATA + name, value]
-        with failing_as(SessionStoreUnavailable):
-            return bool(self._save(keys=_keys(session_id)[:1], args=arguments))
+        return bool(self._run("save", _keys(session_id)[:1], arguments))
 
     def touch(self, record: Record) -> Record | None:
         """Note that the session is in use. Redis' clock decides whether it is due.
@@ -180,25 +139,49 @@ class SessionStore:
             The record as it stands now; None if the session is gone.
         """
         limits = self._limits[record.metadata.remember]
-        with failing_as(SessionStoreUnavailable):
-            now = self._touch(
-                keys=_keys(record.id)[:2],
-                args=[
-                    record.id.digest,
-                    _milliseconds(limits.idle),
-                    _milliseconds(limits.touch_interval),
-                ],
-            )
+        arguments: list[Argument] = [
+            record.id.digest,
+            _milliseconds(limits.idle),
+            _milliseconds(limits.touch_interval),
+        ]
+        now: int = self._run("touch", _keys(record.id)[:2], arguments)
         if now == 0:
             return None
         self._learn_clock(now)
         expires = self._expiry(record.metadata, now, record.deadline)
         return replace(record, seen=now, expires=expires)
 
-    def revoke(self, session_id: SessionId) -> bool:
-        """End the session. Returns whether there was one."""
-        with failing_as(SessionStoreUnavailable):
-            return bool(self._revoke(keys=_keys(session_id)[:2], args=[session_id.digest]))
+    def rotate(self, record: Record) -> Record | None:
+        """Move the session to a new id; the old one is dead in the same step.
+
+        Returns:
+            The record under its new id; None if the session is gone.
+        """
+        new = SessionId.new(record.id.locator)
+        session, index, _ = _keys(record.id)
+        keys = [session, _keys(new)[0], index]
+        moved = self._run("rotate", keys, [record.id.digest, new.digest])
+        return replace(record, id=new) if moved else None
+
+    def devices(self, locator: str) -> list[Device]:
+        """The sessions of an account that live, the longest-lived first."""
+        rows = self._run("list", [_index_key(locator)], [_session_key(locator, ""), METADATA])
+        return [
+            Device(
+                handle.decode(),
+                self._decode_metadata(metadata),
+                int(created),
+                int(seen),
+                int(float(expires)),
+            )
+            for handle, metadata, created, seen, expires in rows
+        ]
+
+    def revoke(self, locator: str, handle: str) -> bool:
+        """End the session whose id has that locator and that digest. Returns whether there was
+        one."""
+        keys = [_session_key(locator, handle), _index_key(locator)]
+        return bool(self._run("revoke", keys, [handle]))
 
     def revoke_all(self, locator: str, epoch: int, keep: SessionId | None = None) -> int:
         """End every session of an account, and every sign-in that read an older epoch.
@@ -211,23 +194,23 @@ class SessionStore:
         Returns:
             How many sessions were ended.
         """
-        account = _account_prefix(locator)
-        with failing_as(SessionStoreUnavailable):
-            ended: int = self._revoke_all(
-                keys=[f"{account}:sessions", f"{account}:epoch"],
-                args=[
-                    epoch,
-                    _milliseconds(EPOCH_MEMORY),
-                    _session_key(locator, ""),
-                    keep.digest if keep else "",
-                ],
-            )
+        arguments = [
+            epoch,
+            _milliseconds(EPOCH_MEMORY),
+            _session_key(locator, ""),
+            keep.digest if keep else "",
+        ]
+        ended: int = self._run("revoke_all", [_index_key(locator), _epoch_key(locator)], arguments)
         return ended
 
     def ping(self) -> None:
         """Ask for a sign of life."""
         with failing_as(SessionStoreUnavailable):
             self._redis.ping()
+
+    def _run(self, script: str, keys: list[str], arguments: Sequence[Argument]) -> Any:
+        with failing_as(SessionStoreUnavailable):
+            return self._scripts[script](keys=keys, args=arguments)
 
     def _record(
         self,
@@ -254,21 +237,21 @@ class SessionStore:
         self._clock_offset = now / 1000 - time.time()
 
 
-def _account_prefix(locator: str) -> str:
-    return f"coatcheck:{{{locator}}}"
-
-
 def _session_key(locator: str, digest: str) -> str:
-    return f"{_account_prefix(locator)}:session:{digest}"
+    return f"coatcheck:{{{locator}}}:session:{digest}"
+
+
+def _index_key(locator: str) -> str:
+    return f"coatcheck:{{{locator}}}:sessions"
+
+
+def _epoch_key(locator: str) -> str:
+    return f"coatcheck:{{{locator}}}:epoch"
 
 
 def _keys(session_id: SessionId) -> list[str]:
-    account = _account_prefix(session_id.locator)
-    return [
-        _session_key(session_id.locator, session_id.digest),
-        f"{account}:sessions",
-        f"{account}:epoch",
-    ]
+    locator = session_id.locator
+    return [_session_key(locator, session_id.digest), _index_key(locator), _epoch_key(locator)]
 
 
 def _milliseconds(seconds: float) -> int:

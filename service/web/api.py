@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, request
 
 from service.errors import SessionStoreUnavailable
-from service.sessions.store import Owner, Record
+from service.sessions.record import Owner, Record
 from service.web import current
 from service.web.bodies import json_credentials
 from service.web.services import services

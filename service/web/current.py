@@ -9,8 +9,8 @@ from flask import session as flask_session
 
 from service.accounts.account import Account
 from service.errors import NotSignedIn
+from service.sessions.record import Owner, Record
 from service.sessions.session import Session
-from service.sessions.store import Owner, Record
 from service.web.services import services
 
 

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from service.errors import NoSuchAccount, SessionRevoked, SessionStoreUnavailable
-from service.sessions.store import Metadata
+from service.sessions.record import Metadata
 from service.web.services import Services
 
 PASSWORD = "correct horse battery"

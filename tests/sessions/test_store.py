@@ -7,7 +7,8 @@ from redis import Redis
 
 from service.errors import SessionRevoked, SessionStoreUnavailable
 from service.sessions.ids import SessionId, new_locator
-from service.sessions.store import Limits, Metadata, Owner, Record, SessionStore
+from service.sessions.record import Limits, Metadata, Owner, Record
+from service.sessions.store import SessionStore
 from service.storage.redis import connect
 from tests.conditions import eventually
 
@@ -135,7 +136,7 @@ def test_saving_writes_the_changed_keys_and_removes_the_removed(store: SessionSt
 
 def test_save_of_a_revoked_session_is_dropped(store: SessionStore, redis: Redis) -> None:
     record = sign_in(store, new_locator())
-    assert store.revoke(record.id)
+    assert store.revoke(record.id.locator, record.id.digest)
     assert not store.save(record.id, {"key": b"value"}, [])
     assert redis.dbsize() == 0
 
@@ -144,7 +145,7 @@ def test_touch_of_a_revoked_session_does_not_bring_it_back(
     store: SessionStore, redis: Redis
 ) -> None:
     record = sign_in(store, new_locator())
-    store.revoke(record.id)
+    store.revoke(record.id.locator, record.id.digest)
     assert store.touch(record) is None
     assert redis.dbsize() == 0
 
@@ -152,8 +153,8 @@ def test_touch_of_a_revoked_session_does_not_bring_it_back(
 def test_revoking_one_session_leaves_the_others(store: SessionStore) -> None:
     locator = new_locator()
     first, second = sign_in(store, locator), sign_in(store, locator)
-    assert store.revoke(first.id)
-    assert not store.revoke(first.id)
+    assert store.revoke(first.id.locator, first.id.digest)
+    assert not store.revoke(first.id.locator, first.id.digest)
     assert store.read(first.id) is None
     assert store.read(second.id) == second
 
@@ -225,3 +226,65 @@ def test_without_redis_everything_fails_with_one_error_and_in_time() -> None:
     with pytest.raises(SessionStoreUnavailable):
         sign_in(nowhere, new_locator())
     assert time.monotonic() - started < 2
+
+
+def test_rotating_moves_the_session_to_a_new_id_and_the_old_one_is_dead(
+    store: SessionStore, redis: Redis
+) -> None:
+    locator = new_locator()
+    old = sign_in(store, locator, key=b"value")
+    new = store.rotate(old)
+    assert new is not None
+    assert new.id.locator == locator
+    assert store.read(old.id) is None
+    assert store.read(new.id) == new
+    assert new.fields == {"key": b"value"}
+    assert [device.handle for device in store.devices(locator)] == [new.id.digest]
+    assert redis.pttl(f"coatcheck:{{{locator}}}:session:{new.id.digest}") > 0
+
+
+def test_a_session_that_is_gone_cannot_be_rotated(store: SessionStore, redis: Redis) -> None:
+    record = sign_in(store, new_locator())
+    store.revoke(record.id.locator, record.id.digest)
+    assert store.rotate(record) is None
+    assert redis.dbsize() == 0
+
+
+def test_a_session_that_replaces_another_of_its_account_ends_it_in_the_same_step(
+    store: SessionStore,
+) -> None:
+    locator = new_locator()
+    old = sign_in(store, locator)
+    new = store.create(metadata(), {}, locator, 0, replaces=old.id)
+    assert store.read(old.id) is None
+    assert [device.handle for device in store.devices(locator)] == [new.id.digest]
+
+
+def test_the_devices_are_the_sessions_that_live(store: SessionStore, redis: Redis) -> None:
+    locator = new_locator()
+    records = [sign_in(store, locator) for _ in range(3)]
+    store.revoke(locator, records[0].id.digest)
+    redis.delete(f"coatcheck:{{{locator}}}:session:{records[1].id.digest}")  # as if expired
+    assert store.devices(locator) == [records[2].device]
+    assert redis.zcard(f"coatcheck:{{{locator}}}:sessions") == 1
+    assert store.devices(new_locator()) == []
+
+
+def test_revoking_all_but_one_ends_the_others_and_sign_ins_under_way(store: SessionStore) -> None:
+    locator = new_locator()
+    kept, *others = [sign_in(store, locator) for _ in range(3)]
+    assert store.revoke_all(locator, epoch=1, keep=kept.id) == 2
+    assert store.read(kept.id) == kept
+    for other in others:
+        assert store.read(other.id) is None
+    with pytest.raises(SessionRevoked):
+        sign_in(store, locator, epoch=0)
+    assert sign_in(store, locator, epoch=1)
+
+
+def test_an_older_epoch_does_not_lower_a_newer_one(store: SessionStore) -> None:
+    locator = new_locator()
+    store.revoke_all(locator, epoch=5)
+    store.revoke_all(locator, epoch=4)
+    with pytest.raises(SessionRevoked):
+        sign_in(store, locator, epoch=4)

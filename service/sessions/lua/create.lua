@@ -4,8 +4,9 @@
 -- ARGV  1 digest of the id, the member of KEYS[2]
 --       2 epoch that the sign-in read from Postgres; empty: an anonymous session, not listed
 --       3 idle limit, ms   4 absolute limit, ms   5 sessions that an account may have
---       6 what KEYS[1] begins with, before the digest
---       7… field, value, field, value, …
+--       6 what the key of a session begins with, before the digest
+--       7 digest of a session of the same account that this one replaces; empty: none
+--       8… field, value, field, value, …
 -- Returns the time of creation, Unix ms on Redis' clock; 0 if the epoch is stale: the account's
 -- sessions were revoked after the sign-in had read it.
 
@@ -24,20 +25,26 @@ local expires = math.min(now + ARGV[3], deadline)
 local function integer(number)
   return string.format('%.0f', number)
 end
+local function finish(digest)
+  redis.call('DEL', ARGV[6] .. digest)
+  redis.call('ZREM', KEYS[2], digest)
+end
 
 redis.call('HSET', KEYS[1], 'created', integer(now), 'seen', integer(now), 'deadline', integer(deadline))
-for i = 7, #ARGV, 2 do
+for i = 8, #ARGV, 2 do
   redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
 end
 redis.call('PEXPIREAT', KEYS[1], integer(expires))
 
 if epoch ~= '' then
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', integer(now))
+  if ARGV[7] ~= '' then
+    finish(ARGV[7])
+  end
   local excess = redis.call('ZCARD', KEYS[2]) + 1 - ARGV[5]
   if excess > 0 then
     for _, digest in ipairs(redis.call('ZRANGE', KEYS[2], 0, excess - 1)) do
-      redis.call('DEL', ARGV[6] .. digest)
-      redis.call('ZREM', KEYS[2], digest)
+      finish(digest)
     end
   end
   redis.call('ZADD', KEYS[2], integer(expires), ARGV[1])
