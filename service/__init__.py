@@ -12,11 +12,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import config
 from config import Settings
 from service import logs
-from service.accounts.deletion import Deletion
 from service.accounts.login import Login
 from service.accounts.passwords import PasswordHasher
 from service.accounts.registration import Registration
 from service.accounts.repository import AccountRepository
+from service.accounts.revocation import Revocation
 from service.accounts.username_cache import UsernameCache
 from service.sessions.interface import SessionInterface
 from service.sessions.record import Limits
@@ -88,7 +88,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         username_cache=username_cache,
         registration=Registration(accounts, username_cache, hasher),
         login=Login(accounts, hasher),
-        deletion=Deletion(accounts, session_store),
+        revocation=Revocation(accounts, session_store, hasher),
         session_store=session_store,
         session_interface=interface,
     )

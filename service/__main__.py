@@ -3,12 +3,15 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import click
 
 import config
 from service import create_app
-from service.errors import CoatcheckError
+from service.accounts import usernames
+from service.accounts.account import Account
+from service.errors import CoatcheckError, NoSuchAccount
 from service.web.services import EXTENSION, Services
 
 
@@ -55,12 +58,51 @@ def accounts() -> None:
     """Accounts, by username."""
 
 
+@accounts.command("list")
+@click.option("--limit", default=50, show_default=True, help="How many, newest first.")
+def list_accounts(limit: int) -> None:
+    """The newest accounts that are neither disabled nor deleted."""
+    with _services() as services:
+        for member in services.accounts.newest_members(limit, None):
+            click.echo(f"{member.id}\t{member.username}\t{member.created_at:%Y-%m-%d %H:%M:%S%z}")
+
+
+@accounts.command()
+@click.argument("username")
+def show(username: str) -> None:
+    """One account."""
+    with _services() as services:
+        account, disabled_at = _find(services, username)
+    click.echo(f"id\t{account.id}\nusername\t{account.username}")
+    click.echo(f"created\t{account.created_at:%Y-%m-%d %H:%M:%S%z}")
+    click.echo(f"disabled\t{disabled_at:%Y-%m-%d %H:%M:%S%z}" if disabled_at else "disabled\tno")
+
+
+@accounts.command()
+@click.argument("username")
+def disable(username: str) -> None:
+    """End an account's sessions and let nobody log in to it."""
+    with _services() as services:
+        ended = services.revocation.disable(username)
+    click.echo(f"Disabled {username}, and ended {ended} sessions.")
+
+
+@accounts.command()
+@click.argument("username")
+def enable(username: str) -> None:
+    """Undo disable."""
+    with _services() as services:
+        if services.accounts.enable(usernames.parse(username)) is None:
+            raise NoSuchAccount
+    click.echo(f"Enabled {username}.")
+
+
 @accounts.command()
 @click.argument("username")
 def delete(username: str) -> None:
     """End an account and its sessions; its name stays taken for a quarantine."""
     with _services() as services:
-        ended = services.deletion.delete(username)
+        ended = services.revocation.delete(username)
     click.echo(f"Deleted {username}, and ended {ended} sessions.")
 
 
@@ -68,8 +110,43 @@ def delete(username: str) -> None:
 def release_names() -> None:
     """Give back the names whose quarantine is over. Safe at any time, in several places."""
     with _services() as services:
-        released = services.deletion.release_names()
+        released = services.accounts.release_retired()
     click.echo(f"Released {released} names.")
+
+
+@main.group()
+def sessions() -> None:
+    """The sessions of an account, by username."""
+
+
+@sessions.command("list")
+@click.argument("username")
+def list_sessions(username: str) -> None:
+    """The sessions that live."""
+    with _services() as services:
+        account, _ = _find(services, username)
+        for device in services.session_store.devices(account.locator):
+            seen = datetime.fromtimestamp(device.seen / 1000, UTC)
+            about = device.metadata
+            click.echo(
+                f"{device.handle}\t{seen:%Y-%m-%d %H:%M:%S%z}\t{about.address}\t{about.user_agent}"
+            )
+
+
+@sessions.command()
+@click.argument("username")
+def revoke(username: str) -> None:
+    """End every session of an account."""
+    with _services() as services:
+        ended = services.revocation.revoke(username)
+    click.echo(f"Ended {ended} sessions of {username}.")
+
+
+def _find(services: Services, username: str) -> tuple[Account, datetime | None]:
+    found = services.accounts.find(usernames.parse(username))
+    if found is None:
+        raise NoSuchAccount
+    return found
 
 
 @contextmanager

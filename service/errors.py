@@ -106,6 +106,27 @@ class InvalidCredentials(CoatcheckError):
         super().__init__("Username or password is wrong.")
 
 
+class WrongPassword(CoatcheckError):
+    """The account's present password was asked for, and another was given."""
+
+    def __init__(self) -> None:
+        super().__init__("That is not your present password.")
+
+
+class NoSuchSession(CoatcheckError):
+    """The account has no session with that handle."""
+
+    def __init__(self) -> None:
+        super().__init__("You have no such session.")
+
+
+class SessionTooLarge(CoatcheckError):
+    """A session would hold more than it may."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A session holds at most {limit} bytes of data.")
+
+
 class SessionRevoked(CoatcheckError):
     """The account's sessions were revoked while this sign-in was under way."""
 

@@ -135,6 +135,18 @@ class PasswordHasher:
         return self._executor
 
 
+def matches(hasher: PasswordHasher, raw: str, encoded: str) -> bool:
+    """Whether `encoded` is a hash of a password as typed.
+
+    Raises:
+        TooManyHashes: no place in the queue.
+    """
+    try:
+        return hasher.verify(prepare(raw), encoded)
+    except InvalidInput:
+        return False
+
+
 def _real_threads(count: int) -> Executor:
     monkey = sys.modules.get("gevent.monkey")
     if monkey and monkey.is_module_patched("threading"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from service.accounts.account import Account, Member
@@ -30,6 +31,31 @@ WITH_HASH: Final = f"""
 CREDENTIALS: Final = f"""
     SELECT {ACCOUNT}, password_hash FROM accounts
     WHERE canonical_username = %s AND disabled_at IS NULL AND retired_at IS NULL
+"""
+CREDENTIALS_BY_ID: Final = f"""
+    SELECT {ACCOUNT}, password_hash FROM accounts
+    WHERE id = %s AND disabled_at IS NULL AND retired_at IS NULL
+"""
+# Only over the hash that was verified: of two changes at a time one fails.
+CHANGE_PASSWORD: Final = f"""
+    UPDATE accounts SET password_hash = %s, session_epoch = session_epoch + 1
+    WHERE id = %s AND password_hash = %s RETURNING {ACCOUNT}
+"""
+RAISE_EPOCH: Final = f"""
+    UPDATE accounts SET session_epoch = session_epoch + 1 WHERE id = %s RETURNING {ACCOUNT}
+"""
+DISABLE: Final = f"""
+    UPDATE accounts
+    SET disabled_at = coalesce(disabled_at, now()), session_epoch = session_epoch + 1
+    WHERE canonical_username = %s AND retired_at IS NULL RETURNING {ACCOUNT}
+"""
+ENABLE: Final = f"""
+    UPDATE accounts SET disabled_at = NULL
+    WHERE canonical_username = %s AND retired_at IS NULL RETURNING {ACCOUNT}
+"""
+FIND: Final = f"""
+    SELECT {ACCOUNT}, disabled_at FROM accounts
+    WHERE canonical_username = %s AND retired_at IS NULL
 """
 # Only over the hash that was verified: a password changed meanwhile must stay changed.
 REHASH: Final = "UPDATE accounts SET password_hash = %s WHERE id = %s AND password_hash = %s"
@@ -96,6 +122,33 @@ class AccountRepository:
         row = self._fetch_one(CREDENTIALS, (username.canonical,))
         return (Account(*row[:-1]), row[-1]) if row else None
 
+    def credentials_of(self, account_id: int) -> tuple[Account, str] | None:
+        """The same by account id."""
+        row = self._fetch_one(CREDENTIALS_BY_ID, (account_id,))
+        return (Account(*row[:-1]), row[-1]) if row else None
+
+    def find(self, username: Username) -> tuple[Account, datetime | None] | None:
+        """An account, and when it was disabled, if it is."""
+        row = self._fetch_one(FIND, (username.canonical,))
+        return (Account(*row[:-1]), row[-1]) if row else None
+
+    def change_password(self, account_id: int, old: str, new: str) -> Account | None:
+        """Put the hash `new` in the place of `old` and raise the session epoch; None if the
+        password changed meanwhile."""
+        return self._changed(CHANGE_PASSWORD, (new, account_id, old))
+
+    def raise_epoch(self, account_id: int) -> Account | None:
+        """Raise the session epoch, so that sign-ins under way come too late."""
+        return self._changed(RAISE_EPOCH, (account_id,))
+
+    def disable(self, username: Username) -> Account | None:
+        """Refuse logins from now on and raise the session epoch, each time."""
+        return self._changed(DISABLE, (username.canonical,))
+
+    def enable(self, username: Username) -> Account | None:
+        """Accept logins again."""
+        return self._changed(ENABLE, (username.canonical,))
+
     def replace_hash(self, account_id: int, old: str, new: str) -> None:
         """Put `new` in the place of `old`; does nothing if the password changed meanwhile."""
         with self._postgres.connection() as connection:
@@ -110,14 +163,18 @@ class AccountRepository:
     def retire(self, username: Username) -> Account | None:
         """Empty an account and keep its name taken; raises its session epoch, each time. None if
         there is no such account."""
-        row = self._fetch_one(RETIRE, (username.canonical,))
-        return Account(*row) if row else None
+        return self._changed(RETIRE, (username.canonical,))
 
     def release_retired(self) -> int:
         """Give back the names whose quarantine is over; returns how many. May run at any time and
         in several places: each row is deleted once."""
         with self._postgres.connection() as connection:
             return connection.execute(RELEASE, (self._quarantine,)).rowcount
+
+    def _changed(self, statement: str, parameters: tuple[Any, ...]) -> Account | None:
+        """The account that an UPDATE changed; None if there was none."""
+        row = self._fetch_one(statement, parameters)
+        return Account(*row) if row else None
 
     def _fetch_one(self, statement: Any, parameters: tuple[Any, ...]) -> Any:
         with self._postgres.connection() as connection:

@@ -10,7 +10,7 @@ import structlog
 from flask import Flask, Request, Response
 from flask_session.base import ServerSideSessionInterface
 
-from service.errors import SessionStoreUnavailable
+from service.errors import CoatcheckError, SessionStoreUnavailable, SessionTooLarge
 from service.sessions.ids import SessionId
 from service.sessions.record import Metadata, Owner, Record
 from service.sessions.session import Session
@@ -35,18 +35,18 @@ class SessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
         self,
         app: Flask,
         store: SessionStore,
-        answer_unavailable: Callable[[SessionStoreUnavailable, Response], None],
+        answer_unsaved: Callable[[CoatcheckError, Response], None],
     ) -> None:
         """
         Args:
             store: where sessions are kept.
-            answer_unavailable: turns a finished response into the one that says that the session
+            answer_unsaved: turns a finished response into the one that says that the session
                 could not be saved. Flask saves outside its error handlers.
         """
         super().__init__(app)
         self.serializer = None  # the base's falls back on pickle; Session encodes for itself
         self._store = store
-        self._answer_unavailable = answer_unavailable
+        self._answer_unsaved = answer_unsaved
 
     def open_session(self, app: Flask, request: Request) -> Session:
         """The session of this request; nothing is read yet."""
@@ -58,8 +58,8 @@ class SessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
         if session.loaded:
             try:
                 self._upsert_session(None, session, None)
-            except SessionStoreUnavailable as error:
-                self._answer_unavailable(error, response)
+            except (SessionStoreUnavailable, SessionTooLarge) as error:
+                self._answer_unsaved(error, response)
                 session.cookie_is_stale = False
         if session.cookie_is_stale:
             self._write_cookie(app, session.record, response)

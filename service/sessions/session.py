@@ -9,7 +9,10 @@ from typing import Any
 import msgspec
 from flask.sessions import SessionMixin
 
+from service.errors import SessionTooLarge
 from service.sessions.record import Owner, Record
+
+MAX_DATA = 64 * 1024  # bytes, encoded
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
@@ -74,8 +77,12 @@ class Session(UserDict[str, Any], SessionMixin):
 
         Raises:
             TypeError: a key is not a string, or a value cannot be encoded.
+            SessionTooLarge: all of it together is more than a session may hold.
         """
-        return {_name(key): _value(key, value) for key, value in self.data.items()}
+        encoded = {_name(key): _value(key, value) for key, value in self.data.items()}
+        if sum(len(key) + len(value) for key, value in encoded.items()) > MAX_DATA:
+            raise SessionTooLarge(MAX_DATA)
+        return encoded
 
     def changes(self) -> tuple[dict[str, bytes], list[str]]:
         """What differs from the store: the keys to write, encoded, and the names to remove.
@@ -94,6 +101,16 @@ class Session(UserDict[str, Any], SessionMixin):
         self._record = record
         self._values = _decoded(record)
         self.cookie_is_stale = True
+
+    def __setitem__(self, key: str, item: Any) -> None:
+        """Set a key.
+
+        Raises:
+            TypeError: the key is not a string, or the value cannot be stored: said here, to the
+                view that sets it, and not when the response is sent.
+        """
+        _value(_name(key), item)
+        super().__setitem__(key, item)
 
     def copy(self) -> dict[str, Any]:  # type: ignore[override]
         """The keys and values in a plain dictionary."""

@@ -194,7 +194,7 @@ class SessionStore:
         Returns:
             How many sessions were ended.
         """
-        arguments = [
+        arguments: list[Argument] = [
             epoch,
             _milliseconds(EPOCH_MEMORY),
             _session_key(locator, ""),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, request
 
-from service.errors import SessionStoreUnavailable
-from service.sessions.record import Owner, Record
+from service.errors import FieldError, InvalidInput, NoSuchSession, SessionStoreUnavailable
 from service.web import current
-from service.web.bodies import json_credentials
+from service.web.bodies import json_credentials, json_object, json_strings, merge_patch
 from service.web.services import services
+from service.web.shapes import account_json, session_json
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -62,6 +61,80 @@ def logout() -> tuple[str, int]:
     return "", 204
 
 
+@api.get("/sessions")
+def devices() -> Answer:
+    """The account's sessions that live."""
+    _, record = current.signed_in()
+    listed = services().session_store.devices(record.id.locator)
+    return {
+        "sessions": [session_json(each, each.handle == record.id.digest) for each in listed]
+    }, 200
+
+
+@api.delete("/sessions")
+def revoke_several() -> Answer:
+    """End the account's other sessions, or all of them."""
+    _, record = current.signed_in()
+    scope = request.args.get("scope")
+    if scope not in ("others", "all"):
+        raise InvalidInput(FieldError("scope", "invalid", "scope must be others or all."))
+    revoked = services().revocation.sign_out(record, everywhere=scope == "all")
+    if scope == "all":
+        current.forget()
+    return {"revoked": revoked}, 200
+
+
+@api.delete("/sessions/<handle>")
+def revoke_one(handle: str) -> tuple[str, int]:
+    """End one of the account's sessions, which may be this one."""
+    _, record = current.signed_in()
+    if not services().session_store.revoke(record.id.locator, handle):
+        raise NoSuchSession
+    if handle == record.id.digest:
+        current.forget()
+    return "", 204
+
+
+@api.get("/sessions/current/data")
+def data() -> Answer:
+    """What the session holds."""
+    return current.session().copy(), 200
+
+
+@api.patch("/sessions/current/data")
+def change_data() -> Answer:
+    """Change what the session holds by a JSON merge patch (RFC 7396)."""
+    session = current.session()
+    for key, change in json_object().items():
+        if change is None:
+            session.pop(key, None)
+        else:
+            session[key] = merge_patch(session.get(key), change)
+    return session.copy(), 200
+
+
+@api.put("/account/password")
+def change_password() -> tuple[str, int]:
+    """Change the password: this session gets a new id, all others end."""
+    _, record = current.signed_in()
+    body = json_strings("current_password", "new_password")
+    current.continue_as(
+        services().revocation.change_password(
+            record, body["current_password"], body["new_password"]
+        )
+    )
+    return "", 204
+
+
+@api.delete("/account")
+def delete_account() -> tuple[str, int]:
+    """Delete the account: every session ends, the name stays taken for a quarantine."""
+    _, record = current.signed_in()
+    services().revocation.delete_own(record, json_strings("password")["password"])
+    current.forget()
+    return "", 204
+
+
 def signed_in_json() -> dict[str, Any]:
     """The signed-in account and its session.
 
@@ -69,29 +142,4 @@ def signed_in_json() -> dict[str, Any]:
         NotSignedIn: nobody is.
     """
     owner, record = current.signed_in()
-    return {"account": account_json(owner), "session": session_json(record)}
-
-
-def account_json(owner: Owner) -> dict[str, Any]:
-    """An account as the API shows it to its owner."""
-    return {
-        "id": owner.account_id,
-        "username": owner.username,
-        "created_at": _rfc3339(owner.created_at),
-    }
-
-
-def session_json(record: Record) -> dict[str, Any]:
-    """The session of this request as the API shows it to its owner."""
-    return {
-        "handle": record.id.digest,
-        "current": True,
-        "created_at": _rfc3339(record.created / 1000),
-        "last_seen_at": _rfc3339(record.seen / 1000),
-        "expires_at": _rfc3339(record.expires / 1000),
-        "address": record.metadata.address,
-    }
-
-
-def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return {"account": account_json(owner), "session": session_json(record.device, current=True)}

@@ -50,18 +50,47 @@ def json_credentials() -> Credentials:
         InvalidInput: one is missing or has another type; names each.
     """
     body = json_object()
-    errors = [
-        FieldError(field, "missing", f"A {field} is needed.")
-        if body.get(field) is None
-        else FieldError(field, "type", f"The {field} must be a string.")
-        for field in ("username", "password")
-        if not isinstance(body.get(field), str)
-    ]
+    errors = _not_strings(body, "username", "password")
     if not isinstance(body.get("remember", False), bool):
         errors.append(FieldError("remember", "type", "remember must be true or false."))
     if errors:
         raise InvalidInput(*errors)
     return Credentials(body["username"], body["password"], body.get("remember", False))
+
+
+def json_strings(*fields: str) -> dict[str, str]:
+    """The string members of the JSON body that have these names.
+
+    Raises:
+        InvalidInput: one is missing or has another type; names each.
+    """
+    body = json_object()
+    if errors := _not_strings(body, *fields):
+        raise InvalidInput(*errors)
+    return {field: body[field] for field in fields}
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """`target` after the JSON merge patch `patch` (RFC 7396, section 2)."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for key, change in patch.items():
+        if change is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), change)
+    return merged
+
+
+def _not_strings(body: dict[str, Any], *fields: str) -> list[FieldError]:
+    return [
+        FieldError(field, "missing", f"{field} is missing.")
+        if body.get(field) is None
+        else FieldError(field, "type", f"{field} must be a string.")
+        for field in fields
+        if not isinstance(body.get(field), str)
+    ]
 
 
 def form_credentials() -> Credentials:

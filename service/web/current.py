@@ -53,6 +53,16 @@ def sign_in(account: Account, remember: bool) -> None:
     )
 
 
+def continue_as(record: Record) -> None:
+    """Go on with the session under the new id that it was given."""
+    session().replace_record(record)
+
+
+def forget() -> None:
+    """Have the browser forget the id of a session that has ended."""
+    session().replace_record(None)
+
+
 def sign_out() -> None:
     """End the session, if there is one, and have the browser forget its id.
 

@@ -10,7 +10,7 @@ from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from service import errors
-from service.errors import CoatcheckError, InvalidInput, SessionStoreUnavailable, Unavailable
+from service.errors import CoatcheckError, InvalidInput, Unavailable
 
 PROBLEM = "application/problem+json"
 
@@ -20,6 +20,9 @@ ANSWERS: dict[type[CoatcheckError], tuple[int, str]] = {
     errors.InvalidCredentials: (401, "invalid_credentials"),
     errors.SessionRevoked: (401, "invalid_credentials"),
     errors.NotSignedIn: (401, "not_signed_in"),
+    errors.WrongPassword: (403, "wrong_password"),
+    errors.NoSuchSession: (404, "not_found"),
+    errors.SessionTooLarge: (413, "too_large"),
     errors.CrossSite: (403, "cross_site"),
 }
 CODES = {
@@ -71,7 +74,7 @@ def answer_http(error: HTTPException) -> Response:
     return response
 
 
-def answer_unsaved(error: SessionStoreUnavailable, response: Response) -> None:
+def answer_unsaved(error: CoatcheckError, response: Response) -> None:
     """Make of a finished response the one that says that its session could not be saved."""
     replacement = answer(error)
     response.status = replacement.status
@@ -79,7 +82,8 @@ def answer_unsaved(error: SessionStoreUnavailable, response: Response) -> None:
     response.headers.pop("Location", None)
     response.headers.pop("Set-Cookie", None)
     for name in ("Content-Type", "Retry-After"):
-        response.headers[name] = replacement.headers[name]
+        if name in replacement.headers:
+            response.headers[name] = replacement.headers[name]
 
 
 def wants_page() -> bool:

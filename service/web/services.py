@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from service.accounts.deletion import Deletion
 from service.accounts.login import Login
 from service.accounts.registration import Registration
 from service.accounts.repository import AccountRepository
+from service.accounts.revocation import Revocation
 from service.accounts.username_cache import UsernameCache
 from service.sessions.interface import SessionInterface
 from service.sessions.store import SessionStore
@@ -27,7 +27,7 @@ class Services:
     username_cache: UsernameCache
     registration: Registration
     login: Login
-    deletion: Deletion
+    revocation: Revocation
     session_store: SessionStore
     session_interface: SessionInterface
 

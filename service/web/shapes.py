@@ -1,0 +1,46 @@
+"""Accounts and sessions as the API shows them to their owner."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from ua_parser import parse
+
+from service.sessions.record import Device, Owner
+
+
+def account_json(owner: Owner) -> dict[str, Any]:
+    """An account."""
+    return {
+        "id": owner.account_id,
+        "username": owner.username,
+        "created_at": rfc3339(owner.created_at),
+    }
+
+
+def session_json(device: Device, current: bool) -> dict[str, Any]:
+    """A session; `current` if it is the one that asks."""
+    return {
+        "handle": device.handle,
+        "current": current,
+        "created_at": rfc3339(device.created / 1000),
+        "last_seen_at": rfc3339(device.seen / 1000),
+        "expires_at": rfc3339(device.expires / 1000),
+        "address": device.metadata.address,
+        "device": device_name(device.metadata.user_agent),
+    }
+
+
+@lru_cache(maxsize=1024)  # the same few browsers again and again, a millisecond each
+def device_name(user_agent: str) -> str:
+    """Browser and system, as far as the User-Agent tells: "Firefox on Linux"."""
+    found = parse(user_agent)
+    browser = found.user_agent.family if found.user_agent else "Unknown program"
+    return f"{browser} on {found.os.family}" if found.os else browser
+
+
+def rfc3339(seconds: float) -> str:
+    """Unix seconds as RFC 3339, UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
