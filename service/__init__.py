@@ -24,6 +24,7 @@ from service.sessions.store import SessionStore
 from service.storage import redis
 from service.storage.postgres import Postgres
 from service.web import problems
+from service.web.account_pages import account_pages
 from service.web.api import api
 from service.web.cross_site import refuse_cross_site
 from service.web.health import health
@@ -95,7 +96,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.before_request(refuse_cross_site)
     app.after_request(_add_security_headers)
     problems.register(app)
-    for blueprint in (pages, api, health):
+    for blueprint in (pages, account_pages, api, health):
         app.register_blueprint(blueprint)
     return app
 

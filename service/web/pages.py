@@ -82,7 +82,7 @@ def login() -> Page:
         current.sign_in(account, credentials.remember)
     except (InvalidCredentials, SessionRevoked, Unavailable) as error:
         return _form("login.html", error)
-    return redirect(url_for("pages.home"), 303)
+    return redirect(_next(), 303)
 
 
 @pages.post("/logout")
@@ -90,6 +90,16 @@ def logout() -> Page:
     """Sign out."""
     current.sign_out()
     return redirect(url_for("pages.home"), 303)
+
+
+def _next() -> str:
+    """Where to go after signing in: a path of this site, whatever was asked for. A browser takes
+    `//host` and `/\\host` for other sites, and drops control characters before it looks."""
+    path = request.values.get("next", "")
+    harmless = path.isascii() and path.isprintable() and "\\" not in path
+    if harmless and path.startswith("/") and not path.startswith("//"):
+        return path
+    return url_for("pages.home")
 
 
 def _form(template: str, error: CoatcheckError | None = None) -> Page:
@@ -102,6 +112,7 @@ def _form(template: str, error: CoatcheckError | None = None) -> Page:
         username=request.form.get("username", ""),
         remember="remember" in request.form,
         attempt=secrets.token_urlsafe(16),
+        next=_next(),
         wrong=wrong,
         notice=str(error) if error and not wrong else None,
     )

@@ -1,0 +1,92 @@
+"""The page on which people look after their account: devices, password, deletion."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from service.errors import CoatcheckError, InvalidInput, NotSignedIn, WrongPassword
+from service.web import current
+from service.web.problems import status_of, wants_page
+from service.web.services import services
+from service.web.shapes import session_json
+
+account_pages = Blueprint("account", __name__, url_prefix="/account")
+
+Page = str | Response | tuple[str, int]
+
+
+@account_pages.errorhandler(NotSignedIn)
+def first_sign_in(error: NotSignedIn) -> Response:
+    """The way to the form, and back afterwards."""
+    if request.method != "GET" or not wants_page():
+        raise error
+    return redirect(url_for("pages.login_form", next=request.full_path.rstrip("?")), 303)
+
+
+@account_pages.get("")
+def overview() -> Page:
+    """Devices, and the forms to change the password and to delete the account."""
+    return _overview()
+
+
+@account_pages.post("/sessions/<handle>/revoke")
+def revoke_one(handle: str) -> Page:
+    """End one session; if it is this one, that is signing out."""
+    _, record = current.signed_in()
+    services().session_store.revoke(record.id.locator, handle)
+    if handle == record.id.digest:
+        current.forget()
+        return redirect(url_for("pages.home"), 303)
+    return redirect(url_for("account.overview"), 303)
+
+
+@account_pages.post("/sessions/revoke-others")
+def revoke_others() -> Page:
+    """End every session but this one."""
+    _, record = current.signed_in()
+    services().revocation.sign_out(record, everywhere=False)
+    return redirect(url_for("account.overview"), 303)
+
+
+@account_pages.post("/password")
+def change_password() -> Page:
+    """Change the password; every other session ends."""
+    _, record = current.signed_in()
+    form = request.form
+    try:
+        changed = services().revocation.change_password(
+            record, form.get("current_password", ""), form.get("new_password", "")
+        )
+    except (InvalidInput, WrongPassword) as error:
+        return _overview(password_error=error)
+    current.continue_as(changed)
+    return redirect(url_for("account.overview"), 303)
+
+
+@account_pages.post("/delete")
+def delete() -> Page:
+    """Delete the account."""
+    _, record = current.signed_in()
+    try:
+        services().revocation.delete_own(record, request.form.get("password", ""))
+    except WrongPassword as error:
+        return _overview(deletion_error=error)
+    current.forget()
+    return redirect(url_for("pages.home"), 303)
+
+
+def _overview(
+    password_error: CoatcheckError | None = None, deletion_error: CoatcheckError | None = None
+) -> Page:
+    owner, record = current.signed_in()
+    devices = services().session_store.devices(record.id.locator)
+    page = render_template(
+        "account.html",
+        owner=owner,
+        sessions=[session_json(device, device.handle == record.id.digest) for device in devices],
+        password_error=password_error,
+        deletion_error=deletion_error,
+    )
+    error = password_error or deletion_error
+    return page, status_of(error) if error else 200

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+BOB = {"username": "Bob", "password": "correct horse battery"}
+HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
+
+
+def browser(app: Flask) -> FlaskClient:
+    client = app.test_client()
+    client.environ_base["HTTP_ACCEPT"] = HTML
+    return client
+
+
+@pytest.fixture
+def bob(app: Flask) -> FlaskClient:
+    client = browser(app)
+    assert client.post("/register", data=BOB).status_code == 303
+    return client
+
+
+@pytest.fixture
+def elsewhere(app: Flask, bob: FlaskClient) -> FlaskClient:
+    client = browser(app)
+    assert client.post("/login", data=BOB).status_code == 303
+    return client
+
+
+def test_who_is_not_signed_in_is_led_to_the_form_and_back(app: Flask, bob: FlaskClient) -> None:
+    client = browser(app)
+    response = client.get("/account")
+    assert (response.status_code, response.location) == (303, "/login?next=/account")
+    assert 'name="next" value="/account"' in client.get(response.location).text
+    response = client.post("/login", data=BOB | {"next": "/account"})
+    assert (response.status_code, response.location) == (303, "/account")
+
+
+@pytest.mark.parametrize(
+    "elsewhere_to",
+    ["//evil.example", "https://evil.example", "/\\evil.example", "\t//evil.example", "evil", ""],
+)
+def test_after_signing_in_nobody_is_led_to_another_site(
+    app: Flask, bob: FlaskClient, elsewhere_to: str
+) -> None:
+    response = browser(app).post("/login", data=BOB | {"next": elsewhere_to})
+    assert (response.status_code, response.location) == (303, "/")
+
+
+def test_devices_are_shown_and_one_can_be_signed_out(
+    bob: FlaskClient, elsewhere: FlaskClient
+) -> None:
+    assert bob.get("/account").text.count("last seen") == 2
+    handle = elsewhere.get("/api/v1/sessions/current").json["session"]["handle"]
+    response = bob.post(f"/account/sessions/{handle}/revoke")
+    assert (response.status_code, response.location) == (303, "/account")
+    assert elsewhere.get("/account").status_code == 303
+    assert bob.get("/account").text.count("last seen") == 1
+
+
+def test_all_others_can_be_signed_out(bob: FlaskClient, elsewhere: FlaskClient) -> None:
+    assert bob.post("/account/sessions/revoke-others").location == "/account"
+    assert elsewhere.get("/account").status_code == 303
+    assert bob.get("/account").status_code == 200
+
+
+def test_the_password_can_be_changed(bob: FlaskClient, elsewhere: FlaskClient) -> None:
+    wrong = {"current_password": "not it at all", "new_password": "a new one entirely"}
+    refused = bob.post("/account/password", data=wrong)
+    assert refused.status_code == 403
+    assert "not your present password" in refused.text
+    right = wrong | {"current_password": BOB["password"]}
+    assert bob.post("/account/password", data=right).location == "/account"
+    assert bob.get("/account").status_code == 200
+    assert elsewhere.get("/account").status_code == 303
+
+
+def test_the_account_can_be_deleted(bob: FlaskClient) -> None:
+    refused = bob.post("/account/delete", data={"password": "not it at all"})
+    assert refused.status_code == 403
+    response = bob.post("/account/delete", data={"password": BOB["password"]})
+    assert (response.status_code, response.location) == (303, "/")
+    assert bob.post("/login", data=BOB).status_code == 401
