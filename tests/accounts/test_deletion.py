@@ -27,7 +27,7 @@ def test_deleting_an_account_ends_every_session_of_it(app: Flask, services: Serv
     clients[0].post("/api/v1/accounts", json=BOB)
     for client in clients[1:]:
         client.post("/api/v1/sessions", json=BOB)
-    assert services.deletion.delete("bob") == 3
+    assert services.revocation.delete("bob") == 3
     for client in clients:
         assert client.get("/api/v1/sessions/current").status_code == 401
     assert clients[0].post("/api/v1/sessions", json=BOB).status_code == 401
@@ -39,7 +39,7 @@ def test_a_login_under_way_when_its_account_is_deleted_gets_no_session(
 ) -> None:
     app.test_client().post("/api/v1/accounts", json=BOB)
     account = services.login.authenticate("bob", PASSWORD)
-    services.deletion.delete("bob")
+    services.revocation.delete("bob")
     with pytest.raises(SessionRevoked):
         services.session_store.create(
             Metadata(account.owner, False, "", ""), {}, account.locator, account.session_epoch
@@ -48,7 +48,7 @@ def test_a_login_under_way_when_its_account_is_deleted_gets_no_session(
 
 def test_a_name_that_nobody_has_cannot_be_deleted(services: Services) -> None:
     with pytest.raises(NoSuchAccount):
-        services.deletion.delete("bob")
+        services.revocation.delete("bob")
 
 
 def command(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -87,6 +87,6 @@ def test_a_deletion_whose_sessions_could_not_be_ended_can_be_repeated(
     with monkeypatch.context() as broken:
         broken.setattr(services.session_store, "revoke_all", fail)
         with pytest.raises(SessionStoreUnavailable):
-            services.deletion.delete("bob")
-    assert services.deletion.delete("bob") == 1
+            services.revocation.delete("bob")
+    assert services.revocation.delete("bob") == 1
     assert client.get("/api/v1/sessions/current").status_code == 401
