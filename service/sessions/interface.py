@@ -105,6 +105,17 @@ class SessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
             self._delete_session(record.id)
         session.replace_record(None)
 
+    def regenerate(self, session: Session) -> None:
+        """Give the session a new id, as Flask-Session's users do when privileges change; the old
+        one is dead when this returns.
+
+        Raises:
+            SessionStoreUnavailable: Redis does not answer.
+        """
+        if record := session.record:
+            self._upsert_session(None, session, None)
+            session.replace_record(self._store.rotate(record))
+
     def _retrieve_session_data(self, session_id: SessionId | None) -> Record | None:
         return self._store.read(session_id) if session_id else None
 

@@ -53,6 +53,12 @@ def client(app: Flask) -> FlaskClient:
         session["thing"] = object()
         return "ok"
 
+    @app.post("/regenerate")
+    def regenerate() -> str:
+        session["colour"] = "blue"
+        app.session_interface.regenerate(session)
+        return "ok"
+
     client = app.test_client()
 
     @app.post("/overtaken")
@@ -215,3 +221,18 @@ def test_a_request_that_outlives_its_session_does_not_bring_it_back(
     assert response.status_code == 200
     assert "Set-Cookie" not in response.headers
     assert redis.dbsize() == 0
+
+
+def test_regenerate_gives_a_new_id_and_keeps_what_the_session_holds(
+    client: FlaskClient, app: Flask
+) -> None:
+    client.post("/set/size/big")
+    old = client.get_cookie(COOKIE)
+    client.post("/regenerate")
+    new = client.get_cookie(COOKIE)
+    assert old is not None
+    assert new is not None
+    assert new.value != old.value
+    assert (value(client, "size"), value(client, "colour")) == ("big", "blue")
+    client.set_cookie(COOKIE, old.value)
+    assert value(client, "size") is None
