@@ -7,6 +7,7 @@ use with one line that names the variable and never repeats its value: a URL car
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +20,12 @@ PREFIX = "COATCHECK_"
 UNPREFIXED = {"database_url", "redis_url", "cache_redis_url", "port", "web_concurrency"}
 READABLE_FROM_FILE = {"database_url", "redis_url", "cache_redis_url"}
 ENVIRONMENTS = ("development", "testing", "staging", "production")
+
+HOST = r"([^][@/?#,:\s]+|\[[\da-f:]+\])(:\d{1,5})?"
+HOSTS = rf"([^@/]*@)?{HOST}(,{HOST})*"
+REDIS_URL = re.compile(
+    rf"(redis|rediss|unix)://\S*|redis\+sentinel://{HOSTS}/[^/?#\s]+(/\d+)?|redis\+cluster://{HOSTS}/?"
+)
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -91,8 +98,11 @@ class Settings(BaseModel):
     @field_validator("redis_url", "cache_redis_url")
     @classmethod
     def _redis_url(cls, value: str) -> str:
-        if urlsplit(value).scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("must be a redis://, rediss:// or unix:// URL")
+        if not REDIS_URL.fullmatch(value):
+            raise ValueError(
+                "must be redis://…, rediss://…, unix://…, redis+sentinel://HOST:PORT,…/NAME[/DB]"
+                " or redis+cluster://HOST:PORT,…"
+            )
         return value
 
 
