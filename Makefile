@@ -11,7 +11,7 @@ ENGINES := --target $(VENV)/engines --upgrade --no-deps --only-binary :all: \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint rehearse lock clean
+.PHONY: help setup run test lint races rehearse lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -33,6 +33,9 @@ lint: $(VENV)/.dev ## ruff, mypy and the import rules
 	$(BIN)/ruff format --check
 	$(BIN)/mypy config service
 	$(BIN)/lint-imports
+
+races: setup ## race registrations while things break; ARGS="--seed 1 --output DIR" or "--url URL"
+	@exec $(BIN)/python -m tests.races $(ARGS)
 
 rehearse: ## the production stack in Docker: up, restart, down and up, kill -9; takes 3 minutes
 	@exec $(PYTHON) tests/compose/rehearse.py

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -55,6 +56,7 @@ class Gunicorn:
     def __init__(self, data: Path, environ: Mapping[str, str]) -> None:
         self._address = ""
         self._environ = environ
+        self._counts = data / "counts"
         # Nothing else in its command line tells whose it is.
         self._name = f"coatcheck on {data}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -77,7 +79,7 @@ class Gunicorn:
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=dict(self._environ),
+            env={**self._environ, "PROMETHEUS_MULTIPROC_DIR": str(self._fresh_counts())},
             stdin=subprocess.DEVNULL,
             pass_fds=[descriptor],
             start_new_session=True,
@@ -107,6 +109,12 @@ class Gunicorn:
 
     def _is_leftover(self, process: psutil.Process) -> bool:
         return self._name in process.cmdline()
+
+    def _fresh_counts(self) -> Path:
+        """Where the workers count; what a run that was killed counted is dropped."""
+        shutil.rmtree(self._counts, ignore_errors=True)
+        self._counts.mkdir()
+        return self._counts
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + READY_LIMIT

@@ -46,11 +46,13 @@ def gunicorn(
     log = directory / "gunicorn.log"
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", application]
     command += ["--bind", f"127.0.0.1:{port}", "--workers", str(workers)]
+    counts = directory / "counts"
+    counts.mkdir(exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, **environ},
+            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(counts), **environ},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -32,6 +32,7 @@ log = structlog.get_logger()
 RIVAL_TIMEOUT = 3.0  # seconds that an attempt waits for a rival's, before it goes ahead unclaimed
 PATIENCE = 9.0  # seconds that a request waits for rivals in all
 POLL_INTERVAL = 0.05
+LOOK_INTERVAL = 0.5  # between looks at the index: a rival may have died after its commit
 
 
 class Registration:
@@ -128,11 +129,16 @@ class Registration:
     def _claim(self, attempt: Attempt) -> bool | Taken:
         """Wait for the right to go ahead. False: without a claim, since Redis or a rival does not
         come back in time; the index decides all the same."""
-        deadline = time.monotonic() + RIVAL_TIMEOUT
+        started = looked = time.monotonic()
         try:
             while (state := self._cache.claim(attempt.username, attempt.token)) is State.PENDING:
-                if time.monotonic() > deadline:
+                now = time.monotonic()
+                if now > started + RIVAL_TIMEOUT:
                     return False
+                if now > looked + LOOK_INTERVAL:
+                    looked = now
+                    if taken := self._registered(attempt.username):
+                        return taken
                 time.sleep(POLL_INTERVAL * random.uniform(0.5, 1.5))
         except UsernameCacheUnavailable:
             log.warning("username_cache_unavailable", step="claim")
@@ -159,6 +165,7 @@ class Registration:
         except DatabaseUnavailable as error:
             if not error.may_have_happened:
                 raise
+            log.warning("insert_outcome_unknown", reason=type(error.__cause__).__name__)
             account = self._insert_again(attempt, password_hash)
         if account:
             taken = Taken(attempt.key_digest)
@@ -176,7 +183,6 @@ class Registration:
     def _insert_again(self, attempt: Attempt, password_hash: str) -> Account | None:
         """Find out what became of an INSERT whose answer was lost. The second one waits for the
         fate of the first, and meets its row if it lives: no other has a hash with this salt."""
-        log.warning("insert_outcome_unknown")
         try:
             return self._insert(attempt, password_hash) or self._accounts.with_hash(
                 attempt.username, password_hash

@@ -71,7 +71,7 @@ class Postgres:
         except (PoolTimeout, TooManyRequests) as error:
             raise DatabaseUnavailable from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise DatabaseUnavailable(may_have_happened=True) from error
+            raise DatabaseUnavailable(_may_have_happened(error)) from error
 
     def ping(self) -> None:
         """Ask for a sign of life.
@@ -113,6 +113,12 @@ class Postgres:
             reconnect_timeout=2,
             open=True,
         )
+
+
+def _may_have_happened(error: psycopg.Error) -> bool:
+    """Whether the statement may have been carried out: not if the server said why it was not.
+    Class 57P is a server that goes down, perhaps just after the commit."""
+    return error.sqlstate is None or error.sqlstate.startswith("57P")
 
 
 def _limit_statements(connection: Connection) -> None:

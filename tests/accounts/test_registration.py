@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -188,6 +189,18 @@ def test_a_claim_left_by_the_dead_does_not_block_the_name(
     monkeypatch.setattr("service.accounts.registration.RIVAL_TIMEOUT", 0.1)
     cache.claim(BOB, "token of a worker that died")
     assert registration.register("bob", PASSWORD)
+
+
+def test_a_claim_left_by_one_who_died_after_its_commit_holds_up_nobody_for_long(
+    registration: Registration, accounts: AccountRepository, cache: UsernameCache
+) -> None:
+    cache.claim(BOB, "token of a worker that died")
+    accounts.insert(BOB, "hash", "locator", "key")
+    started = time.monotonic()
+    with pytest.raises(UsernameTaken):
+        registration.register("bob", PASSWORD)
+    assert time.monotonic() - started < 2
+    assert isinstance(cache.state(BOB), Taken)
 
 
 def test_everything_that_is_wrong_is_said_at_once(registration: Registration) -> None:

@@ -104,3 +104,18 @@ def test_a_server_that_stops_answering_is_an_error_in_time(
     assert time.monotonic() - started < 2
     postgres.ping()
     postgres.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "may_have_happened"),
+    [
+        ("SELECT pg_terminate_backend(pg_backend_pid())", True),
+        ("SET LOCAL statement_timeout = 1; SELECT pg_sleep(10)", False),
+    ],
+)
+def test_an_error_tells_whether_the_statement_may_have_been_carried_out(
+    postgres: Postgres, statement: str, may_have_happened: bool
+) -> None:
+    with pytest.raises(DatabaseUnavailable) as caught, postgres.connection() as connection:
+        connection.execute(statement)
+    assert caught.value.may_have_happened is may_have_happened

@@ -1,0 +1,130 @@
+"""The history of a run: every operation, invoked and then ok, failed or unknown, and every fault.
+
+The vocabulary is Jepsen's (K. Kingsbury, https://jepsen.io; its checker Knossos after Herlihy and
+Wing, "Linearizability", 1990). An operation is unknown when nobody can tell from the answer whether
+it took effect: the client gave up, the connection was cut, or the service says so itself by 503.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TextIO
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One request and its answer. Times are in seconds on this machine's monotonic clock."""
+
+    number: int
+    kind: str  # register, availability or login
+    phase: str  # load, resolve, probe or verify
+    name: str  # canonical
+    spelling: str
+    attempt: str  # who asks: one password, and the same in every repetition
+    keyed: bool  # with an Idempotency-Key
+    invoked: float
+    completed: float
+    status: int | None  # None: no answer
+    account: int | None = None  # its id, from a 201
+    reason: str | None = None  # of an availability answer
+    error: str | None = None  # why there is no answer
+
+    @property
+    def outcome(self) -> str:
+        """ok, fail or unknown."""
+        if self.status is None or self.status == 503:
+            return "unknown"
+        return "ok" if 200 <= self.status < 300 else "fail"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A name that the service's table holds at the end."""
+
+    name: str
+    account: int | None = None  # None: cannot be seen from outside
+    committed: float | None = None  # when; None: not known
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one herd on a new name cost, with nothing else going on."""
+
+    name: str
+    requests: int
+    hashes: int | None  # None: the service does not tell
+    inserts: int
+
+
+@dataclass(frozen=True)
+class FaultSpan:
+    """A fault, from its injection until it was healed."""
+
+    kind: str
+    started: float
+    ended: float
+    happened: bool  # False: it did not come about, such as a step that nobody reached
+
+
+class History:
+    """Records a run, in memory and as JSON lines. Any thread may record."""
+
+    def __init__(self, lines: TextIO) -> None:
+        self.operations: list[Operation] = []
+        self.faults: list[FaultSpan] = []
+        self.costs: list[Cost] = []
+        self.started = time.monotonic()
+        self._lines = lines
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._write({"type": "start", "time": self.started, "clock": time.time()})
+
+    def invoke(self, kind: str, phase: str, name: str, attempt: str) -> tuple[int, float]:
+        """Record that an operation begins; returns its number and the time."""
+        number, now = next(self._numbers), time.monotonic()
+        line = {"type": "invoke", "time": now, "number": number, "kind": kind}
+        self._write({**line, "phase": phase, "name": name, "attempt": attempt})
+        return number, now
+
+    def complete(self, operation: Operation) -> None:
+        """Record how it ended."""
+        self.operations.append(operation)
+        self._write(
+            {"type": operation.outcome, "time": operation.completed, **_given(asdict(operation))}
+        )
+
+    @contextmanager
+    def fault(self, kind: str) -> Iterator[list[str]]:
+        """Record a fault. Whoever injects it appends to the list why it did not come about."""
+        started, missed = time.monotonic(), list[str]()
+        self._write({"type": "fault", "event": "inject", "time": started, "fault": kind})
+        try:
+            yield missed
+        finally:
+            ended = time.monotonic()
+            self.faults.append(FaultSpan(kind, started, ended, not missed))
+            line = {"type": "fault", "event": "heal", "time": ended, "fault": kind}
+            self._write({**line, **({"missed": missed[0]} if missed else {})})
+
+    def cost(self, cost: Cost) -> None:
+        """Record what a herd cost."""
+        self.costs.append(cost)
+        self._write({"type": "cost", "time": time.monotonic(), **asdict(cost)})
+
+    def row(self, row: Row) -> None:
+        """Record a final row."""
+        self._write({"type": "row", **asdict(row)})
+
+    def _write(self, line: dict[str, object]) -> None:
+        with self._lock:
+            print(json.dumps(line, ensure_ascii=False), file=self._lines, flush=True)
+
+
+def _given(fields: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}

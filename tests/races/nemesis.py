@@ -1,0 +1,60 @@
+"""The nemesis: one fault after the other, each while requests are under way, each healed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
+
+from tests.races import report
+from tests.races.faults import ALONE, FAULTS
+from tests.races.history import History
+from tests.races.load import Load
+from tests.races.race import Missed, Race
+
+PROGRESS_INTERVAL = 2.0
+
+
+def afflict(
+    race: Race, kinds: Sequence[str], is_over: Callable[[], bool], say: Callable[[str], None]
+) -> None:
+    """Inject faults, and before each let a herd through undisturbed and count what it costs.
+
+    Args:
+        race: what takes part.
+        kinds: names of faults, in their order.
+        is_over: asked before each whether to stop.
+        say: hears how far it is.
+
+    Raises:
+        NotHealed: the service did not become well again.
+    """
+    for number, kind in enumerate(kinds, 1):
+        if is_over():
+            return
+        with suppress(Missed):
+            race.counted_herd()
+        load = nullcontext() if kind in ALONE else race.load.running()
+        with race.history.fault(kind) as missed, load:
+            try:
+                FAULTS[kind](race)
+            except Missed as reason:
+                missed.append(str(reason))
+        race.site.await_healthy(race.client)
+        say(report.progress(race.history, f"{number}/{len(kinds)} {kind}"))
+
+
+def fill_up(
+    load: Load,
+    history: History,
+    requests: int,
+    is_over: Callable[[], bool],
+    say: Callable[[str], None],
+) -> None:
+    """Have undisturbed rounds until there were so many requests."""
+    said = 0.0
+    while len(history.operations) < requests and not is_over():
+        load.round()
+        if time.monotonic() - said > PROGRESS_INTERVAL:
+            said = time.monotonic()
+            say(report.progress(history, "load"))
