@@ -11,7 +11,7 @@ ENGINES := --target $(VENV)/engines --upgrade --no-deps --only-binary :all: \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint races rehearse lock clean
+.PHONY: help setup run test lint races load rehearse lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -36,6 +36,9 @@ lint: $(VENV)/.dev ## ruff, mypy and the import rules
 
 races: setup ## race registrations while things break; ARGS="--seed 1 --output DIR" or "--url URL"
 	@exec $(BIN)/python -m tests.races $(ARGS)
+
+load: setup ## measure registration against its targets; ARGS="ways" compares the usual ways to do it
+	@exec $(BIN)/python -m tests.load $(or $(ARGS),targets)
 
 rehearse: ## the production stack in Docker: up, restart, down and up, kill -9; takes 3 minutes
 	@exec $(PYTHON) tests/compose/rehearse.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 import threading
@@ -18,6 +19,7 @@ from service.errors import FieldError, InvalidInput, TooManyHashes
 
 T = TypeVar("T")
 
+NICENESS = 5
 MIN_LENGTH, MAX_LENGTH = 8, 256  # code points; NIST SP 800-63B asks for room for at least 64
 
 _opaque_string = get_profile("OpaqueString")
@@ -63,7 +65,8 @@ class PasswordHasher:
     """argon2id (RFC 9106; OWASP Password Storage Cheat Sheet) in real threads, so many at a time.
 
     gevent cannot switch while a hash is computed: in the worker's own thread one login would hold
-    up every other request for its 20 ms.
+    up every other request for its 20 ms. The threads are nicer than the worker's own, or on few
+    cores they would take so much of it that even a refusal waits.
     """
 
     def __init__(self, memory_kib: int, time_cost: int, threads: int, queue: int) -> None:
@@ -108,6 +111,14 @@ class PasswordHasher:
         """
         self.verify("", self._decoy)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether a hash asked for now would be refused."""
+        if self._places.acquire(blocking=False):
+            self._places.release()
+            return False
+        return True
+
     def is_outdated(self, encoded: str) -> bool:
         """Whether the hash was made with other parameters than those in force."""
         return self._argon2.check_needs_rehash(encoded)
@@ -122,7 +133,7 @@ class PasswordHasher:
         if not self._places.acquire(blocking=False):
             raise TooManyHashes
         try:
-            return self._pool().submit(work).result()
+            return self._pool().submit(_nicely, work).result()
         finally:
             self._places.release()
 
@@ -145,6 +156,13 @@ def matches(hasher: PasswordHasher, raw: str, encoded: str) -> bool:
         return hasher.verify(prepare(raw), encoded)
     except InvalidInput:
         return False
+
+
+def _nicely(work: Callable[[], T]) -> T:
+    """Do `work` in a thread that yields to others. Only Linux gives each thread a niceness."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    return work()
 
 
 def _real_threads(count: int) -> Executor:

@@ -1,0 +1,150 @@
+"""Four ways to register a name, each a Flask application with the same endpoint.
+
+The first three are what tutorials publish. They get the hasher, the pool and the Redis client of
+the service, so that what is compared is the order of the steps. None of them bounds its queue.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import argon2
+from flask import Flask, request
+from psycopg.errors import UniqueViolation
+
+import config
+from service import create_app
+from service.accounts.passwords import PasswordHasher
+from service.errors import Unavailable
+from service.storage import redis
+from service.storage.postgres import Postgres
+from service.web.services import EXTENSION
+
+# Name files that grow by one byte with each hash, and with each worker that is ready for requests.
+HASHES, READY = "LOAD_HASHES", "LOAD_READY"
+CACHED = 3600  # seconds
+UNBOUNDED = 1_000_000  # passwords waiting to be hashed
+
+TABLE = """
+    CREATE TABLE accounts (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        username text COLLATE "C" NOT NULL UNIQUE,
+        password_hash text NOT NULL
+    )
+"""
+SELECT = "SELECT id FROM accounts WHERE username = %s"
+INSERT = "INSERT INTO accounts (username, password_hash) VALUES (%s, %s) RETURNING id"
+
+Register = Callable[[str, str], bool]
+
+
+class Parts:
+    """What all of them are made of."""
+
+    def __init__(self) -> None:
+        count_hashes()
+        settings = config.load()
+        self.postgres = Postgres(settings.database_url)
+        self.redis = redis.connect(settings.redis_url)
+        self.hasher = PasswordHasher(
+            settings.argon2_memory_kib,
+            settings.argon2_time_cost,
+            settings.hashing_threads,
+            UNBOUNDED,
+        )
+
+    def exists(self, username: str) -> bool:
+        with self.postgres.connection() as connection:
+            return connection.execute(SELECT, (username,)).fetchone() is not None
+
+    def insert(self, username: str, password: str) -> bool:
+        password_hash = self.hasher.hash(password)
+        try:
+            with self.postgres.connection() as connection:
+                connection.execute(INSERT, (username, password_hash))
+        except UniqueViolation:
+            return False
+        return True
+
+
+def select_then_insert() -> Flask:
+    parts = Parts()
+
+    def register(username: str, password: str) -> bool:
+        return not parts.exists(username) and parts.insert(username, password)
+
+    return application(parts, register)
+
+
+def insert_and_catch() -> Flask:
+    parts = Parts()
+    return application(parts, parts.insert)
+
+
+def redis_then_insert() -> Flask:
+    parts = Parts()
+
+    def register(username: str, password: str) -> bool:
+        key = f"username:{username}"
+        if parts.redis.get(key) is not None or not parts.insert(username, password):
+            return False
+        parts.redis.set(key, "1", ex=CACHED)
+        return True
+
+    return application(parts, register)
+
+
+def ours() -> Flask:
+    count_hashes()
+    return ready(create_app())
+
+
+def application(parts: Parts, register: Register) -> Flask:
+    """The endpoint, and what gunicorn.conf.py and the kit ask of an application."""
+    app = Flask(__name__)
+    app.extensions[EXTENSION] = SimpleNamespace(postgres=parts.postgres)
+
+    @app.post("/api/v1/accounts")
+    def accounts() -> tuple[dict[str, str], int]:
+        username = request.json["username"]
+        if register(username, request.json["password"]):
+            return {"username": username}, 201
+        return {"error": "That username is taken."}, 409
+
+    @app.get("/readyz")
+    def readyz() -> dict[str, str]:
+        return {"status": "ready"}
+
+    @app.errorhandler(Unavailable)
+    def unavailable(error: Unavailable) -> tuple[dict[str, str], int, dict[str, str]]:
+        return {"error": str(error)}, 503, {"Retry-After": str(error.retry_after)}
+
+    return ready(app)
+
+
+def ready(app: Flask) -> Flask:
+    """Tell the kit that one more worker has its application."""
+    with Path(os.environ[READY]).open("ab") as file:
+        file.write(b".")
+    return app
+
+
+def count_hashes() -> None:
+    """Count in the library, below whatever the applications count themselves."""
+    log = os.open(os.environ[HASHES], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def counted(method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def count(*arguments: Any) -> Any:
+            os.write(log, b".")
+            return method(*arguments)
+
+        return count
+
+    for name in ("hash", "verify"):
+        setattr(argon2.PasswordHasher, name, counted(getattr(argon2.PasswordHasher, name)))
