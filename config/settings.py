@@ -21,7 +21,8 @@ UNPREFIXED = {"database_url", "redis_url", "cache_redis_url", "port", "web_concu
 READABLE_FROM_FILE = {"database_url", "redis_url", "cache_redis_url"}
 ENVIRONMENTS = ("development", "testing", "staging", "production")
 
-HOST = r"([^][@/?#,:\s]+|\[[\da-f:]+\])(:\d{1,5})?"
+PORT = r"([0-5]?\d{1,4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
+HOST = rf"([^][@/?#,:\s]+|\[[\da-f:]+\])(:{PORT})?"
 HOSTS = rf"([^@/]*@)?{HOST}(,{HOST})*"
 REDIS_URL = re.compile(
     rf"(redis|rediss|unix)://\S*|redis\+sentinel://{HOSTS}/[^/?#\s]+(/\d+)?|redis\+cluster://{HOSTS}/?"

@@ -18,6 +18,7 @@ from service import create_app
 from service.embedded import Postgres as EmbeddedPostgres
 from service.embedded import Redis as EmbeddedRedis
 from service.storage.migrations import migrate
+from tests.redis_engines import Group, Masters, cluster, sentinels
 from tests.servers import Server, gunicorn
 
 
@@ -41,6 +42,18 @@ def redis_engine(directory: Path) -> Iterator[EmbeddedRedis]:
         yield engine
 
 
+@pytest.fixture(scope="session")
+def cluster_engine(directory: Path) -> Iterator[Group]:
+    with cluster(directory / "cluster", masters=3, replicas=1) as group:
+        yield group
+
+
+@pytest.fixture(scope="session")
+def sentinel_engine(directory: Path) -> Iterator[Group]:
+    with sentinels(directory / "sentinels") as group:
+        yield group
+
+
 @pytest.fixture
 def database(postgres_engine: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
     """A connection of the test's own, to a database without accounts."""
@@ -55,6 +68,21 @@ def redis(redis_engine: EmbeddedRedis) -> Iterator[Redis]:
     with Redis.from_url(redis_engine.url, protocol=2) as client:
         client.flushall()
         yield client
+
+
+@pytest.fixture
+def redis_cluster(cluster_engine: Group) -> Iterator[Masters]:
+    """A client of the test's own, to an empty Redis Cluster of three masters."""
+    with Masters(cluster_engine.url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture(params=["redis", "redis_cluster"])
+def either_redis(request: pytest.FixtureRequest) -> Redis | Masters:
+    """The test runs twice: on one server and on a Cluster."""
+    client: Redis | Masters = request.getfixturevalue(request.param)
+    return client
 
 
 @pytest.fixture(scope="session")

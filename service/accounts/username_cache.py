@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import cast
 
-from redis import Redis
+from redis import Redis, RedisCluster
 
 from service.accounts.usernames import Username
 from service.errors import UsernameCacheUnavailable
@@ -48,7 +48,7 @@ class UsernameCache:
     Every method raises UsernameCacheUnavailable, within a second, if Redis does not answer.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis | RedisCluster) -> None:
         self._redis = redis
         self._claim = redis.register_script((SCRIPTS / "claim.lua").read_text(encoding="utf-8"))
         self._release = redis.register_script((SCRIPTS / "release.lua").read_text(encoding="utf-8"))

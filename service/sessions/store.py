@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-from redis import Redis
+from redis import Redis, RedisCluster
 
 from service.errors import SessionRevoked, SessionStoreUnavailable
 from service.sessions.ids import SessionId, new_locator
@@ -44,7 +44,11 @@ class SessionStore:
     """
 
     def __init__(
-        self, redis: Redis, limits: Limits, remembered_limits: Limits, sessions_per_account: int
+        self,
+        redis: Redis | RedisCluster,
+        limits: Limits,
+        remembered_limits: Limits,
+        sessions_per_account: int,
     ) -> None:
         self._redis = redis
         self._limits = {False: limits, True: remembered_limits}

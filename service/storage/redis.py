@@ -1,45 +1,155 @@
-"""Redis clients whose waits add up to less than a second."""
+"""Redis clients whose waits add up to less than a second: one server, Sentinel or Cluster."""
+# mypy: allow-untyped-calls
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
 
-from redis import BlockingConnectionPool, Redis
+from redis import BlockingConnectionPool, Redis, RedisCluster
+from redis._parsers.encoders import Encoder
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError, RedisError
+from redis.cluster import ClusterNode
+from redis.exceptions import ConnectionError, RedisClusterException, RedisError
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 from service.errors import Unavailable
+from service.storage.redis_connections import (
+    BOUNDED,
+    MasterPool,
+    NodePool,
+    ToNode,
+    ToSentinel,
+    end_call,
+    start_call,
+)
 
-CONNECT_TIMEOUT = 0.25  # seconds, as all of these
-ANSWER_TIMEOUT = 0.4
-CHECKOUT_TIMEOUT = 0.25
-MAX_CONNECTIONS = 64
+POOL: dict[str, Any] = {
+    "max_connections": 64,
+    "timeout": 0.25,  # seconds, to wait for one of them
+    "protocol": 2,
+}
+# One retry, and only of a broken connection: that is what a pooled connection looks like after
+# Redis was restarted. A time-out is not retried, or two waits would pass for one.
+RETRY = Retry(NoBackoff(), 1, supported_errors=(ConnectionError,))
 
 
-def connect(url: str) -> Redis:
+def connect(url: str) -> Redis | RedisCluster:
     """A client for `url`; it connects when first used.
 
-    One retry, and only of a broken connection: that is what a pooled connection looks like
-    after Redis was restarted. A time-out is not retried, or two waits would pass for one.
+    Args:
+        url: `redis://`, `rediss://` or `unix://` as redis-py reads them;
+            `redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/NAME[/DB]`: the Sentinels that
+            watch the master NAME, and the login at that master; or
+            `redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT`: nodes of a Cluster, not all.
     """
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=MAX_CONNECTIONS,
-        timeout=CHECKOUT_TIMEOUT,
-        socket_timeout=ANSWER_TIMEOUT,
-        socket_connect_timeout=CONNECT_TIMEOUT,
-        retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
-        protocol=2,
-    )
+    parts = urlsplit(url)
+    if parts.scheme == "redis+sentinel":
+        return _master(parts)
+    if parts.scheme == "redis+cluster":
+        return _cluster(parts)
+    pool = BlockingConnectionPool.from_url(url, retry=RETRY, **POOL)
+    pool.connection_class = BOUNDED[pool.connection_class]
     return Redis.from_pool(pool)
 
 
 @contextmanager
 def failing_as(unavailable: Callable[[], Unavailable]) -> Iterator[None]:
-    """Turn whatever Redis or the way to it does wrong into one error of the domain."""
+    """Give a call its time, and turn whatever Redis or the way to it does wrong into one error of
+    the domain."""
+    call = start_call()
     try:
         yield
-    except RedisError as error:
+    except (RedisError, RedisClusterException) as error:  # the one is not the other
         raise unavailable() from error
+    finally:
+        end_call(call)
+
+
+def _master(parts: SplitResult) -> Redis:
+    name, _, database = parts.path.strip("/").partition("/")
+    sentinel = Sentinel([])
+    sentinel.sentinels = [
+        Redis.from_pool(
+            BlockingConnectionPool(host=host, port=port, connection_class=ToSentinel, **POOL)
+        )
+        for host, port in _hosts(parts, 26379)
+    ]
+    pool = MasterPool(
+        unquote(name), sentinel, db=int(database or 0), retry=RETRY, **_login(parts), **POOL
+    )
+    return Redis.from_pool(pool)
+
+
+class _Nodes(RedisCluster):
+    ERRORS_ALLOW_RETRY = (ConnectionError,)  # type: ignore[assignment]
+
+
+class Cluster(RedisCluster):
+    """A RedisCluster that looks for its nodes when first used, and anew when all that it knows
+    are gone."""
+
+    def __init__(self, find: Callable[[], RedisCluster]) -> None:
+        self._find = find
+        self._finding = Lock()
+        self._found: RedisCluster | None = None
+        self.encoder = Encoder("utf-8", "strict", False)  # register_script asks for it
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send one command to where its keys are."""
+        try:
+            return self._cluster().execute_command(*args, **options)
+        except RedisClusterException:
+            self._found = None
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        """What RedisCluster's own constructor would have made."""
+        return getattr(self._cluster(), name)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self._found:
+            self._found.close()
+
+    def _cluster(self) -> RedisCluster:
+        if (cluster := self._found) is None:
+            with self._finding:
+                cluster = self._found = self._found or self._find()
+        return cluster
+
+
+def _cluster(parts: SplitResult) -> Cluster:
+    first = _names(parts)[0]
+    options: dict[str, Any] = {
+        "url": f"redis://{first}",  # only with one of these are the classes below heeded
+        "connection_pool_class": NodePool,
+        "connection_class": ToNode,
+        "require_full_coverage": False,
+        "retry": RETRY,
+    }
+    options |= _login(parts) | POOL
+
+    def find() -> RedisCluster:
+        others = [ClusterNode(*host) for host in _hosts(parts, 6379)[1:]]
+        return _Nodes(startup_nodes=others, **options)
+
+    return Cluster(find)
+
+
+def _names(parts: SplitResult) -> list[str]:
+    return parts.netloc.rpartition("@")[2].split(",")
+
+
+def _hosts(parts: SplitResult, default: int) -> list[tuple[str, int]]:
+    hosts = [urlsplit(f"//{name}") for name in _names(parts)]
+    return [(host.hostname or "", host.port or default) for host in hosts]
+
+
+def _login(parts: SplitResult) -> dict[str, Any]:
+    found = {"username": parts.username, "password": parts.password}
+    return {name: unquote(value) for name, value in found.items() if value}

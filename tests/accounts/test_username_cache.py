@@ -13,6 +13,11 @@ KEY = "coatcheck:username:bob"
 
 
 @pytest.fixture
+def redis(either_redis: Redis) -> Redis:
+    return either_redis
+
+
+@pytest.fixture
 def cache(redis: Redis) -> UsernameCache:
     return UsernameCache(redis)
 

@@ -43,6 +43,19 @@ def test_the_username_cache_shares_the_sessions_redis_unless_told_otherwise() ->
     assert own.cache_redis_url == "redis://elsewhere"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rediss://:password@localhost:6379/1",
+        "unix:///run/redis.sock?db=1",
+        "redis+sentinel://user:pass%40word@one:26379,[::1]:26379,three/coatcheck/1",
+        "redis+cluster://:password@one:6379,two:6380",
+    ],
+)
+def test_redis_may_be_one_server_sentinel_or_cluster(url: str) -> None:
+    assert load(REQUIRED | {"REDIS_URL": url}).redis_url == url
+
+
 def test_an_environment_variable_overrides_what_its_environment_says() -> None:
     settings = load(REQUIRED | {"COATCHECK_ENV": "testing", "COATCHECK_ARGON2_MEMORY_KIB": "64"})
     assert settings.argon2_memory_kib == 64
@@ -64,6 +77,12 @@ def test_urls_are_read_from_files(tmp_path: Path) -> None:
         ({"REDIS_URL": ""}, "REDIS_URL"),
         ({"DATABASE_URL": "mysql://localhost"}, "DATABASE_URL"),
         ({"REDIS_URL": "localhost:6379"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis+sentinel://one:26379,two:26379"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis+sentinel://one:26379/coatcheck/first"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis+sentinel:///coatcheck"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis+cluster://one:6379,,two:6379"}, "REDIS_URL"),
+        ({"CACHE_REDIS_URL": "redis+cluster://one:66379"}, "CACHE_REDIS_URL"),
+        ({"CACHE_REDIS_URL": "redis+cluster://one:6379/1"}, "CACHE_REDIS_URL"),
         ({"PORT": "http"}, "PORT"),
         ({"PORT": "70000"}, "PORT"),
         ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY"),

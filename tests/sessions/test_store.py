@@ -18,6 +18,11 @@ CAP = 3
 
 
 @pytest.fixture
+def redis(either_redis: Redis) -> Redis:
+    return either_redis
+
+
+@pytest.fixture
 def store(redis: Redis) -> SessionStore:
     return SessionStore(redis, LIMITS, REMEMBERED, CAP)
 

@@ -1,0 +1,133 @@
+"""Connections to Redis that keep to the time that a call has left, and notice a demoted master."""
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar, Token
+from queue import Empty
+from socket import socket
+from typing import Any, cast
+
+from redis import BlockingConnectionPool, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.connection import AbstractConnection
+from redis.exceptions import ConnectionError, MaxConnectionsError, ResponseError, TimeoutError
+from redis.sentinel import SentinelConnectionPool, SentinelManagedConnection
+
+CALL_LIMIT = 0.7  # seconds, as all of these
+CONNECT_LIMIT = 0.25
+ANSWER_LIMIT = 0.4
+SENTINEL_LIMIT = 0.1  # three that hang leave time to tell the caller
+
+_deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
+
+
+def start_call() -> Token[float]:
+    """Begin one call, with all the connecting, asking around and repeating that it may take."""
+    return _deadline.set(min(_deadline.get(), time.monotonic() + CALL_LIMIT))
+
+
+def end_call(call: Token[float]) -> None:
+    """End what `start_call` began."""
+    _deadline.reset(call)
+
+
+def _left(limit: float) -> float:
+    left = min(limit, _deadline.get() - time.monotonic())
+    if left <= 0:
+        raise TimeoutError("The call has used up its time")
+    return left
+
+
+class _Bounded(AbstractConnection):
+    connect_limit = CONNECT_LIMIT
+    answer_limit = ANSWER_LIMIT
+
+    def _connect(self) -> Any:
+        self.socket_connect_timeout = _left(self.connect_limit)
+        self.socket_timeout = _left(self.answer_limit)  # for the TLS handshake
+        try:
+            return super()._connect()  # type: ignore[safe-super]
+        finally:
+            self.socket_timeout = self.answer_limit  # what a checkout from the pool sets again
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if self._sock is None:
+            self.connect()  # redis-py's own way would lead back to a master that was replaced
+        left = _left(self.answer_limit)
+        if left < self.answer_limit:
+            cast(socket, self._sock).settimeout(left)
+        super().send_packed_command(command, check_health)
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        # Under Sentinel redis-py keeps the connection after a time-out: the late answer would be
+        # taken for that of the next command.
+        options["disconnect_on_error"] = True
+        try:
+            return super().read_response(*args, **options)
+        except ResponseError as error:
+            # A script's error has no class of its own: Redis 6 wraps it in "ERR Error running".
+            if "READONLY" not in str(error):
+                raise
+            self.disconnect()
+            raise ConnectionError("This master has become a replica") from error
+
+
+class ToNode(_Bounded, Connection):
+    """A connection to one server over TCP."""
+
+
+class _Tls(_Bounded, SSLConnection):
+    pass
+
+
+class _Unix(_Bounded, UnixDomainSocketConnection):
+    pass
+
+
+class ToSentinel(ToNode):
+    """A connection to a Sentinel, to be asked where the master is."""
+
+    connect_limit = SENTINEL_LIMIT
+    answer_limit = SENTINEL_LIMIT
+
+
+class _ToMaster(_Bounded, SentinelManagedConnection):
+    pass
+
+
+BOUNDED: dict[type[Any], Any] = {
+    Connection: ToNode,
+    SSLConnection: _Tls,
+    UnixDomainSocketConnection: _Unix,
+}
+
+
+class MasterPool(SentinelConnectionPool, BlockingConnectionPool):
+    """Connections to whichever server Sentinel says is the master."""
+
+    def __init__(self, service_name: str, sentinel_manager: Any, **options: Any) -> None:
+        super().__init__(service_name, sentinel_manager, connection_class=_ToMaster, **options)
+
+    def owns_connection(self, connection: Any) -> int:
+        """Keep a connection to a former master: it asks for the present one when next used.
+
+        redis-py drops it, and a blocking pool remembers each one dropped for good.
+        """
+        if (connection.host, connection.port) != self.master_address:
+            connection.disconnect()
+        return BlockingConnectionPool.owns_connection(self, connection)
+
+
+class NodePool(BlockingConnectionPool):
+    """Connections to one node of a Cluster."""
+
+    def get_connection(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().get_connection(*args, **options)
+        except ConnectionError as error:
+            # All are in use. RedisCluster would take the node for dead, and its busy connections
+            # too, if it were told in the words of a broken one.
+            if isinstance(error.__context__, Empty):
+                raise MaxConnectionsError(str(error)) from error
+            raise
