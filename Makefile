@@ -25,8 +25,8 @@ run: $(VENV)/.run $(VENV)/.engines ## start it all here; PORT, WEB_CONCURRENCY, 
 ##@ Develop
 setup: $(VENV)/.dev $(VENV)/.engines ## install what running and testing need into .venv
 
-test: setup ## every test, on real engines; ARGS goes to pytest
-	@exec $(BIN)/python -m pytest $(ARGS)
+test: setup ## every test, on real engines, three at a time; ARGS goes to pytest
+	@exec $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy and the import rules
 	$(BIN)/ruff check
