@@ -34,7 +34,7 @@ lint: $(VENV)/.dev ## ruff, mypy and the import rules
 	$(BIN)/mypy config service
 	$(BIN)/lint-imports
 
-races: setup ## race registrations while things break; ARGS="--seed 1 --output DIR" or "--url URL"
+races: setup ## race registrations while things break; ARGS="sessions", "--seed 1 --output DIR", "--url URL"
 	@exec $(BIN)/python -m tests.races $(ARGS)
 
 load: setup ## measure registration against its targets; ARGS="ways" compares the usual ways to do it

@@ -1,15 +1,16 @@
-"""The race kit: `python -m tests.races`.
+"""The race kit: `python -m tests.races`, for names; `python -m tests.races sessions`, for sessions.
 
-Starts a Postgres, a Redis and a gunicorn with several workers of its own, drives registrations at
-them, breaks one thing after the other, heals it, and checks what must be true of the history all
-the same. After Jepsen (https://jepsen.io): load, nemesis, history, checker.
+Starts a Postgres, a Redis and a gunicorn with several workers of its own, drives registrations or
+sessions at them, breaks one thing after the other, heals it, and checks what must be true of the
+history all the same. After Jepsen (https://jepsen.io): load, nemesis, history, checker.
 
-    client, load               who asks, and for what
-    faults, steps, outages     what breaks; nemesis: when
-    proxy, switchboard, wire   how it breaks at exactly one step
-    site                       what all of it runs on
-    history, evidence, checker what happened, and what must be true of it
-    verdict                    what is asked at the end
+    caller, client, crowd, load who asks, and for what
+    faults, steps, outages      what breaks; nemesis: when
+    proxy, switchboard, wire    how it breaks at exactly one step
+    site                        what all of it runs on
+    history, evidence, checker  what happened, and what must be true of it
+    verdict                     what is asked at the end
+    form                        what sets one kind of race apart; names, sessions/
 
 With --url it races a service that runs elsewhere, such as a team's own staging, and breaks nothing.
 The accounts stay there; give it a service without throttling, or be content with refusals.
@@ -26,12 +27,13 @@ from pathlib import Path
 from random import Random
 
 from tests.races import picture, report
-from tests.races.faults import FAULTS
+from tests.races.form import Form
 from tests.races.kit import Plan, run
+from tests.races.names import NAMES
+from tests.races.sessions.form import SESSIONS
 from tests.races.site import NotHealed
 
-REQUESTS = 10_000
-FAULT_COUNT = 36
+FORMS = {form.name: form for form in (NAMES, SESSIONS)}
 
 
 def main() -> int:
@@ -41,8 +43,10 @@ def main() -> int:
     options = _options()
     output = options.output or Path(tempfile.mkdtemp(prefix="coatcheck-races-"))
     output.mkdir(parents=True, exist_ok=True)
-    faults = () if options.url else _faults(options.faults, options.seed)
-    plan = Plan(options.seed, options.requests, faults, options.seconds, options.url)
+    form = FORMS[options.form]
+    faults = () if options.url else _faults(form, options.faults, options.seed)
+    requests = options.requests or form.requests
+    plan = Plan(options.seed, requests, faults, options.seconds, options.url, form)
     print(f"Seed {plan.seed}, {len(faults)} faults, output in {output}")
     try:
         history, violations = run(plan, output, say=lambda line: print(line, flush=True))
@@ -52,8 +56,8 @@ def main() -> int:
     except KeyboardInterrupt:
         print(f"Stopped. What happened so far: {output}")
         return 130
-    picture.draw(history, output / "history.png")
-    print(f"\n{report.summary(history, violations)}\n")
+    picture.draw(history, form.title, output / "history.png")
+    print(f"\n{report.summary(history, violations, form)}\n")
     print(f"History: {output / 'history.jsonl'}\nPicture: {output / 'history.png'}")
     print(f"{len(violations)} violations")
     return 1 if violations else 0
@@ -61,30 +65,36 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.races", description="Race registrations, break things, check."
+        prog="python -m tests.races", description="Race, break things, check."
     )
-    parser.add_argument("--requests", type=int, default=REQUESTS, help="at least so many")
+    parser.add_argument("form", nargs="?", choices=FORMS, default="names", help="what is raced")
+    parser.add_argument("--requests", type=int, help="at least so many")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="at most so long")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of every choice")
-    parser.add_argument("--faults", default="all", help=f"all, none, or of {', '.join(FAULTS)}")
+    parser.add_argument("--faults", default="all", help="all, none, or by their names")
     parser.add_argument("--output", type=Path, help="a directory; a temporary one if not given")
     parser.add_argument("--url", help="of a service that runs already; without faults")
     options = parser.parse_args()
-    if unknown := set(_faults(options.faults, 0)) - set(FAULTS):
-        parser.error(f"no such fault: {', '.join(sorted(unknown))}")
+    known = FORMS[options.form].faults
+    if unknown := set(_faults(FORMS[options.form], options.faults, 0)) - set(known):
+        there = f"there are {', '.join(known)}"
+        parser.error(f"no such fault: {', '.join(sorted(unknown))}; {there}")
     return options
 
 
-def _faults(chosen: str, seed: int) -> list[str]:
-    """Those that are named, in that order; for `all` each once and some again, shuffled."""
+def _faults(form: Form, chosen: str, seed: int) -> list[str]:
+    """Those that are named, in that order; for `all` each once and some again, shuffled, but for
+    those that the form begins with."""
     if chosen == "none":
         return []
     if chosen != "all":
         return chosen.split(",")
     random = Random(seed)
-    faults = [*FAULTS, *random.choices(list(FAULTS), k=max(0, FAULT_COUNT - len(FAULTS)))]
+    others = [fault for fault in form.faults if fault not in form.first]
+    again = random.choices(others, k=max(0, form.fault_count - len(form.faults)))
+    faults = [*others, *again]
     random.shuffle(faults)
-    return faults
+    return [*sorted(form.first), *faults]
 
 
 if __name__ == "__main__":

@@ -14,25 +14,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
 
-@dataclass(frozen=True)
-class Operation:
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
     """One request and its answer. Times are in seconds on this machine's monotonic clock."""
 
     number: int
-    kind: str  # register, availability or login
+    kind: str
     phase: str  # load, resolve, probe or verify
-    name: str  # canonical
-    spelling: str
-    attempt: str  # who asks: one password, and the same in every repetition
-    keyed: bool  # with an Idempotency-Key
+    name: str  # canonical, of an account
     invoked: float
     completed: float
     status: int | None  # None: no answer
-    account: int | None = None  # its id, from a 201
-    reason: str | None = None  # of an availability answer
     error: str | None = None  # why there is no answer
 
     @property
@@ -41,6 +36,17 @@ class Operation:
         if self.status is None or self.status == 503:
             return "unknown"
         return "ok" if 200 <= self.status < 300 else "fail"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation(Exchange):
+    """A request about a name: register, availability or login."""
+
+    spelling: str
+    attempt: str  # who asks: one password, and the same in every repetition
+    keyed: bool  # with an Idempotency-Key
+    account: int | None = None  # its id, from a 201
+    reason: str | None = None  # of an availability answer
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class History:
     """Records a run, in memory and as JSON lines. Any thread may record."""
 
     def __init__(self, lines: TextIO) -> None:
-        self.operations: list[Operation] = []
+        self.operations: list[Any] = []  # Exchanges, all of one kind
         self.faults: list[FaultSpan] = []
         self.costs: list[Cost] = []
         self.started = time.monotonic()
@@ -85,14 +91,14 @@ class History:
         self._numbers = itertools.count(1)
         self._write({"type": "start", "time": self.started, "clock": time.time()})
 
-    def invoke(self, kind: str, phase: str, name: str, attempt: str) -> tuple[int, float]:
+    def invoke(self, kind: str, phase: str, name: str, **more: object) -> tuple[int, float]:
         """Record that an operation begins; returns its number and the time."""
         number, now = next(self._numbers), time.monotonic()
         line = {"type": "invoke", "time": now, "number": number, "kind": kind}
-        self._write({**line, "phase": phase, "name": name, "attempt": attempt})
+        self._write({**line, "phase": phase, "name": name, **_given(more)})
         return number, now
 
-    def complete(self, operation: Operation) -> None:
+    def complete(self, operation: Exchange) -> None:
         """Record how it ended."""
         self.operations.append(operation)
         self._write(

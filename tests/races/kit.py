@@ -8,12 +8,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.races import nemesis, site, verdict
-from tests.races.client import Client
+from tests.races import nemesis, site
 from tests.races.evidence import Violation
+from tests.races.form import Form
 from tests.races.history import History
-from tests.races.load import Load
+from tests.races.names import NAMES
 from tests.races.race import Race
+from tests.servers import APPLICATION
 
 Say = Callable[[str], None]
 
@@ -27,6 +28,8 @@ class Plan:
     faults: Sequence[str] = ()
     seconds: float = float("inf")  # at most, before the verdict
     url: str | None = None  # of a service that runs already: no faults then
+    form: Form = NAMES
+    application: str = APPLICATION
 
 
 def run(plan: Plan, output: Path, say: Say) -> tuple[History, list[Violation]]:
@@ -46,11 +49,13 @@ def run(plan: Plan, output: Path, say: Say) -> tuple[History, list[Violation]]:
         own = None
         if plan.url is None:
             say("Starting Postgres, Redis, the proxies and gunicorn ...")
-            own = stack.enter_context(site.running(output, rf"{prefix}\d+n\w?"))
+            names = plan.form.steps_of.format(prefix=prefix)
+            surroundings = site.running(output, names, plan.application, plan.form.environ)
+            own = stack.enter_context(surroundings)
         target = own or site.Elsewhere(plan.url or "")
         history = History(stack.enter_context((output / "history.jsonl").open("w")))
-        client = Client(target.url, history)
-        load = Load(client, plan.seed, prefix)
+        client = plan.form.client(target.url, history)
+        load = plan.form.load(client, plan.seed, prefix)
         stack.callback(load.close)
         started = time.monotonic()
 
@@ -58,7 +63,8 @@ def run(plan: Plan, output: Path, say: Say) -> tuple[History, list[Violation]]:
             return time.monotonic() - started > plan.seconds
 
         if own:
-            nemesis.afflict(Race(own, load, client, history), plan.faults, is_over, say)
+            race = Race(own, load, client, history)
+            nemesis.afflict(plan.form, race, plan.faults, is_over, say)
         nemesis.fill_up(load, history, plan.requests, is_over, say)
-        say("Resolving what is unknown, trying the free names, reading the rows ...")
-        return history, verdict.reach(target, load, client, history)
+        say("Finding out what came of it ...")
+        return history, plan.form.reach(target, load, client, history)

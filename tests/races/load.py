@@ -1,28 +1,20 @@
-"""The load: herds that meet at a barrier, and rounds in which everything happens at once."""
+"""The load of the race for names: herds that want one, and rounds in which all happens at once."""
 
 from __future__ import annotations
 
-import threading
-import time
 import unicodedata
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from random import Random
+from concurrent.futures import Future
 
-from tests.races.client import REQUEST_TIMEOUT, Attempt, Client
-from tests.races.history import Operation
+from tests.races.caller import REQUEST_TIMEOUT
+from tests.races.client import Attempt, Client
+from tests.races.crowd import HERD, Crowd, Task, pause
 
 IMPATIENT = 2.0  # seconds until a client that is in a hurry gives up
 REPETITIONS = 2  # of a request with an unknown outcome, before it is left for later
-BARRIER_TIMEOUT = 30.0
-
-Task = Callable[[], object]
 
 
-class Load:
-    """Clients that want names, and ask about them. Every choice is drawn from the seed; which of
-    several threads draws first is not."""
+class Load(Crowd):
+    """Clients that want names, and ask about them."""
 
     def __init__(self, client: Client, seed: int, prefix: str) -> None:
         """
@@ -31,17 +23,11 @@ class Load:
             seed: of every choice.
             prefix: of every name: lower-case ASCII, and new with each run.
         """
+        super().__init__(seed)
         self.client = client
         self.names: list[str] = []
         self.attempts: list[Attempt] = []
-        self._random = Random(seed)
         self._prefix = prefix
-        self._starters = ThreadPoolExecutor(2, thread_name_prefix="herd")
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """End every client; none takes longer than its time-outs."""
-        self._starters.shutdown()
 
     def new_name(self) -> str:
         """A canonical name that nobody has asked for yet."""
@@ -67,7 +53,11 @@ class Load:
         """Have `size` attempts for a name meet at a barrier; returns at once. The result is how
         long all of it took, in seconds."""
         tasks = [self._persist(self.attempt(name, keyed)) for _ in range(size)]
-        return self._starters.submit(self._together, tasks)
+        return self._start(self._together, tasks)
+
+    def bustle(self) -> Future[float]:
+        """A herd on a new name."""
+        return self.start_herd(self.new_name(), HERD)
 
     def herd(self, name: str, size: int, keyed: bool | None = None) -> float:
         """The same, until every one has its answer or has given up."""
@@ -84,36 +74,6 @@ class Load:
         self._random.shuffle(tasks)
         self._together(tasks)
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """One round after another in the background."""
-        enough = threading.Event()
-
-        def rounds() -> None:
-            while not enough.is_set():
-                self.round(24)
-
-        background = threading.Thread(target=rounds, name="rounds")
-        background.start()
-        try:
-            yield
-        finally:
-            enough.set()
-            background.join()
-
-    def _together(self, tasks: list[Task]) -> float:
-        started = time.monotonic()
-        barrier = threading.Barrier(len(tasks))
-
-        def meet(task: Task) -> None:
-            barrier.wait(BARRIER_TIMEOUT)
-            task()
-
-        with ThreadPoolExecutor(len(tasks)) as clients:
-            for future in [clients.submit(meet, task) for task in tasks]:
-                future.result()
-        return time.monotonic() - started
-
     def _persist(self, attempt: Attempt) -> Task:
         """Ask, and ask again with the same key while nobody knows what came of it."""
         with self._lock:
@@ -124,7 +84,7 @@ class Load:
             for _ in range(REPETITIONS):
                 if attempt.key is None or operation.outcome != "unknown":
                     return
-                _pause(operation)
+                pause(operation.number)
                 operation = self.client.register(attempt, timeout=timeout)
 
         return ask
@@ -133,11 +93,6 @@ class Load:
         with self._lock:
             spelling = self._random.choice(spellings(name))
         return lambda: self.client.availability(name, spelling)
-
-
-def _pause(operation: Operation) -> None:
-    """What a client waits that was told to come back, or could not connect."""
-    time.sleep(0.1 + operation.number % 10 / 50)
 
 
 def spellings(name: str) -> list[str]:

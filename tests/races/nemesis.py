@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 
 from tests.races import report
-from tests.races.faults import ALONE, FAULTS
+from tests.races.crowd import Crowd
+from tests.races.form import Form
 from tests.races.history import History
-from tests.races.load import Load
 from tests.races.race import Missed, Race
 
 PROGRESS_INTERVAL = 2.0
 
 
 def afflict(
-    race: Race, kinds: Sequence[str], is_over: Callable[[], bool], say: Callable[[str], None]
+    form: Form,
+    race: Race,
+    kinds: Sequence[str],
+    is_over: Callable[[], bool],
+    say: Callable[[str], None],
 ) -> None:
-    """Inject faults, and before each let a herd through undisturbed and count what it costs.
+    """Inject faults, and before each do what the form does undisturbed.
 
     Args:
+        form: what is raced.
         race: what takes part.
         kinds: names of faults, in their order.
         is_over: asked before each whether to stop.
@@ -32,12 +37,11 @@ def afflict(
     for number, kind in enumerate(kinds, 1):
         if is_over():
             return
-        with suppress(Missed):
-            race.counted_herd()
-        load = nullcontext() if kind in ALONE else race.load.running()
+        form.before(race)
+        load = nullcontext() if kind in form.alone else race.load.running()
         with race.history.fault(kind) as missed, load:
             try:
-                FAULTS[kind](race)
+                form.faults[kind](race)
             except Missed as reason:
                 missed.append(str(reason))
         race.site.await_healthy(race.client)
@@ -45,7 +49,7 @@ def afflict(
 
 
 def fill_up(
-    load: Load,
+    load: Crowd,
     history: History,
     requests: int,
     is_over: Callable[[], bool],

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from tests.races.race import HERD, Missed, Race
+from tests.races.race import Missed, Race
 from tests.races.switchboard import Rule
 
 Inject = Callable[[Race], None]
@@ -39,10 +39,15 @@ def cut_off(engine: str) -> Inject:
     return inject
 
 
-def redis_paused(race: Race) -> None:
+def redis_paused(race: Race, seconds: float = 2) -> None:
     """It accepts and does not answer."""
     with _stopped([race.site.redis.pid]):
-        time.sleep(2)
+        time.sleep(seconds)
+
+
+def redis_paused_for_long(race: Race) -> None:
+    """The same for ten seconds."""
+    redis_paused(race, 10)
 
 
 def redis_killed(race: Race) -> None:
@@ -56,29 +61,29 @@ def redis_killed(race: Race) -> None:
 
 def redis_tail_lost(race: Race) -> None:
     """A crash that takes the second half of the append-only file with it."""
-    herd = race.load.start_herd(race.load.new_name(), HERD)
+    bustle = race.load.bustle()
     race.site.redis.kill()
     try:
         log = race.site.redis.directory / "appendonly.aof"
         os.truncate(log, log.stat().st_size // 2)
     finally:
         race.site.redis.start()
-    herd.result()
+    bustle.result()
 
 
 def redis_flushed(race: Race) -> None:
     """FLUSHALL in the middle of a herd, several times."""
     for _ in range(5):
-        herd = race.load.start_herd(race.load.new_name(), HERD)
+        bustle = race.load.bustle()
         race.flush_redis()
-        herd.result()
+        bustle.result()
 
 
 def postgres_crashed(race: Race) -> None:
     """Stopped as by `pg_ctl stop -m immediate`, and recovered."""
-    herd = race.load.start_herd(race.load.new_name(), HERD)
+    bustle = race.load.bustle()
     crash(race)
-    herd.result()
+    bustle.result()
 
 
 def postgres_paused(race: Race) -> None:

@@ -9,10 +9,14 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tests.races.history import History, Operation
+from tests.races.history import Exchange, History
 
 COLOURS = {
     "201": "#2e7d32",
+    "204": "#81c784",
+    "401": "#8d6e63",
+    "403": "#ab47bc",
+    "404": "#4dd0e1",
     "409": "#90a4ae",
     "200": "#cfd8dc",
     "503": "#f9a825",
@@ -21,7 +25,7 @@ COLOURS = {
 }
 
 
-def draw(history: History, path: Path) -> None:
+def draw(history: History, title: str, path: Path) -> None:
     """Write a PNG to `path`."""
     load = [op for op in history.operations if op.phase == "load"]
     length = int(max(op.completed for op in load) - history.started) + 1
@@ -29,12 +33,14 @@ def draw(history: History, path: Path) -> None:
     axes = figure.add_subplot()
     below = [0] * length
     for said, counts in _by_second(load, history.started, length).items():
+        if not any(counts):
+            continue
         axes.bar(range(length), counts, 1, below, color=COLOURS[said], label=said, align="edge")
         below = [low + count for low, count in zip(below, counts, strict=True)]
     _mark(history, axes)
     axes.set(xlabel="seconds", ylabel="answers per second", xlim=(0, length))
     axes.set_ylim(0, max(below) * 1.5)  # room for the names of the faults
-    axes.set_title("Registrations under faults: answers, and when what was broken (blue)")
+    axes.set_title(f"{title} under faults: answers, and when what was broken (blue)")
     figure.legend(loc="outside lower center", ncols=len(COLOURS))
     figure.savefig(path)
 
@@ -48,7 +54,7 @@ def _mark(history: History, axes: Axes) -> None:
         axes.text(start, 0.99, fault.kind, rotation=90, fontsize=6, va="top", transform=top)
 
 
-def _by_second(load: Sequence[Operation], started: float, length: int) -> dict[str, list[int]]:
+def _by_second(load: Sequence[Exchange], started: float, length: int) -> dict[str, list[int]]:
     counts: Counter[tuple[str, int]] = Counter()
     for op in load:
         said = str(op.status or "no answer")

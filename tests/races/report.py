@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from tests.races.checker import RULES
 from tests.races.evidence import Violation
-from tests.races.history import History, Operation
+from tests.races.history import Exchange, History
+
+if TYPE_CHECKING:
+    from tests.races.form import Form
 
 
 def progress(history: History, doing: str) -> str:
@@ -18,14 +21,15 @@ def progress(history: History, doing: str) -> str:
     return f"{time.monotonic() - history.started:5.0f} s  {doing:42} {told}"
 
 
-def answer(operation: Operation) -> str:
+def answer(operation: Exchange) -> str:
     """The status, or that there was none."""
     return str(operation.status or "no answer")
 
 
-def summary(history: History, violations: Sequence[Violation]) -> str:
-    """Requests, faults, costs and rules, as tables."""
-    parts = (_requests(history), _faults(history), _costs(history), _rules(violations))
+def summary(history: History, violations: Sequence[Violation], form: Form) -> str:
+    """Requests, faults, what the form adds, and rules, as tables."""
+    rules = _rules([rule.__name__ for rule in form.rules], violations)
+    parts = (_requests(history), _faults(history), form.more(history), rules)
     return "\n\n".join("\n".join(part) for part in parts)
 
 
@@ -51,7 +55,8 @@ def _faults(history: History) -> list[str]:
     return [*lines, f"{'together, of ' + str(len(kinds)) + ' kinds':38} {kinds.total():5}"]
 
 
-def _costs(history: History) -> list[str]:
+def costs(history: History) -> list[str]:
+    """What the herds cost that were counted."""
     if not history.costs:
         return ["No herd was counted."]
     hashes = Counter("not told" if c.hashes is None else c.hashes for c in history.costs)
@@ -63,8 +68,8 @@ def _costs(history: History) -> list[str]:
     ]
 
 
-def _rules(violations: Sequence[Violation]) -> list[str]:
+def _rules(rules: Sequence[str], violations: Sequence[Violation]) -> list[str]:
     broken = Counter(violation.rule for violation in violations)
     lines = [f"{'rule':38} {'violations':>10}"]
-    lines += [f"{rule.__name__:38} {broken[rule.__name__]:10}" for rule in RULES]
+    lines += [f"{rule:38} {broken[rule]:10}" for rule in rules]
     return lines + [f"  {each.rule}: {each.name}: {each.what}" for each in violations[:20]]

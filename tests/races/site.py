@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,10 +15,11 @@ import psycopg
 from service.embedded import Postgres, Redis
 from service.storage.migrations import migrate
 from tests.conditions import eventually
+from tests.races.caller import Caller
 from tests.races.client import Client
 from tests.races.history import Row
 from tests.races.proxy import Proxies
-from tests.servers import Server, gunicorn
+from tests.servers import APPLICATION, Server, gunicorn
 
 WORKERS = 3
 POSTGRES_SOCKET = ".s.PGSQL.5432"
@@ -85,7 +86,7 @@ class Site:
             for name, account, committed in found
         ]
 
-    def await_healthy(self, client: Client) -> None:
+    def await_healthy(self, client: Caller) -> None:
         """Return once every worker is there and says that all is well.
 
         Raises:
@@ -103,12 +104,16 @@ class Site:
 
 
 @contextmanager
-def running(logs: Path, names: str) -> Iterator[Site]:
+def running(
+    logs: Path, names: str, application: str = APPLICATION, more: Mapping[str, str] | None = None
+) -> Iterator[Site]:
     """A new site; nothing of it is left afterwards but logs.
 
     Args:
         logs: a directory.
-        names: a pattern of the canonical names of this run.
+        names: a pattern of what the proxies shall tell apart: names, or locators of sessions.
+        application: what gunicorn runs.
+        more: further variables of its environment.
     """
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="races-")))
@@ -128,9 +133,10 @@ def running(logs: Path, names: str) -> Iterator[Site]:
             "DATABASE_URL": f"postgresql://coatcheck@/coatcheck?host={directory}",
             "REDIS_URL": f"unix://{directory}/redis.sock",
             "PROMETHEUS_MULTIPROC_DIR": str(directory / "metrics"),
+            **(more or {}),
         }
         (directory / "metrics").mkdir()
-        server = stack.enter_context(gunicorn(logs, environ, WORKERS))
+        server = stack.enter_context(gunicorn(logs, environ, WORKERS, application))
         yield Site(postgres, redis, proxies, server)
 
 

@@ -10,8 +10,9 @@ from dataclasses import replace
 import psycopg
 
 from tests.conditions import eventually
+from tests.races.crowd import HERD
 from tests.races.outages import Inject, crash
-from tests.races.race import HERD, Missed, Race
+from tests.races.race import Missed, Race
 from tests.races.switchboard import Rule
 
 PATIENCE = 2.0  # seconds that a step may take to be reached

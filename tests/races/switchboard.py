@@ -1,9 +1,9 @@
 """The connections that pass through the proxies, and the rules by which some of them break.
 
-A rule does one thing at exactly one step of a registration: kill the worker, cut its connection,
-swallow, delay or hold what passes. On a Unix socket the kernel tells whose connection it is
-(SO_PEERCRED, unix(7)). The idea is that of Toxiproxy (Shopify), with rules that know what the bytes
-mean.
+A rule does one thing at exactly one step of a registration or of a session: kill the worker, cut
+its connection, swallow, delay or hold what passes. On a Unix socket the kernel tells whose
+connection it is (SO_PEERCRED, unix(7)). The idea is that of Toxiproxy (Shopify), with rules that
+know what the bytes mean.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.races import report
 from tests.races.faults import ALONE
 from tests.races.kit import Plan, run
+from tests.races.names import NAMES
 from tests.servers import gunicorn
 
 SEED = 20240229
@@ -24,7 +25,7 @@ FAULTS = (
 def test_nothing_is_violated_while_workers_die_and_redis_forgets(tmp_path: Path) -> None:
     """G1 to G4, with three workers, on real engines."""
     history, violations = run(Plan(SEED, requests=500, faults=FAULTS), tmp_path, print)
-    print(report.summary(history, violations))
+    print(report.summary(history, violations, NAMES))
     assert violations == []
     happened = {fault.kind for fault in history.faults if fault.happened}
     assert happened >= set(FAULTS) - ALONE  # which a busy machine may be too slow to count

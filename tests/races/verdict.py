@@ -11,7 +11,7 @@ from service.accounts.username_cache import CLAIM_LIFETIME_MS
 from tests.races.checker import check
 from tests.races.client import Attempt, Client
 from tests.races.evidence import Evidence, Violation
-from tests.races.history import History, Operation, Row
+from tests.races.history import Exchange, History, Row
 from tests.races.load import Load
 from tests.races.site import Target
 
@@ -36,7 +36,7 @@ def _resolve(load: Load, client: Client, history: History) -> None:
     last = {op.attempt: op for op in history.operations if op.kind == "register"}
     for attempt in load.attempts:
         if attempt.key and attempt.id in last and last[attempt.id].outcome == "unknown":
-            _answered(partial(client.register, attempt, "resolve"))
+            answered(partial(client.register, attempt, "resolve"))
 
 
 def _probe(names: Sequence[str], load: Load, client: Client, history: History) -> None:
@@ -68,10 +68,10 @@ def _find_owners(rows: Sequence[Row], load: Load, client: Client, history: Histo
 
 
 def _opens(attempt: Attempt, client: Client) -> bool:
-    return _answered(partial(client.login, attempt)).status == 201
+    return answered(partial(client.login, attempt)).status == 201
 
 
-def _answered(ask: Callable[[], Operation]) -> Operation:
+def answered(ask: Callable[[], Exchange]) -> Exchange:
     """Ask until there is an answer, within bounds."""
     for _ in range(TRIES):
         operation = ask()

@@ -1,5 +1,5 @@
 """As much of both protocols as it takes to tell one request from the next, and which step of a
-registration it is.
+registration or of a session it is.
 
 Redis: RESP2 (redis.io, "Redis serialization protocol"). Postgres: version 3 of its protocol
 (PostgreSQL documentation, "Message Formats"); the end of a request is Sync or Query, the end of a
@@ -19,10 +19,16 @@ from tests.servers import ROOT
 
 SCRIPTS = {
     hashlib.sha1(script.read_bytes()).hexdigest().encode(): script.stem
-    for script in (ROOT / "service/accounts/lua").glob("*.lua")
+    for script in (ROOT / "service").glob("*/lua/*.lua")
 }
-COMMANDS = {b"GET": "state", b"SET": "publish", b"DEL": "release"}
-USERNAME_KEY = b"coatcheck:username:"
+COMMANDS = {b"GET": "state", b"SET": "publish", b"DEL": "release", b"HGETALL": "read"}
+KEY = re.compile(rb"coatcheck:(?:username:(.+)|\{(.{12})\}:.*)", re.DOTALL)
+STATEMENTS = {  # the first that fits
+    "insert": re.compile(rb"INSERT INTO ACCOUNTS"),
+    "select": re.compile(rb"\A\s*SELECT"),
+    "change": re.compile(rb"SET PASSWORD_HASH = \$1, SESSION_EPOCH"),
+    "raise": re.compile(rb"SESSION_EPOCH = SESSION_EPOCH \+ 1"),
+}
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,9 @@ class Request:
     """What a worker sends in one piece, and waits for the reply of."""
 
     data: bytes
-    step: str | None = None  # claim, state, publish, release; select, insert
-    name: str | None = None  # the canonical username that it is about
+    # claim, state, publish, release; read and the scripts of sessions; those of STATEMENTS
+    step: str | None = None
+    name: str | None = None  # the canonical username, or the locator, that it is about
 
 
 class Wire(Protocol):
@@ -57,10 +64,10 @@ class RedisWire:
         command = words[0].upper()
         scripted = command in (b"EVALSHA", b"EVAL")
         key = words[3] if scripted and len(words) > 3 else words[1] if len(words) > 1 else b""
-        if not key.startswith(USERNAME_KEY):
+        if not (about := KEY.fullmatch(key)):
             return Request(bytes(raw))
         step = SCRIPTS.get(words[1]) if scripted else COMMANDS.get(command)
-        name = key.removeprefix(USERNAME_KEY).decode()
+        name = (about[1] or about[2]).decode()
         return Request(bytes(raw), step, name if self._names.fullmatch(name) else None)
 
     async def reply(self, reader: StreamReader, raw: bytearray) -> None:
@@ -115,9 +122,8 @@ class PostgresWire:
 
     def _step(self, statement: bytes, parameters: Sequence[bytes]) -> tuple[str | None, str | None]:
         sql = self._prepared.get(statement, b"").upper()
-        step = "insert" if b"INSERT INTO ACCOUNTS" in sql else None
-        if sql.lstrip().startswith(b"SELECT"):
-            step = "select"
+        found = (step for step, pattern in STATEMENTS.items() if pattern.search(sql))
+        step = next(found, None)
         words = [parameter.decode(errors="replace") for parameter in parameters]
         return step, next((word for word in words if self._names.fullmatch(word)), None)
 

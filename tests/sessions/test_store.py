@@ -248,6 +248,16 @@ def test_rotating_moves_the_session_to_a_new_id_and_the_old_one_is_dead(
     assert redis.pttl(f"coatcheck:{{{locator}}}:session:{new.id.digest}") > 0
 
 
+def test_rotating_again_after_a_lost_answer_succeeds_again(store: SessionStore) -> None:
+    old = sign_in(store, new_locator())
+    new = SessionId.new(old.id.locator)
+    keys = [f"coatcheck:{{{old.id.locator}}}:session:{each.digest}" for each in (old.id, new)]
+    keys.append(f"coatcheck:{{{old.id.locator}}}:sessions")
+    for _ in range(2):
+        assert store._run("rotate", keys, [old.id.digest, new.digest]) == 1
+    assert store.read(new) is not None
+
+
 def test_a_session_that_is_gone_cannot_be_rotated(store: SessionStore, redis: Redis) -> None:
     record = sign_in(store, new_locator())
     store.revoke(record.id.locator, record.id.digest)

@@ -6,7 +6,7 @@
 --       3 idle limit, ms   4 absolute limit, ms   5 sessions that an account may have
 --       6 what the key of a session begins with, before the digest
 --       7 digest of a session of the same account that this one replaces; empty: none
---       8… field, value, field, value, …
+--       8, 9 the field of the metadata and its value   10… field, value, field, value, …
 -- Returns the time of creation, Unix ms on Redis' clock; 0 if the epoch is stale: the account's
 -- sessions were revoked after the sign-in had read it.
 
@@ -30,12 +30,8 @@ local function finish(digest)
   redis.call('ZREM', KEYS[2], digest)
 end
 
-redis.call('HSET', KEYS[1], 'created', integer(now), 'seen', integer(now), 'deadline', integer(deadline))
-for i = 8, #ARGV, 2 do
-  redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
-end
-redis.call('PEXPIREAT', KEYS[1], integer(expires))
-
+-- The list first, and nothing without an end: of a script that a crash cut off in the middle of the
+-- append-only file, Redis may carry out the beginning.
 if epoch ~= '' then
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', integer(now))
   if ARGV[7] ~= '' then
@@ -50,5 +46,12 @@ if epoch ~= '' then
   redis.call('ZADD', KEYS[2], integer(expires), ARGV[1])
   local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
   redis.call('PEXPIREAT', KEYS[2], last[2])
+end
+
+redis.call('HSET', KEYS[1], 'created', integer(now), 'seen', integer(now),
+  'deadline', integer(deadline), ARGV[8], ARGV[9])
+redis.call('PEXPIREAT', KEYS[1], integer(expires))
+for i = 10, #ARGV, 2 do
+  redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
 end
 return now
