@@ -184,6 +184,16 @@ def test_past_the_cap_the_oldest_session_ends(store: SessionStore, redis: Redis)
     assert redis.zcard(f"coatcheck:{{{locator}}}:sessions") == CAP
 
 
+def test_the_cap_never_ends_the_session_that_is_just_created(store: SessionStore) -> None:
+    """Though it may be the first to expire: the others are remembered for weeks."""
+    locator = new_locator()
+    for _ in range(CAP):
+        store.create(metadata(remember=True), {}, locator, 0)
+    brief = sign_in(store, locator)
+    assert store.read(brief.id) == brief
+    assert len(store.devices(locator)) == CAP
+
+
 def test_expired_sessions_are_pruned_from_the_list(redis: Redis) -> None:
     locator = new_locator()
     brief = short_lived(redis, idle=0.1, lifetime=0.1)

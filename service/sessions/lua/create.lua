@@ -33,17 +33,19 @@ end
 -- The list first, and nothing without an end: of a script that a crash cut off in the middle of the
 -- append-only file, Redis may carry out the beginning.
 if epoch ~= '' then
+  -- Before anything is removed: once a script has written, Redis lets it go on past maxmemory.
+  redis.call('ZADD', KEYS[2], integer(expires), ARGV[1])
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', integer(now))
   if ARGV[7] ~= '' then
     finish(ARGV[7])
   end
-  local excess = redis.call('ZCARD', KEYS[2]) + 1 - ARGV[5]
-  if excess > 0 then
-    for _, digest in ipairs(redis.call('ZRANGE', KEYS[2], 0, excess - 1)) do
+  local excess = redis.call('ZCARD', KEYS[2]) - ARGV[5]
+  for _, digest in ipairs(redis.call('ZRANGE', KEYS[2], 0, math.max(excess, 0))) do
+    if excess > 0 and digest ~= ARGV[1] then
       finish(digest)
+      excess = excess - 1
     end
   end
-  redis.call('ZADD', KEYS[2], integer(expires), ARGV[1])
   local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
   redis.call('PEXPIREAT', KEYS[2], last[2])
 end
