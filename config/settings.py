@@ -69,9 +69,9 @@ class Settings(BaseModel):
     argon2_memory_kib: int = Field(19456, ge=8, description="argon2id memory, KiB")
     argon2_time_cost: int = Field(2, ge=1, description="argon2id passes")
     hashing_threads: int = Field(
-        default_factory=lambda data: max(1, (os.cpu_count() or 1) // data["web_concurrency"]),
+        default_factory=lambda: os.cpu_count() or 1,
         ge=1,
-        description="passwords hashed at a time, per worker",
+        description="passwords hashed at a time, per worker: one may have all the visitors",
     )
     hashing_queue: int = Field(
         32, ge=0, description="passwords that may wait to be hashed, per worker; past it: 503"

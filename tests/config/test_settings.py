@@ -116,11 +116,3 @@ def test_the_readme_lists_every_setting_with_its_default_and_meaning() -> None:
         assert field.description is None or field.description in row
         if isinstance(field.default, int | str) and not isinstance(field.default, bool):
             assert f"`{field.default}`" in row
-
-
-def test_all_workers_together_hash_on_as_many_threads_as_there_are_cores(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("config.settings.os.cpu_count", lambda: 8)
-    assert load(REQUIRED | {"WEB_CONCURRENCY": "2"}).hashing_threads == 4
-    assert load(REQUIRED | {"WEB_CONCURRENCY": "12"}).hashing_threads == 1
