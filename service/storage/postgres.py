@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import _WaitTimeout
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
@@ -97,14 +98,13 @@ class Postgres:
 
     def _open(self) -> ConnectionPool[Connection]:
         return ConnectionPool(
-            self._url,
+            make_conninfo(self._url, options=_with_time_outs(self._url)),
             connection_class=BoundedConnection,
             kwargs={
                 "autocommit": True,
                 "connect_timeout": CONNECT_TIMEOUT,
                 "application_name": "coatcheck",
             },
-            configure=_limit_statements,
             check=ConnectionPool.check_connection,
             min_size=1,
             max_size=MAX_CONNECTIONS,
@@ -121,6 +121,8 @@ def _may_have_happened(error: psycopg.Error) -> bool:
     return error.sqlstate is None or error.sqlstate.startswith("57P")
 
 
-def _limit_statements(connection: Connection) -> None:
-    connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
-    connection.execute(f"SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}")
+def _with_time_outs(url: str) -> str:
+    """The server's own bounds, set as a connection opens and not by statements of their own."""
+    given = conninfo_to_dict(url).get("options") or ""
+    bounds = ("statement_timeout", "idle_in_transaction_session_timeout")
+    return " ".join([str(given), *(f"-c {name}={STATEMENT_TIMEOUT_MS}" for name in bounds)])

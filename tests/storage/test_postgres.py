@@ -119,3 +119,16 @@ def test_an_error_tells_whether_the_statement_may_have_been_carried_out(
     with pytest.raises(DatabaseUnavailable) as caught, postgres.connection() as connection:
         connection.execute(statement)
     assert caught.value.may_have_happened is may_have_happened
+
+
+def test_the_server_bounds_every_statement_and_keeps_the_options_of_the_url(
+    postgres_engine: EmbeddedPostgres,
+) -> None:
+    postgres = Postgres(f"{postgres_engine.url}&options=-c%20work_mem%3D2MB")
+    with postgres.connection() as connection:
+        shown = [
+            connection.execute(f"SHOW {name}").fetchone()
+            for name in ("statement_timeout", "idle_in_transaction_session_timeout", "work_mem")
+        ]
+    postgres.close()
+    assert shown == [("5s",), ("5s",), ("2MB",)]
