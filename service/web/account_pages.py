@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from service.errors import CoatcheckError, InvalidInput, NotSignedIn, WrongPassword
 from service.web import current
-from service.web.problems import status_of, wants_page
+from service.web.problems import answer, status_of, wants_page
 from service.web.services import services
 from service.web.shapes import session_json
 
@@ -18,9 +18,9 @@ Page = str | Response | tuple[str, int]
 
 @account_pages.errorhandler(NotSignedIn)
 def first_sign_in(error: NotSignedIn) -> Response:
-    """The way to the form, and back afterwards."""
+    """The way to the form, and back afterwards; what was sent with a form is refused."""
     if request.method != "GET" or not wants_page():
-        raise error
+        return answer(error)
     return redirect(url_for("pages.login_form", next=request.full_path.rstrip("?")), 303)
 
 

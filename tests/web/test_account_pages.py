@@ -37,6 +37,14 @@ def test_who_is_not_signed_in_is_led_to_the_form_and_back(app: Flask, bob: Flask
     assert (response.status_code, response.location) == (303, "/account")
 
 
+@pytest.mark.parametrize("form", ["sessions/revoke-others", "password", "delete"])
+def test_a_form_sent_by_nobody_who_is_signed_in_is_refused(app: Flask, form: str) -> None:
+    app.testing = False
+    response = browser(app).post(f"/account/{form}", data={"password": "whatever it was"})
+    assert response.status_code == 401
+    assert "You are not signed in." in response.text
+
+
 @pytest.mark.parametrize(
     "elsewhere_to",
     ["//evil.example", "https://evil.example", "/\\evil.example", "\t//evil.example", "evil", ""],
