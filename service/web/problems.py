@@ -20,6 +20,7 @@ ANSWERS: dict[type[CoatcheckError], tuple[int, str]] = {
     errors.InvalidCredentials: (401, "invalid_credentials"),
     errors.SessionRevoked: (401, "invalid_credentials"),
     errors.NotSignedIn: (401, "not_signed_in"),
+    errors.NoSuchAccount: (401, "not_signed_in"),  # of a session that outlived its account
     errors.WrongPassword: (403, "wrong_password"),
     errors.NoSuchSession: (404, "not_found"),
     errors.SessionTooLarge: (413, "too_large"),
