@@ -37,8 +37,8 @@ class SessionStore:
     - `coatcheck:{LOCATOR}:epoch`, a string: the least session epoch that a sign-in must have read
       from Postgres.
 
-    The commands: read HGETALL; everything else one EVALSHA (lua/*.lua). A
-    session's three keys lie in one slot of a Redis Cluster.
+    The commands: read HGETALL; everything else one EVALSHA (lua/*.lua). A session's three keys
+    lie in one slot of a Redis Cluster.
 
     Every method raises SessionStoreUnavailable, within a second, if Redis does not answer.
     """
@@ -111,7 +111,7 @@ class SessionStore:
                 dict[bytes, bytes],
                 self._redis.hgetall(_session_key(session_id.locator, session_id.digest)),
             )
-        if not stored:
+        if METADATA.encode() not in stored:  # not there, or cut off by a crash of Redis
             return None
         record = self._record(
             session_id,

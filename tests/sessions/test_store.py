@@ -52,6 +52,14 @@ def test_an_unknown_id_reads_as_nothing(store: SessionStore, redis: Redis) -> No
     assert redis.dbsize() == 0
 
 
+def test_half_a_session_reads_as_nothing(store: SessionStore, redis: Redis) -> None:
+    """What a torn append-only file may leave."""
+    session_id = SessionId.new(new_locator())
+    key = f"coatcheck:{{{session_id.locator}}}:session:{session_id.digest}"
+    redis.hset(key, mapping={"created": 1, "seen": 1, "deadline": 1})
+    assert store.read(session_id) is None
+
+
 def test_the_id_is_in_no_key_and_no_value(store: SessionStore, redis: Redis) -> None:
     record = sign_in(store, new_locator(), name=b"value")
     secret = record.id.value[12:].encode()
