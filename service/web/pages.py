@@ -114,7 +114,7 @@ def _form(template: str, error: CoatcheckError | None = None) -> Page:
         attempt=secrets.token_urlsafe(16),
         next=_next(),
         wrong=wrong,
-        notice=str(error) if error and not wrong else None,
+        notice=str(error) if error and not wrong.keys() & {"username", "password"} else None,
     )
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unavailable) else {}
     return page, status_of(error) if error else 200, headers

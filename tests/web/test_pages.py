@@ -120,3 +120,9 @@ def test_a_form_sent_twice_ends_signed_in_and_not_taken(app: Flask, client: Flas
         assert (response.status_code, response.location) == (303, "/")
     other = client.post("/register", data=BOB | {"attempt": "another-form"})
     assert other.status_code == 409
+
+
+def test_a_form_that_was_tampered_with_says_what_is_wrong(client: FlaskClient) -> None:
+    response = client.post("/register", data=BOB | {"attempt": "x" * 300})
+    assert response.status_code == 422
+    assert 'role="alert"' in response.text
