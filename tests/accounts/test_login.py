@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 
@@ -9,20 +7,9 @@ from service.accounts import usernames
 from service.accounts.login import Login
 from service.accounts.passwords import PasswordHasher
 from service.accounts.repository import AccountRepository
-from service.embedded import Postgres as EmbeddedPostgres
 from service.errors import InvalidCredentials, TooManyHashes
-from service.storage.postgres import Postgres
 
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def accounts(
-    database: psycopg.Connection, postgres_engine: EmbeddedPostgres
-) -> Iterator[AccountRepository]:
-    postgres = Postgres(postgres_engine.url)
-    yield AccountRepository(postgres, quarantine=86400)
-    postgres.close()
 
 
 @pytest.fixture

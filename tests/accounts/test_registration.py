@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psycopg
 import pytest
@@ -15,7 +15,6 @@ from service.accounts.registration import Registration
 from service.accounts.repository import AccountRepository
 from service.accounts.username_cache import State, Taken, UsernameCache
 from service.accounts.usernames import Username
-from service.embedded import Postgres as EmbeddedPostgres
 from service.errors import (
     CoatcheckError,
     DatabaseUnavailable,
@@ -44,15 +43,6 @@ class CountingHasher(PasswordHasher):
         self.hashes += 1
         self.meanwhile()
         return super().hash(password)
-
-
-@pytest.fixture
-def accounts(
-    database: psycopg.Connection, postgres_engine: EmbeddedPostgres
-) -> Iterator[AccountRepository]:
-    postgres = Postgres(postgres_engine.url)
-    yield AccountRepository(postgres, quarantine=86400)
-    postgres.close()
 
 
 @pytest.fixture
