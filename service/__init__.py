@@ -27,6 +27,7 @@ from service.web import problems
 from service.web.account_pages import account_pages
 from service.web.api import api
 from service.web.cross_site import refuse_cross_site
+from service.web.gate import Gate
 from service.web.health import health
 from service.web.pages import pages
 from service.web.services import EXTENSION, Services
@@ -95,6 +96,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     app.before_request(refuse_cross_site)
     app.after_request(_add_security_headers)
+    app.wsgi_app = Gate(  # type: ignore[method-assign]
+        app.wsgi_app, session_store, settings.session_cookie_name
+    )
     problems.register(app)
     for blueprint in (pages, account_pages, api, health):
         app.register_blueprint(blueprint)

@@ -40,6 +40,16 @@ class SessionId:
         such a session exists."""
         return cls(text) if SHAPE.fullmatch(text) else None
 
+    @classmethod
+    def from_cookies(cls, header: str, name: str) -> SessionId | None:
+        """The id in the first cookie called `name` of a Cookie header (RFC 6265, section 4.2), or
+        None if there is none or its value has another shape."""
+        for pair in header.split(";"):
+            key, _, value = pair.partition("=")
+            if key.strip() == name:
+                return cls.parse(value.strip())
+        return None
+
     @property
     def locator(self) -> str:
         """The public half, 12 characters."""

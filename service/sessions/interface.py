@@ -50,8 +50,9 @@ class SessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
 
     def open_session(self, app: Flask, request: Request) -> Session:
         """The session of this request; nothing is read yet."""
-        cookie = request.cookies.get(self.get_cookie_name(app), "")
-        return Session(partial(self._retrieve_session_data, SessionId.parse(cookie)))
+        cookies = request.environ.get("HTTP_COOKIE", "")
+        session_id = SessionId.from_cookies(cookies, self.get_cookie_name(app))
+        return Session(partial(self._retrieve_session_data, session_id))
 
     def save_session(self, app: Flask, session: Session, response: Response) -> None:
         """Write what the request changed, and tell the browser if its id changed."""
