@@ -40,8 +40,8 @@ LOOK_INTERVAL = 0.5  # between looks at the index: a rival may have died after i
 class Registration:
     """Registers accounts: one winner for each name, at the price of one hash.
 
-    The order is flight, cache and claim, index, hash, INSERT, publish, so that each step is
-    reached only by those whom the cheaper ones before it could not turn away.
+    The order is cache, flight, claim, index, hash, INSERT, publish, so that each step is reached
+    only by those whom the cheaper ones before it could not turn away.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Registration:
                 rival takes too long.
         """
         attempt = attempts.parse(raw_username, raw_password, key)
-        account, taken = self._fly(attempt)
+        account, taken = self._decided(attempt)
         if account:
             metrics.REGISTRATIONS.labels("registered").inc()
             return account
@@ -103,23 +103,36 @@ class Registration:
             return "pending"
         return "taken" if isinstance(state, Taken) or self._registered(username) else None
 
-    def _fly(self, attempt: Attempt) -> tuple[Account | None, Taken]:
+    def _decided(self, attempt: Attempt) -> tuple[Account | None, Taken]:
+        """The new account, or that the name is taken: by one look at the cache, if it knows."""
+        try:
+            state = self._cache.state(attempt.username)
+        except UsernameCacheUnavailable:
+            log.warning("username_cache_unavailable", step="look")
+            return self._fly(attempt, claiming=False)
+        return (None, state) if isinstance(state, Taken) else self._fly(attempt, claiming=True)
+
+    def _fly(self, attempt: Attempt, claiming: bool) -> tuple[Account | None, Taken]:
         """Lead the attempt of this process for the name, or wait for the one under way."""
         name, deadline = attempt.username.canonical, time.monotonic() + PATIENCE
         overdue: Flight[Taken] | None = None
         while (left := deadline - time.monotonic()) > 0:
             flight, leading = self._flights.join(name, overdue)
             if leading:
-                return self._lead(attempt, flight)
+                return self._lead(attempt, flight, claiming)
             overdue = None if flight.wait(min(left, RIVAL_TIMEOUT)) else flight
             if flight.found:
                 return None, flight.found
         raise RivalTooSlow
 
-    def _lead(self, attempt: Attempt, flight: Flight[Taken]) -> tuple[Account | None, Taken]:
+    def _lead(
+        self, attempt: Attempt, flight: Flight[Taken], claiming: bool
+    ) -> tuple[Account | None, Taken]:
         taken: Taken | None = None
         try:
-            claim = self._refused(attempt) if self._hasher.is_full else self._claim(attempt)
+            if self._hasher.is_full:  # refused before it costs a claim and a query
+                raise TooManyHashes
+            claim = claiming and self._claim(attempt)
             if isinstance(claim, Taken):
                 account, taken = None, claim
             else:
@@ -127,17 +140,6 @@ class Registration:
             return account, taken
         finally:
             self._flights.leave(attempt.username.canonical, flight, taken)
-
-    def _refused(self, attempt: Attempt) -> Taken:
-        """Under overload, what one look at the cache tells; whatever needs a hash is refused before
-        it costs more than that."""
-        try:
-            state = self._cache.state(attempt.username)
-        except UsernameCacheUnavailable:
-            state = State.ABSENT
-        if isinstance(state, Taken):
-            return state
-        raise TooManyHashes
 
     def _claim(self, attempt: Attempt) -> bool | Taken:
         """Wait for the right to go ahead. False: without a claim, since Redis or a rival does not

@@ -10,12 +10,12 @@ import random
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import cast
 
 from redis import Redis, RedisCluster
 
 from service.accounts.usernames import Username
 from service.errors import UsernameCacheUnavailable
+from service.storage.coalesced import CoalescedReads
 from service.storage.redis import failing_as
 
 SCRIPTS = Path(__file__).parent / "lua"
@@ -50,6 +50,7 @@ class UsernameCache:
 
     def __init__(self, redis: Redis | RedisCluster) -> None:
         self._redis = redis
+        self._reads = CoalescedReads(redis)
         self._claim = redis.register_script((SCRIPTS / "claim.lua").read_text(encoding="utf-8"))
         self._release = redis.register_script((SCRIPTS / "release.lua").read_text(encoding="utf-8"))
 
@@ -61,7 +62,7 @@ class UsernameCache:
     def state(self, username: Username) -> State | Taken:
         """What the cache knows of the name: ABSENT, PENDING or Taken."""
         with failing_as(UsernameCacheUnavailable):
-            return _state(cast(bytes, self._redis.get(_key(username)) or b"absent"))
+            return _state(self._reads.read("GET", _key(username)) or b"absent")
 
     def publish(self, username: Username, taken: Taken) -> None:
         """Say that a committed row has the name. True for good: whoever has seen the row may."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from redis import Redis, RedisCluster
@@ -14,6 +14,7 @@ from redis import Redis, RedisCluster
 from service.errors import SessionRevoked, SessionStoreUnavailable
 from service.sessions.ids import SessionId, new_locator
 from service.sessions.record import Device, Limits, Metadata, Record
+from service.storage.coalesced import CoalescedReads
 from service.storage.redis import failing_as
 
 SCRIPTS = Path(__file__).parent / "lua"
@@ -37,8 +38,8 @@ class SessionStore:
     - `coatcheck:{LOCATOR}:epoch`, a string: the least session epoch that a sign-in must have read
       from Postgres.
 
-    The commands: read HGETALL; everything else one EVALSHA (lua/*.lua). A session's three keys
-    lie in one slot of a Redis Cluster.
+    The commands: read HGETALL, those in flight together in one pipeline; everything else one
+    EVALSHA (lua/*.lua). A session's three keys lie in one slot of a Redis Cluster.
 
     Every method raises SessionStoreUnavailable, within a second, if Redis does not answer.
     """
@@ -51,6 +52,7 @@ class SessionStore:
         sessions_per_account: int,
     ) -> None:
         self._redis = redis
+        self._reads = CoalescedReads(redis)
         self._limits = {False: limits, True: remembered_limits}
         self._sessions_per_account = sessions_per_account
         self._scripts = {
@@ -107,9 +109,8 @@ class SessionStore:
     def read(self, session_id: SessionId) -> Record | None:
         """The session of that id, or None if there is none. Notes the use if it is due."""
         with failing_as(SessionStoreUnavailable):
-            stored = cast(
-                dict[bytes, bytes],
-                self._redis.hgetall(_session_key(session_id.locator, session_id.digest)),
+            stored: dict[bytes, bytes] = self._reads.read(
+                "HGETALL", _session_key(session_id.locator, session_id.digest)
             )
         if METADATA.encode() not in stored:  # not there, or cut off by a crash of Redis
             return None
