@@ -6,6 +6,7 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from service.accounts import passwords, usernames
 from service.accounts.usernames import Username
@@ -16,18 +17,26 @@ KEY_SHAPE = re.compile(r"[\x21-\x7e]{1,255}")
 
 @dataclass(frozen=True)
 class Attempt:
-    """A valid username and password, what makes a repetition recognisable, and a token for the
-    claim that no other attempt has, not even a repetition of this one."""
+    """A valid username and password, and what makes a repetition recognisable."""
 
     username: Username
     password: str = field(repr=False)
-    key: str = field(repr=False)
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    given_key: str | None = field(repr=False)
 
-    @property
+    @cached_property
+    def key(self) -> str:
+        """The client's Idempotency-Key, or one that is drawn."""
+        return self.given_key or secrets.token_urlsafe(24)
+
+    @cached_property
     def key_digest(self) -> str:
         """What row and cache keep of the key: 128 bits of its SHA-256, 32 hexadecimal digits."""
         return hashlib.sha256(self.key.encode()).hexdigest()[:32]
+
+    @cached_property
+    def token(self) -> str:
+        """For the claim: no other attempt has it, not even a repetition of this one."""
+        return secrets.token_urlsafe(12)
 
 
 def parse(raw_username: str, raw_password: str, key: str | None) -> Attempt:
@@ -36,7 +45,7 @@ def parse(raw_username: str, raw_password: str, key: str | None) -> Attempt:
     Args:
         raw_username: as typed.
         raw_password: as typed.
-        key: the client's Idempotency-Key; one is drawn if there is none.
+        key: the client's Idempotency-Key, if it sent one.
 
     Raises:
         InvalidInput: something cannot be accepted.
@@ -58,4 +67,4 @@ def parse(raw_username: str, raw_password: str, key: str | None) -> Attempt:
         errors.append(FieldError("Idempotency-Key", "malformed", message))
     if errors or username is None or password is None:
         raise InvalidInput(*errors)
-    return Attempt(username, password, key or secrets.token_urlsafe(24))
+    return Attempt(username, password, key)

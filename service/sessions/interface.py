@@ -65,7 +65,10 @@ class SessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
         if session.cookie_is_stale:
             self._write_cookie(app, session.record, response)
         if session.accessed:
-            response.vary.add("Cookie")
+            if "Vary" in response.headers:
+                response.vary.add("Cookie")
+            else:  # at a third of the price
+                response.headers["Vary"] = "Cookie"
             response.headers["Cache-Control"] = "no-store"
 
     def start(

@@ -15,9 +15,7 @@ from threading import Lock
 from typing import Any
 
 from redis import Redis, RedisCluster
-from redis.exceptions import RedisClusterException, RedisError, TimeoutError
-
-from service.storage.redis_connections import CALL_LIMIT
+from redis.exceptions import RedisClusterException, RedisError
 
 LARGEST = 128  # reads in one pipeline
 
@@ -29,6 +27,7 @@ class CoalescedReads:
 
     def __init__(self, redis: Redis | RedisCluster) -> None:
         self._redis = redis
+        self._cluster = redis if isinstance(redis, RedisCluster) else None
         # A line for each server: a node of a Cluster that is down fails none but its own readers.
         self._lines: dict[str, _Line] = defaultdict(lambda: _Line(self._send))
 
@@ -41,9 +40,9 @@ class CoalescedReads:
         return self._lines[self._server(key)].read((name, key))
 
     def _server(self, key: str) -> str:
-        if not isinstance(self._redis, RedisCluster):
+        if self._cluster is None:
             return ""
-        node = self._redis.get_node_from_key(key)
+        node = self._cluster.get_node_from_key(key)
         return str(node.name) if node else ""
 
     def _send(self, commands: Sequence[Command]) -> list[Any]:
@@ -67,9 +66,10 @@ class _Read:
         self._called = Lock()
         self._called.acquire()
 
-    def wait(self, seconds: float) -> bool:
-        """Whether it is called, to lead or to take its answer."""
-        return self._called.acquire(timeout=seconds)
+    def wait(self) -> None:
+        """Until it is called, to lead or to take its answer. Those who lead before it came before
+        it, and so their time is up before its own is: it needs no clock."""
+        self._called.acquire()
 
     def call(self) -> None:
         self._called.release()
@@ -91,9 +91,8 @@ class _Line:
             if not self._has_leader:
                 self._has_leader = mine.leads = True
         try:
-            # Those who led before came before: their time is up before mine is.
-            if not mine.leads and not mine.wait(CALL_LIMIT):
-                raise TimeoutError("The reads before this one take too long")
+            if not mine.leads:
+                mine.wait()
             if mine.leads:
                 self._lead()
         finally:

@@ -22,10 +22,11 @@ def refuse_cross_site() -> None:
     Raises:
         CrossSite: the request may change something and comes from another origin.
     """
-    if request.method in SAFE_METHODS:
+    environ = request.environ
+    if environ["REQUEST_METHOD"] in SAFE_METHODS:
         return
-    if site := request.headers.get("Sec-Fetch-Site"):
+    if site := environ.get("HTTP_SEC_FETCH_SITE"):
         if site not in ("same-origin", "none"):
             raise CrossSite
-    elif (origin := request.headers.get("Origin")) and urlsplit(origin).netloc != request.host:
+    elif (origin := environ.get("HTTP_ORIGIN")) and urlsplit(origin).netloc != request.host:
         raise CrossSite

@@ -7,6 +7,7 @@ It stands in front of Flask, whose routing, contexts and hooks would cost more t
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -58,6 +59,11 @@ class Gate:
             return "401 Unauthorized", []
         return "200 OK", [
             ("X-Auth-Account-Id", str(owner.account_id)),
-            ("X-Auth-Username", quote(owner.username, safe="")),
+            ("X-Auth-Username", _percent_encoded(owner.username)),
             ("X-Auth-Session", record.id.digest),
         ]
+
+
+@lru_cache(maxsize=4096)
+def _percent_encoded(username: str) -> str:
+    return quote(username, safe="")

@@ -41,6 +41,7 @@ def device_name(user_agent: str) -> str:
     return f"{browser} on {found.os.family}" if found.os else browser
 
 
+@lru_cache(maxsize=4096)  # a session that is checked again and again was created but once
 def rfc3339(seconds: float) -> str:
     """Unix seconds as RFC 3339, UTC, to the millisecond."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
