@@ -5,7 +5,8 @@ sessions at them, breaks one thing after the other, heals it, and checks what mu
 history all the same. After Jepsen (https://jepsen.io): load, nemesis, history, checker.
 
     caller, client, crowd, load who asks, and for what
-    faults, steps, outages      what breaks; nemesis: when
+    faults, steps, outages,
+    releases                    what breaks; nemesis: when
     proxy, switchboard, wire    how it breaks at exactly one step
     site                        what all of it runs on
     history, evidence, checker  what happened, and what must be true of it
@@ -13,7 +14,7 @@ history all the same. After Jepsen (https://jepsen.io): load, nemesis, history, 
     form                        what sets one kind of race apart; names, sessions/
 
 With --url it races a service that runs elsewhere, such as a team's own staging, and breaks nothing.
-The accounts stay there; give it a service without throttling, or be content with refusals.
+Most of the accounts stay there; give it a service without throttling, or be content with refusals.
 """
 
 from __future__ import annotations

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPMessage
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from tests.races.history import History
 
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 REQUEST_TIMEOUT = 15.0  # seconds; the service gives up before that
 METRIC = re.compile(r"^(\w+)(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
 
@@ -67,13 +68,15 @@ class Caller:
         body: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
         timeout: float = REQUEST_TIMEOUT,
+        content_type: str = JSON,
     ) -> Answer:
         headers = {"Accept": "application/json", "Connection": "close"} | (headers or {})
+        encoded = None
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content_type
+            encoded = (json.dumps if content_type == JSON else urlencode)(body).encode()
         connection = self._connect(self._address, timeout=timeout)
         try:
-            encoded = None if body is None else json.dumps(body).encode()
             connection.request(method, self._path + path, encoded, headers)
             response = connection.getresponse()
             return Answer(response.status, _content(response), headers=response.headers)

@@ -10,11 +10,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from tests.races.evidence import Evidence, Violation
+from tests.races.history import SUCCESSES
 
 STATUSES = {
     "register": {201, 409, 422, 429, 503},
+    "form": {201, 303, 409, 422, 429, 503},
     "availability": {200, 429, 503},
     "login": {201, 401, 429, 503},
+    "delete": {204, 401, 429, 503},
 }
 
 
@@ -27,7 +30,8 @@ def check(evidence: Evidence) -> list[Violation]:
 
 
 def one_account(evidence: Evidence) -> Iterator[Violation]:
-    """G1: at most one account for a canonical name."""
+    """G1: at most one account for a canonical name, the deleted one included: the quarantine is
+    longer than any run."""
     accounts = defaultdict(list)
     for row in evidence.rows:
         accounts[row.name].append(row.account)
@@ -36,21 +40,22 @@ def one_account(evidence: Evidence) -> Iterator[Violation]:
             yield Violation("one_account", name, f"{len(found)} rows: accounts {found}")
     answered = defaultdict(set)
     for op in evidence.registrations:
-        if op.status == 201:
+        if op.outcome == "ok":
             answered[op.name].add((op.attempt, op.account))
     for name, winners in answered.items():
         if len(winners) > 1:
-            yield Violation("one_account", name, f"201 for {sorted(winners)}")
+            yield Violation("one_account", name, f"success for {sorted(winners)}")
 
 
 def success_kept(evidence: Evidence) -> Iterator[Violation]:
-    """G3: a 201 is in the final rows, and its password opens the account."""
+    """G3: a success is in the final rows, and its password opens the account, if its owner did not
+    delete it."""
     for op in evidence.registrations:
-        if op.status != 201:
+        if op.outcome != "ok":
             continue
         row = evidence.row_of.get(op.name)
         if row is None:
-            yield Violation("success_kept", op.name, f"201 to {op.attempt}, and no row")
+            yield Violation("success_kept", op.name, f"{op.status} to {op.attempt}, and no row")
         elif None not in (row.account, op.account) and row.account != op.account:
             what = f"201 for account {op.account}, the row is account {row.account}"
             yield Violation("success_kept", op.name, what)
@@ -61,7 +66,7 @@ def success_kept(evidence: Evidence) -> Iterator[Violation]:
 def taken_is_true(evidence: Evidence) -> Iterator[Violation]:
     """G2: 409, and an availability of "taken", only of a name whose row was committed by then."""
     for op in evidence.operations:
-        if not (op.kind == "register" and op.status == 409) and op.reason != "taken":
+        if not (op.registers and op.status == 409) and op.reason != "taken":
             continue
         committed = evidence.committed_after(op.name)
         said = "409" if op.status == 409 else "“taken”"
@@ -73,26 +78,29 @@ def taken_is_true(evidence: Evidence) -> Iterator[Violation]:
 
 
 def free_is_true(evidence: Evidence) -> Iterator[Violation]:
-    """G3: once somebody was told 201, the name is never called available again."""
+    """G3: once somebody had success, the name is never called available again."""
     won: dict[str, float] = {}
     for op in evidence.registrations:
-        if op.status == 201:
+        if op.outcome == "ok":
             won[op.name] = min(op.completed, won.get(op.name, op.completed))
     for op in evidence.operations:
         free = op.kind == "availability" and op.status == 200 and op.reason is None
         if free and op.invoked > won.get(op.name, float("inf")):
-            yield Violation("free_is_true", op.name, "called available after a 201")
+            yield Violation("free_is_true", op.name, "called available after a success")
 
 
 def own_success_is_no_conflict(evidence: Evidence) -> Iterator[Violation]:
-    """G3: nobody is told "taken" because of their own account: with an Idempotency-Key never,
-    without one not unless an earlier answer was lost."""
+    """G3: nobody is told "taken" because of their own account, as long as they keep it: with an
+    Idempotency-Key or by a form never, without not unless an earlier answer was lost."""
     for attempt, operations in evidence.attempts.items():
-        if evidence.owner_of.get(operations[0].name) != attempt:
+        name = operations[0].name
+        if evidence.owner_of.get(name) != attempt:
             continue
+        deletion = evidence.deletions.get(name)
+        kept_until = deletion.invoked if deletion else float("inf")
         excused = False
         for op in operations:
-            if op.status == 409 and (op.keyed or not excused):
+            if op.completed < kept_until and op.status == 409 and (op.keyed or not excused):
                 yield Violation(
                     "own_success_is_no_conflict", op.name, f"409 to its owner {attempt}"
                 )
@@ -120,12 +128,46 @@ def name_stays_free(evidence: Evidence) -> Iterator[Violation]:
 
 
 def unknown_is_resolved(evidence: Evidence) -> Iterator[Violation]:
-    """An unknown outcome is found out by repeating the request with its Idempotency-Key."""
+    """An unknown outcome is found out by repeating the request with its key."""
     for attempt, operations in evidence.attempts.items():
         last = operations[-1]
         doubtful = last.keyed and any(op.outcome == "unknown" for op in operations)
-        if doubtful and last.status not in (201, 409):
+        if doubtful and last.status not in (*SUCCESSES, 409):
             yield Violation("unknown_is_resolved", last.name, f"{attempt} never learned")
+
+
+def form_signs_in(evidence: Evidence) -> Iterator[Violation]:
+    """A form that leads on, by 303, has signed its sender in."""
+    for op in evidence.registrations:
+        if op.status == 303 and not op.signed_in:
+            yield Violation("form_signs_in", op.name, f"303 to {op.attempt}, and no session")
+
+
+def deleted_stays_deleted(evidence: Evidence) -> Iterator[Violation]:
+    """After a deletion nothing opens the account, nobody registers the name, and the row that keeps
+    it taken is there to the end."""
+    deleted = {op.name: op.completed for op in evidence.operations if op.status == 204}
+    for op in evidence.operations:
+        if op.status in SUCCESSES and op.invoked > deleted.get(op.name, float("inf")):
+            yield Violation("deleted_stays_deleted", op.name, f"{op.status} to {op.kind}")
+    for name in deleted:
+        row = evidence.row_of.get(name)
+        if row is None or row.retired is False:
+            what = "its account is still there" if row else "its row is gone"
+            yield Violation("deleted_stays_deleted", name, what)
+
+
+def full_redis_stops_nobody(evidence: Evidence) -> Iterator[Violation]:
+    """G5: while Redis refuses every write, registration goes on through the index: no name is
+    refused to all who ask for it then."""
+    for fault in evidence.faults:
+        answers = defaultdict(set)
+        for op in evidence.registrations:
+            if fault.started < op.invoked and op.completed < fault.ended:
+                answers[op.name].add(op.status)
+        for name, statuses in answers.items():
+            if fault.kind == "redis_full" and statuses == {503}:
+                yield Violation("full_redis_stops_nobody", name, "503 to everybody")
 
 
 def answer_is_foreseen(evidence: Evidence) -> Iterator[Violation]:
@@ -154,6 +196,9 @@ RULES: tuple[Rule, ...] = (
     row_was_asked_for,
     name_stays_free,
     unknown_is_resolved,
+    form_signs_in,
+    deleted_stays_deleted,
+    full_redis_stops_nobody,
     answer_is_foreseen,
     herd_costs_one,
 )

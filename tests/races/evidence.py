@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tests.races.history import Cost, Operation, Row
+from tests.races.history import Cost, FaultSpan, Operation, Row
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Evidence:
     operations: Sequence[Operation]
     rows: Sequence[Row]
     costs: Sequence[Cost] = ()
+    faults: Sequence[FaultSpan] = ()
 
     @cached_property
     def row_of(self) -> dict[str, Row]:
@@ -34,8 +35,16 @@ class Evidence:
 
     @cached_property
     def owner_of(self) -> dict[str, str]:
-        """The attempt whose password opens the account of a name."""
-        return {op.name: op.attempt for op in self.logins if op.status == 201}
+        """The attempt whose password opens the account of a name, or that deleted it."""
+        gone = {name for name, row in self.row_of.items() if row.retired is not False}
+        left = {name: op.attempt for name, op in self.deletions.items() if name in gone}
+        return left | {op.name: op.attempt for op in self.logins if op.status == 201}
+
+    @cached_property
+    def deletions(self) -> dict[str, Operation]:
+        """The first deletion of each name that took effect, or may have."""
+        deleting = [op for op in self.operations if op.kind == "delete" and op.outcome != "fail"]
+        return {op.name: op for op in sorted(deleting, key=lambda op: -op.invoked)}
 
     @cached_property
     def attempts(self) -> dict[str, list[Operation]]:
@@ -48,7 +57,7 @@ class Evidence:
     @cached_property
     def registrations(self) -> list[Operation]:
         """The operations that register."""
-        return [op for op in self.operations if op.kind == "register"]
+        return [op for op in self.operations if op.registers]
 
     @cached_property
     def logins(self) -> list[Operation]:

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from tests.races import outages
 from tests.races.outages import Inject, cut_off, while_ruled
+from tests.races.race import Race
+from tests.races.releases import names_released
 from tests.races.steps import at_step, before_commit, claim_lost, crash_before_commit, killed
 from tests.races.switchboard import Rule
+
+
+def redis_full(race: Race) -> None:
+    """Redis refuses what needs memory, and answers what only reads, while herds want new names."""
+    with race.redis_full():
+        for _ in range(5):
+            race.load.bustle().result()
+
 
 FAULTS: dict[str, Inject] = {
     # A worker, by SIGKILL, at each step of the registration.
@@ -27,6 +37,8 @@ FAULTS: dict[str, Inject] = {
     "connection_before_commit_rolled_back": before_commit("cut_first", rolled_back=True),
     "connection_before_commit": before_commit("cut_first", rolled_back=False),
     "connection_after_commit": at_step(Rule("postgres", "reply", "cut", "insert")),
+    # The second time to who asks what became of the first: the answer is 503, the name is had.
+    "connection_after_commit_twice": at_step(Rule("postgres", "reply", "cut", "insert"), times=2),
     "commit_delayed": before_commit(None, rolled_back=False),
     "claim_lost": claim_lost,
     # Redis.
@@ -37,6 +49,7 @@ FAULTS: dict[str, Inject] = {
     "redis_killed": outages.redis_killed,
     "redis_tail_lost": outages.redis_tail_lost,
     "redis_flushed": outages.redis_flushed,
+    "redis_full": redis_full,
     # Postgres.
     "postgres_slow": while_ruled(Rule("postgres", "request", "delay", seconds=0.1), 2),
     "postgres_cut_off": cut_off("postgres"),
@@ -44,5 +57,7 @@ FAULTS: dict[str, Inject] = {
     "postgres_backends_paused": outages.backends_paused,
     "postgres_crashed": outages.postgres_crashed,
     "postgres_crashed_before_commit": crash_before_commit,
+    # Names of deleted accounts.
+    "names_released": names_released,
 }
 ALONE = {"claim_lost"}  # without other load, since they count what a herd costs

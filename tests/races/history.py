@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
+SUCCESSES = (201, 303)  # of a registration; 303 is the form's
+
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
@@ -35,18 +37,24 @@ class Exchange:
         """ok, fail or unknown."""
         if self.status is None or self.status == 503:
             return "unknown"
-        return "ok" if 200 <= self.status < 300 else "fail"
+        return "ok" if 200 <= self.status < 400 else "fail"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operation(Exchange):
-    """A request about a name: register, availability or login."""
+    """A request about a name: register (by the API), form, availability, login or delete."""
 
     spelling: str
     attempt: str  # who asks: one password, and the same in every repetition
-    keyed: bool  # with an Idempotency-Key
+    keyed: bool  # with an Idempotency-Key, as every form
     account: int | None = None  # its id, from a 201
     reason: str | None = None  # of an availability answer
+    signed_in: bool = False  # the answer brings a session
+
+    @property
+    def registers(self) -> bool:
+        """Whether it asks for the name, in either way."""
+        return self.kind in ("register", "form")
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,7 @@ class Row:
     name: str
     account: int | None = None  # None: cannot be seen from outside
     committed: float | None = None  # when; None: not known
+    retired: bool | None = None  # its account was deleted; None: cannot be seen from outside
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from tests.races.history import Exchange, History
 COLOURS = {
     "201": "#2e7d32",
     "204": "#81c784",
+    "303": "#00897b",
     "401": "#8d6e63",
     "403": "#ab47bc",
     "404": "#4dd0e1",

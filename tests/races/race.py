@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import OutOfMemoryError
 
 from service.accounts.registration import RIVAL_TIMEOUT
 from tests.races.history import Cost, History
@@ -50,6 +51,23 @@ class Race:
         """Forget all that Redis knows."""
         with Redis.from_url(self.site.redis.url, protocol=2) as redis:
             redis.flushall()
+
+    @contextmanager
+    def redis_full(self) -> Iterator[None]:
+        """Have Redis refuse whatever needs memory; what it holds can be read.
+
+        Raises:
+            Missed: it refuses nothing.
+        """
+        with Redis.from_url(self.site.redis.url, protocol=2) as redis:
+            redis.config_set("maxmemory", 1)
+            try:
+                with suppress(OutOfMemoryError):
+                    redis.set("anything", 1)
+                    raise Missed("Redis still writes")
+                yield
+            finally:
+                redis.config_set("maxmemory", 0)
 
     def counted_herd(self) -> None:
         """A herd on a new name, whose hashes and INSERTs are counted. Nothing else may go on.

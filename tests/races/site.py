@@ -26,7 +26,8 @@ POSTGRES_SOCKET = ".s.PGSQL.5432"
 HEALING_TIMEOUT = 40.0
 CLOCK_TOLERANCE = 0.005  # seconds; if the wall clock was set meanwhile, commit times mean nothing
 ROWS = """
-    SELECT canonical_username, id, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float
+    SELECT canonical_username, id, retired_at IS NOT NULL,
+           extract(epoch FROM pg_xact_commit_timestamp(xmin))::float
     FROM accounts
 """
 # Holds up the COMMIT of a name for whoever has its advisory lock.
@@ -81,10 +82,12 @@ class Site:
         with psycopg.connect(self.postgres.url, connect_timeout=5) as connection:
             found = connection.execute(ROWS).fetchall()
         known = abs(offset - self._offset) < CLOCK_TOLERANCE
-        return [
-            Row(name, account, committed - offset if committed and known else None)
-            for name, account, committed in found
-        ]
+        rows = []
+        for name, account, retired, committed in found:
+            # What is timed of a retired row is its deletion.
+            timed = committed and known and not retired
+            rows.append(Row(name, account, committed - offset if timed else None, retired))
+        return rows
 
     def await_healthy(self, client: Caller) -> None:
         """Return once every worker is there and says that all is well.

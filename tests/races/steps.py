@@ -22,12 +22,12 @@ STRANDED = """
 """
 
 
-def at_step(rule: Rule) -> Inject:
-    """A rule that strikes once, when an attempt of a herd comes to its step."""
+def at_step(rule: Rule, times: int = 1) -> Inject:
+    """A rule that strikes once, or so many times, when an attempt of a herd comes to its step."""
 
     def inject(race: Race) -> None:
         name = race.load.new_name()
-        with race.ruled(replace(rule, name=name, times=1)):
+        with race.ruled(replace(rule, name=name, times=times)):
             race.load.herd(name, HERD)
 
     return inject

@@ -8,81 +8,40 @@ import pytest
 
 from tests.races.checker import RULES, check
 from tests.races.evidence import Evidence
-from tests.races.history import Cost, Operation, Row
-
-
-def operation(
-    attempt: str, invoked: float, completed: float, status: int | None, **more: object
-) -> Operation:
-    """A registration of "ada", if `more` does not say otherwise."""
-    usual = {
-        "number": 0,
-        "kind": "register",
-        "phase": "load",
-        "name": "ada",
-        "spelling": "Ada",
-        "keyed": True,
-        "account": 1 if status == 201 else None,
-    }
-    fields = {"attempt": attempt, "invoked": invoked, "completed": completed, "status": status}
-    return Operation(**{**usual, **fields, **more})  # type: ignore[arg-type]
-
-
-def question(invoked: float, reason: str | None) -> Operation:
-    """Whether "ada" is available."""
-    more = {"kind": "availability", "keyed": False, "reason": reason}
-    return operation("", invoked, invoked + 0.01, 200, **more)
-
-
-def login(attempt: str, status: int, **more: object) -> Operation:
-    return operation(attempt, 90, 91, status, kind="login", phase="verify", account=None, **more)
-
-
-# One wins, whose first answer was lost; two do not, of which one never gets a first answer; "bea"
-# fails, and is free afterwards.
-WON = operation("winner", 1.0, 1.4, 201)
-LOST = operation("loser", 1.0, 1.5, 409, keyed=False)
-BEA = {"name": "bea", "spelling": "bea"}
-PROBE = operation("probe", 50, 51, 201, phase="probe", **{**BEA, "account": 2})
-CLEAN = (
-    question(0.5, None),
-    operation("winner", 0.9, 1.0, None),
-    WON,
-    LOST,
-    operation("doubtful", 1.0, 2.0, 503),
-    operation("doubtful", 2.1, 2.2, 409),
-    question(1.1, "pending"),
-    question(3.0, "taken"),
-    operation("unlucky", 1.0, 1.1, 503, keyed=False, **BEA),
+from tests.races.examples import (
+    CLEAN,
+    COSTS,
+    DOT,
+    FULL,
     PROBE,
-    login("winner", 201),
-    login("doubtful", 401),
-    login("probe", 201, **BEA),
+    ROWS,
+    SECOND_CLICK,
+    WON,
+    form,
+    login,
+    operation,
+    question,
+    without,
 )
-ROWS = (Row("ada", 1, committed=1.3), Row("bea", 2, committed=50.5))
-COSTS = (Cost("ada", 40, hashes=1, inserts=1), Cost("bea", 40, None, 1))
+from tests.races.history import Cost, Row
 
 
 def broken(evidence: Evidence) -> set[str]:
     return {violation.rule for violation in check(evidence)}
 
 
-def without(*left_out: Operation) -> tuple[Operation, ...]:
-    return tuple(each for each in CLEAN if each not in left_out)
-
-
 def test_nothing_is_found_in_a_history_as_it_should_be() -> None:
-    assert check(Evidence(CLEAN, ROWS, COSTS)) == []
+    assert check(Evidence(CLEAN, ROWS, COSTS, FULL)) == []
 
 
 def test_nothing_is_found_if_ids_and_commit_times_cannot_be_seen() -> None:
-    assert check(Evidence(CLEAN, (Row("ada"), Row("bea")))) == []
+    assert check(Evidence(CLEAN, tuple(Row(row.name) for row in ROWS))) == []
 
 
 PLANTED = {
     "two rows of a name": (
         "one_account",
-        Evidence(CLEAN, (*ROWS, Row("ada", 3, committed=1.35))),
+        Evidence(CLEAN, (*ROWS, Row("ada", 3, 1.35))),
     ),
     "two winners of a name": (
         "one_account",
@@ -110,7 +69,7 @@ PLANTED = {
     ),
     "a 409 before its winner had asked, with commits not timed": (
         "taken_is_true",
-        Evidence((*CLEAN, operation("early", 0.1, 0.2, 409)), (Row("ada"), Row("bea"))),
+        Evidence((*CLEAN, operation("early", 0.1, 0.2, 409)), tuple(Row(row.name) for row in ROWS)),
     ),
     "“taken” of a name without a row": (
         "taken_is_true",
@@ -134,7 +93,7 @@ PLANTED = {
     ),
     "a row that nobody asked for": (
         "row_was_asked_for",
-        Evidence(CLEAN, (*ROWS, Row("eve", 9, committed=2.0))),
+        Evidence(CLEAN, (*ROWS, Row("eve", 9, 2.0))),
     ),
     "a row that opens with no password that was sent": (
         "row_was_asked_for",
@@ -155,6 +114,54 @@ PLANTED = {
     "an unknown outcome whose repetition is refused": (
         "unknown_is_resolved",
         Evidence((*CLEAN, operation("cut", 1, 2, None), operation("cut", 3, 4, 429)), ROWS),
+    ),
+    "a 409 to the owner's second click": (
+        "own_success_is_no_conflict",
+        Evidence((*without(SECOND_CLICK), replace(SECOND_CLICK, status=409)), ROWS),
+    ),
+    "a 409 before the form that won was sent, of a name that was deleted": (
+        "taken_is_true",
+        Evidence((*CLEAN, form("early", 0.2, 409, **DOT)), ROWS),
+    ),
+    "available after a form's success": (
+        "free_is_true",
+        Evidence((*CLEAN, replace(question(3.5, None), name="dot")), ROWS),
+    ),
+    "a deleted account that nobody deleted": (
+        "success_kept",
+        Evidence(without(login("winner", 201)), (replace(ROWS[0], retired=True), *ROWS[1:])),
+    ),
+    "a form that leads on without a session": (
+        "form_signs_in",
+        Evidence((*without(SECOND_CLICK), replace(SECOND_CLICK, signed_in=False)), ROWS),
+    ),
+    "a deleted name that somebody else gets": (
+        "deleted_stays_deleted",
+        Evidence((*CLEAN, operation("heir", 7, 8, 201, **DOT)), ROWS),
+    ),
+    "a deleted name that its owner gets again by the form": (
+        "deleted_stays_deleted",
+        Evidence((*CLEAN, form("clicker", 7, 303, **DOT)), ROWS),
+    ),
+    "a deleted name without a row": (
+        "deleted_stays_deleted",
+        Evidence(CLEAN, ROWS[:2]),
+    ),
+    "a deleted account that is still there": (
+        "deleted_stays_deleted",
+        Evidence(CLEAN, (*ROWS[:2], Row("dot", 3, 1.05, retired=False))),
+    ),
+    "a deleted account that its password opens": (
+        "deleted_stays_deleted",
+        Evidence((*CLEAN, login("clicker", 201, **DOT)), ROWS),
+    ),
+    "a name that nobody gets because Redis is full": (
+        "full_redis_stops_nobody",
+        Evidence(
+            (*CLEAN, form("refused", 21, 503, name="eve"), form("refused", 22, 503, name="eve")),
+            ROWS,
+            faults=FULL,
+        ),
     ),
     "a 500": (
         "answer_is_foreseen",
@@ -191,4 +198,4 @@ def test_a_repetition_without_a_key_may_meet_its_own_account() -> None:
         operation("hasty", 1.4, 1.5, 409, keyed=False),
         login("hasty", 201),
     )
-    assert check(Evidence(history, (Row("ada", 1, committed=1.3),))) == []
+    assert check(Evidence(history, (Row("ada", 1, 1.3),))) == []

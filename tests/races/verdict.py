@@ -28,12 +28,13 @@ def reach(target: Target, load: Load, client: Client, history: History) -> list[
     for row in rows:
         history.row(row)
     _find_owners(rows, load, client, history)
-    return check(Evidence(history.operations, rows, history.costs))
+    return check(Evidence(history.operations, rows, history.costs, history.faults))
 
 
 def _resolve(load: Load, client: Client, history: History) -> None:
     """Repeat every request with a key whose outcome is unknown."""
-    last = {op.attempt: op for op in history.operations if op.kind == "register"}
+    begun = sorted(history.operations, key=lambda op: op.invoked)
+    last = {op.attempt: op for op in begun if op.registers}
     for attempt in load.attempts:
         if attempt.key and attempt.id in last and last[attempt.id].outcome == "unknown":
             answered(partial(client.register, attempt, "resolve"))
@@ -42,7 +43,7 @@ def _resolve(load: Load, client: Client, history: History) -> None:
 def _probe(names: Sequence[str], load: Load, client: Client, history: History) -> None:
     """Register the names without a row, for which a claim that lives on is allowed to be in the
     way at first."""
-    loaded = [op.completed for op in history.operations if op.kind == "register"]
+    loaded = [op.completed for op in history.operations if op.registers]
     deadline = max(loaded, default=0.0) + CLAIM_LIFETIME_MS / 1000
     for name in names:
         attempt = load.attempt(name, keyed=True)
@@ -51,10 +52,14 @@ def _probe(names: Sequence[str], load: Load, client: Client, history: History) -
 
 
 def _find_owners(rows: Sequence[Row], load: Load, client: Client, history: History) -> None:
-    """Log in with every password that should open an account; if none does, with all others."""
+    """Log in with every password that should open an account, or should no longer; if none does,
+    and its owner did not delete it, with all others."""
     answers = defaultdict(set)
+    deleted = set()
     for op in history.operations:
-        answers[op.attempt].add(op.outcome if op.kind == "register" else None)
+        answers[op.attempt].add(op.outcome if op.registers else None)
+        if op.kind == "delete" and op.outcome != "fail":
+            deleted.add(op.name)
     candidates = defaultdict(list)
     for attempt in load.attempts:
         candidates[attempt.name].append(attempt)
@@ -62,7 +67,7 @@ def _find_owners(rows: Sequence[Row], load: Load, client: Client, history: Histo
         likely = [each for each in candidates[row.name] if "ok" in answers[each.id]]
         others = [each for each in candidates[row.name] if each not in likely]
         opened = [_opens(attempt, client) for attempt in likely]
-        if not any(opened):
+        if not any(opened) and row.name not in deleted:
             others.sort(key=lambda attempt: "unknown" not in answers[attempt.id])
             any(_opens(attempt, client) for attempt in others)
 
