@@ -115,8 +115,11 @@ class Revocation:
         )
 
     def _credentials(self, record: Record) -> tuple[Account, str]:
-        found = self._accounts.credentials_of(_account_id(record))
+        account_id = _account_id(record)
+        found = self._accounts.credentials_of(account_id)
         if found is None:
+            # What ended the account may have failed halfway, and left its sessions.
+            self._end(self._accounts.raise_epoch(account_id))
             raise NotSignedIn
         return found
 

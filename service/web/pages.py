@@ -107,11 +107,13 @@ def _form(template: str, error: CoatcheckError | None = None) -> Page:
     wrong = {"username": str(error)} if isinstance(error, UsernameTaken) else {}
     if isinstance(error, InvalidInput):
         wrong = {each.field: each.message for each in error.errors}
+    # After a 503 the account may exist; sent again with the same key, the form finds it.
+    kept = request.form.get("attempt") if isinstance(error, Unavailable) else None
     page = render_template(
         template,
         username=request.form.get("username", ""),
         remember="remember" in request.form,
-        attempt=secrets.token_urlsafe(16),
+        attempt=kept or secrets.token_urlsafe(16),
         next=_next(),
         wrong=wrong,
         notice=str(error) if error and not wrong.keys() & {"username", "password"} else None,

@@ -75,6 +75,24 @@ def test_the_command_line_deletes_and_releases(
     assert command(environ, "accounts", "release-names").stdout == "Released 1 names.\n"
 
 
+def test_a_deletion_cut_short_is_finished_when_its_owner_repeats_it(
+    app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, elsewhere = app.test_client(), app.test_client()
+    owner.post("/api/v1/accounts", json=BOB)
+    elsewhere.post("/api/v1/sessions", json=BOB)
+
+    def fail(*_: object) -> int:
+        raise SessionStoreUnavailable
+
+    with monkeypatch.context() as broken:
+        broken.setattr(services.session_store, "revoke_all", fail)
+        assert owner.delete("/api/v1/account", json={"password": PASSWORD}).status_code == 503
+    assert owner.delete("/api/v1/account", json={"password": PASSWORD}).status_code == 401
+    for client in (owner, elsewhere):
+        assert client.get("/api/v1/sessions/current").status_code == 401
+
+
 def test_a_deletion_whose_sessions_could_not_be_ended_can_be_repeated(
     app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:

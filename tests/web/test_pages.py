@@ -6,6 +6,9 @@ from flask.testing import FlaskClient
 
 from config import Settings
 from service import create_app
+from service.accounts.account import Account
+from service.accounts.registration import Registration
+from service.errors import RegistrationUnresolved
 
 BOB = {"username": "Bob", "password": "correct horse battery"}
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -120,6 +123,25 @@ def test_a_form_sent_twice_ends_signed_in_and_not_taken(app: Flask, client: Flas
         assert (response.status_code, response.location) == (303, "/")
     other = client.post("/register", data=BOB | {"attempt": "another-form"})
     assert other.status_code == 409
+
+
+def test_a_form_shown_again_after_an_outage_finds_the_account_that_it_made(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account was created and nobody could say so: 503, and the same form with its button."""
+    register = Registration.register
+
+    def unresolved(self: Registration, username: str, password: str, key: str) -> Account:
+        register(self, username, password, key)
+        raise RegistrationUnresolved(key)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Registration, "register", unresolved)
+        shown = client.post("/register", data=BOB | {"attempt": "this-form"})
+    assert shown.status_code == 503
+    attempt = shown.text.partition('name="attempt" value="')[2].partition('"')[0]
+    again = client.post("/register", data=BOB | {"attempt": attempt})
+    assert (again.status_code, again.location) == (303, "/")
 
 
 def test_a_form_that_was_tampered_with_says_what_is_wrong(client: FlaskClient) -> None:
