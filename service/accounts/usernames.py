@@ -59,12 +59,7 @@ def parse(raw: str) -> Username:
     """
     if len(raw) > MAX_RAW_LENGTH:
         raise _invalid("too_long", f"A username has at most {MAX_LENGTH} characters.")
-    try:
-        canonical, spelling = _canonical.enforce(raw), _spelling.enforce(raw)
-    except UnicodeEncodeError:
-        raise _invalid(
-            "characters", "A username is made of letters, digits and common signs, without spaces."
-        ) from None
+    canonical, spelling = _forms(raw)
     if len(canonical) < MIN_LENGTH:
         raise _invalid("too_short", f"A username has at least {MIN_LENGTH} characters.")
     if len(canonical) > MAX_LENGTH:
@@ -76,8 +71,21 @@ def parse(raw: str) -> Username:
     return Username(canonical, spelling)
 
 
+def _forms(raw: str) -> tuple[str, str]:
+    if raw and raw.isascii() and raw.isprintable() and " " not in raw:
+        return raw.lower(), raw  # as the profiles would have it, 240 µs later
+    try:
+        return _canonical.enforce(raw), _spelling.enforce(raw)
+    except UnicodeEncodeError:
+        raise _invalid(
+            "characters", "A username is made of letters, digits and common signs, without spaces."
+        ) from None
+
+
 def _mixes_scripts(name: str) -> bool:
     """Whether it is past the level "Highly Restrictive" of UTS #39, section 5.2."""
+    if name.isascii():
+        return False
     scripts = categories.unique_aliases(name) - {"COMMON", "INHERITED"}
     return len(scripts) > 1 and not any(scripts <= mixture for mixture in MIXTURES)
 

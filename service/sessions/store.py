@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 from redis import Redis, RedisCluster
 
 from service.errors import SessionRevoked, SessionStoreUnavailable
@@ -16,6 +17,8 @@ from service.sessions.ids import SessionId, new_locator
 from service.sessions.record import Device, Limits, Metadata, Record
 from service.storage.coalesced import CoalescedReads
 from service.storage.redis import failing_as
+
+log = structlog.get_logger()
 
 SCRIPTS = Path(__file__).parent / "lua"
 EPOCH_MEMORY = 86400.0  # seconds: longer than any sign-in takes
@@ -122,7 +125,7 @@ class SessionStore:
             int(stored[b"deadline"]),
             {name[1:].decode(): value for name, value in stored.items() if name[:1] == b":"},
         )
-        return self.touch(record) if self._touch_is_due(record) else record
+        return self._touched(record) if self._touch_is_due(record) else record
 
     def save(
         self, session_id: SessionId, changed: Mapping[str, bytes], removed: Collection[str]
@@ -231,6 +234,14 @@ class SessionStore:
 
     def _expiry(self, metadata: Metadata, seen: int, deadline: int) -> int:
         return min(seen + _milliseconds(self._limits[metadata.remember].idle), deadline)
+
+    def _touched(self, record: Record) -> Record | None:
+        """A Redis that is full still reads: who is signed in is told, and the use noted later."""
+        try:
+            return self.touch(record)
+        except SessionStoreUnavailable as error:
+            log.warning("session_touch_failed", reason=type(error.__cause__).__name__)
+            return record
 
     def _touch_is_due(self, record: Record) -> bool:
         """Guessed by this worker's clock, corrected to Redis'; touch.lua has the last word. A

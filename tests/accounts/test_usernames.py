@@ -30,6 +30,16 @@ def test_spellings_of_one_name_are_one_name(one: str, other: str) -> None:
     assert usernames.parse(one).canonical == usernames.parse(other).canonical
 
 
+@given(st.text(alphabet=[chr(code) for code in range(128)], max_size=40))
+def test_the_short_way_for_ascii_leads_where_the_profiles_lead(raw: str) -> None:
+    try:
+        by_profile = (usernames._canonical.enforce(raw), usernames._spelling.enforce(raw))
+    except UnicodeEncodeError:
+        assert refused(raw)
+    else:
+        assert usernames._forms(raw) == by_profile
+
+
 def test_different_names_stay_different() -> None:
     names = ["bob", "bob1", "b.ob", "b-ob", "b_ob", "böb", "李雷", "محمد"]
     assert len({usernames.parse(name).canonical for name in names}) == len(names)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from psycopg_pool import ConnectionPool
 
 from service.embedded import Postgres as EmbeddedPostgres
 from service.errors import DatabaseUnavailable
@@ -82,10 +83,31 @@ def test_a_connection_that_was_broken_is_replaced(
 ) -> None:
     postgres.ping()
     database.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE application_name = 'coatcheck'"
     )
     postgres.ping()
+
+
+def test_a_connection_is_checked_only_when_the_server_said_something_unasked(
+    postgres: Postgres, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = []
+    check = ConnectionPool.check_connection
+    monkeypatch.setattr(
+        ConnectionPool,
+        "check_connection",
+        staticmethod(lambda connection: [checked.append(connection), check(connection)]),
+    )
+    for _ in range(5):
+        postgres.ping()
+    assert checked == []
+    database.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE application_name = 'coatcheck'"
+    )
+    postgres.ping()
+    assert checked
 
 
 def test_a_server_that_stops_answering_is_an_error_in_time(

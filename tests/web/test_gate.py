@@ -97,3 +97,21 @@ def test_it_can_only_be_asked(app: Flask) -> None:
     answer = app.test_client().post(VERIFY)
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET, HEAD"
+
+
+def test_a_full_redis_still_tells_who_is_signed_in_and_lets_them_out(
+    app: Flask, redis: Redis
+) -> None:
+    """Reading may have to note that the session is used, and there is no room to."""
+    client = app.test_client()
+    client.post("/api/v1/accounts", json={"username": "Bob", "password": PASSWORD})
+    (key,) = redis.keys("*:session:*")
+    redis.hset(key, "seen", int(redis.hget(key, "seen")) - 120_000)
+    redis.config_set("maxmemory", 1)
+    try:
+        assert client.get(VERIFY).status_code == 200
+        assert client.get("/api/v1/sessions/current").status_code == 200
+        assert client.delete("/api/v1/sessions/current").status_code == 204
+        assert client.get(VERIFY).status_code == 401
+    finally:
+        redis.config_set("maxmemory", 0)
