@@ -1,0 +1,82 @@
+"""One nginx for all the tests here; behind it Coatcheck, and an application that knows it not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import psycopg
+import pytest
+from redis import Redis
+
+from service.embedded import Redis as EmbeddedRedis
+from tests.nginx.servers import nginx, running
+from tests.servers import free_port, gunicorn
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.fixture(scope="module")
+def program() -> str:
+    """nginx; without one these tests cannot run, which is said aloud and is an error in CI."""
+    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if found is None:
+        message = "no nginx: the tests of the example do not run (Debian: nginx)"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="coatcheck-nginx-") as path:
+        yield Path(path)
+
+
+@pytest.fixture(scope="module")
+def own_redis(place: Path) -> Iterator[EmbeddedRedis]:
+    """One that can be stopped."""
+    with EmbeddedRedis(place / "redis", durable=False) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def coatcheck(place: Path, environ: dict[str, str], own_redis: EmbeddedRedis) -> Iterator[int]:
+    """The port of Coatcheck, as the example's first lines want it."""
+    more = {"REDIS_URL": own_redis.url, "COATCHECK_TRUSTED_PROXIES": "1"}
+    with gunicorn(place, environ | more, workers=2) as server:
+        yield httpx.URL(server.url).port
+
+
+@pytest.fixture(scope="module")
+def greeter(place: Path) -> Iterator[int]:
+    """The port of the application."""
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"]
+    command += ["--no-control-socket", "greeter:application"]
+    with running(command, place / "greeter.log", port):
+        yield port
+
+
+@pytest.fixture(scope="module")
+def proxy(program: str, place: Path, coatcheck: int, greeter: int) -> Iterator[str]:
+    """Where nginx answers."""
+    with nginx(program, place / "nginx", coatcheck, greeter) as url:
+        yield url
+
+
+@pytest.fixture
+def visitor(
+    proxy: str, database: psycopg.Connection, own_redis: EmbeddedRedis
+) -> Iterator[httpx.Client]:
+    """A browser, with nobody registered."""
+    with Redis.from_url(own_redis.url, protocol=2) as redis:
+        redis.flushall()
+    with httpx.Client(base_url=proxy, headers=BROWSER) as client:
+        yield client

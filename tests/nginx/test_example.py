@@ -1,0 +1,133 @@
+"""The example of an application behind nginx, as it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import psutil
+
+from service.embedded import Redis as EmbeddedRedis
+from tests.nginx.servers import nginx
+from tests.servers import free_port
+
+LI_LEI = {"username": "李雷", "password": "correct horse battery"}
+GREETING = "Hello, 李雷!"
+
+
+def register(visitor: httpx.Client) -> None:
+    assert visitor.post("/register", data=LI_LEI).status_code == 303
+
+
+def connections_to(port: int) -> set[int]:
+    """The ports at the other end."""
+    found = psutil.net_connections("tcp")
+    return {
+        each.laddr.port
+        for each in found
+        if each.raddr and each.raddr.port == port and each.status == psutil.CONN_ESTABLISHED
+    }
+
+
+def test_a_visitor_signs_in_and_is_greeted_by_name_on_the_page_that_was_asked_for(
+    visitor: httpx.Client,
+) -> None:
+    register(visitor)
+    visitor.cookies.clear()
+    away = visitor.get("/hats?colour=red")
+    assert (away.status_code, away.headers["Location"]) == (303, "/login?next=/hats?colour=red")
+    form = visitor.get(away.headers["Location"]).text
+    assert 'name="next" value="/hats?colour=red"' in form
+    back = visitor.post("/login", data=LI_LEI | {"next": "/hats?colour=red"})
+    assert (back.status_code, back.headers["Location"]) == (303, "/hats?colour=red")
+    assert visitor.get("/hats?colour=red").text.startswith(GREETING)
+
+
+def test_what_nginx_cannot_escape_leads_to_the_form_without_a_way_back(
+    visitor: httpx.Client,
+) -> None:
+    for path in ("/hats?colour=red&size=7", "/%E5%B8%BD", "/a%0d%0aSet-Cookie:x", "/a+b"):
+        away = visitor.get(path)
+        assert (away.status_code, away.headers["Location"]) == (303, "/login")
+
+
+def test_a_program_gets_401_and_no_redirect(visitor: httpx.Client) -> None:
+    assert visitor.get("/", headers={"Accept": "application/json"}).status_code == 401
+    assert visitor.post("/", data={"hat": "red"}).status_code == 401
+
+
+def test_a_client_cannot_say_itself_who_it_is(visitor: httpx.Client) -> None:
+    names = ("X-Auth-Username", "X-Auth-Account-Id", "X-Auth-Session", "X_Auth_Username")
+    forged = dict.fromkeys(names, "forged")
+    assert visitor.get("/", headers=forged).status_code == 303
+    register(visitor)
+    current = visitor.get("/api/v1/sessions/current").json()
+    assert visitor.get("/", headers=forged).text == (
+        f"{GREETING} Your account is number {current['account']['id']}, your session is"
+        f" {current['session']['handle']}, and you sent 0 bytes.\n"
+    )
+
+
+def test_after_signing_out_nobody_is_greeted(visitor: httpx.Client) -> None:
+    register(visitor)
+    cookie = visitor.cookies["session"]
+    assert visitor.post("/logout").status_code == 303
+    stolen = {"Cookie": f"session={cookie}", "Accept": "*/*"}
+    assert visitor.get("/", headers=stolen).status_code == 401
+
+
+def test_what_is_posted_reaches_the_application_and_not_coatcheck(visitor: httpx.Client) -> None:
+    register(visitor)
+    body = b"GET / HTTP/1.1\r\n\r\n" * 5000
+    for _ in range(10):  # left in a connection, it would be taken for the next request
+        answer = visitor.post("/", content=body)
+        assert answer.status_code == 200
+        assert answer.text.endswith(f"you sent {len(body)} bytes.\n")
+
+
+def test_connections_to_coatcheck_are_kept(visitor: httpx.Client, coatcheck: int) -> None:
+    register(visitor)
+    kept = connections_to(coatcheck)
+    assert kept
+    for _ in range(20):
+        assert visitor.get("/").status_code == 200
+    assert connections_to(coatcheck) == kept
+
+
+def test_with_redis_stopped_a_visitor_waits_and_stays_signed_in(
+    visitor: httpx.Client, own_redis: EmbeddedRedis
+) -> None:
+    register(visitor)
+    own_redis.kill()
+    try:
+        answer = visitor.get("/")
+    finally:
+        own_redis.start()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert "Set-Cookie" not in answer.headers
+    assert visitor.get("/").text.startswith(GREETING)
+
+
+def test_with_coatcheck_stopped_a_visitor_waits_too(
+    program: str, place: Path, greeter: int
+) -> None:
+    with nginx(program, place / "alone", free_port(), greeter) as url:
+        answer = httpx.get(url, headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+
+
+def test_coatcheck_learns_the_visitors_address_and_host_from_nginx_alone(
+    visitor: httpx.Client,
+) -> None:
+    forged = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Host": "elsewhere.example"}
+    crossing = {"Origin": "http://elsewhere.example"}
+    assert visitor.post("/register", data=LI_LEI, headers=forged | crossing).status_code == 403
+    own = {"Origin": str(visitor.base_url).rstrip("/")}
+    assert visitor.post("/register", data=LI_LEI, headers=forged | own).status_code == 303
+    (session,) = visitor.get("/api/v1/sessions").json()["sessions"]
+    assert session["address"] == "127.0.0.1"
+
+
+def test_the_question_is_not_for_the_public(visitor: httpx.Client) -> None:
+    register(visitor)
+    assert visitor.get("/auth/verify").status_code == 404
