@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from redis import Redis, RedisCluster
 
+from service import metrics
 from service.errors import SessionRevoked, SessionStoreUnavailable
 from service.sessions.ids import SessionId, new_locator
 from service.sessions.record import Device, Limits, Metadata, Record
@@ -22,6 +23,9 @@ log = structlog.get_logger()
 
 SCRIPTS = Path(__file__).parent / "lua"
 EPOCH_MEMORY = 86400.0  # seconds: longer than any sign-in takes
+FOUND, ABSENT, UNAVAILABLE = (
+    metrics.SESSION_READS.labels(outcome) for outcome in ("found", "absent", "unavailable")
+)
 DATA = ":"  # before the name of each session key, so that none collides with a field of ours
 METADATA = "."
 
@@ -111,12 +115,11 @@ class SessionStore:
 
     def read(self, session_id: SessionId) -> Record | None:
         """The session of that id, or None if there is none. Notes the use if it is due."""
-        with failing_as(SessionStoreUnavailable):
-            stored: dict[bytes, bytes] = self._reads.read(
-                "HGETALL", _session_key(session_id.locator, session_id.digest)
-            )
+        stored = self._stored(session_id)
         if METADATA.encode() not in stored:  # not there, or cut off by a crash of Redis
+            ABSENT.inc()
             return None
+        FOUND.inc()
         record = self._record(
             session_id,
             self._decode_metadata(stored[b"."]),
@@ -215,6 +218,16 @@ class SessionStore:
         """Ask for a sign of life."""
         with failing_as(SessionStoreUnavailable):
             self._redis.ping()
+
+    def _stored(self, session_id: SessionId) -> Mapping[bytes, bytes]:
+        key = _session_key(session_id.locator, session_id.digest)
+        try:
+            with failing_as(SessionStoreUnavailable):
+                stored: dict[bytes, bytes] = self._reads.read("HGETALL", key)
+        except SessionStoreUnavailable:
+            UNAVAILABLE.inc()
+            raise
+        return stored
 
     def _run(self, script: str, keys: list[str], arguments: Sequence[Argument]) -> Any:
         with failing_as(SessionStoreUnavailable):

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 from flask import Flask
+from prometheus_client import REGISTRY
 from redis import Redis
 
 from service.errors import SessionStoreUnavailable
@@ -91,6 +92,20 @@ def test_g9_asking_keeps_the_session_alive(app: Flask, redis: Redis) -> None:
     redis.hset(key, "seen", long_ago)
     assert client.get(VERIFY).status_code == 200
     assert int(redis.hget(key, "seen")) > long_ago
+
+
+def test_every_answer_is_counted(app: Flask) -> None:
+    def count(outcome: str) -> float:
+        return REGISTRY.get_sample_value("coatcheck_session_reads_total", {"outcome": outcome}) or 0
+
+    client = app.test_client()
+    client.post("/api/v1/accounts", json={"username": "Bob", "password": PASSWORD})
+    found, absent = count("found"), count("absent")
+    client.get(VERIFY)
+    client.set_cookie("session", "A" * 55)
+    client.get(VERIFY)
+    client.get("/api/v1/sessions/current")
+    assert (count("found"), count("absent")) == (found + 1, absent + 2)
 
 
 def test_it_can_only_be_asked(app: Flask) -> None:
