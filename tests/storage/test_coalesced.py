@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -168,3 +170,11 @@ def test_a_reader_that_is_ended_while_it_leads_takes_nobody_along(redis: Redis) 
     with gathered(Broken(redis), READERS) as (first, rest):
         assert isinstance(first.exception(10), Ended)
         assert [each.result(10) for each in rest] == [str(n).encode() for n in range(READERS)]
+
+
+def test_under_gevent_readers_that_are_ended_mix_up_nobody_else(
+    redis_engine: EmbeddedRedis, redis: Redis
+) -> None:
+    command = [sys.executable, "-m", "tests.storage.greenlets", redis_engine.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
