@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from gunicorn.glogging import Logger
+from gevent import monkey
 
-from config import ConfigurationError, load
+# Before an application is preloaded: its locks would hold up a whole worker. All else is patched by
+# the workers, after the fork; the master forks and waits for children as it was written to.
+monkey.patch_thread()
+
+from gunicorn.glogging import Logger  # noqa: E402
+
+from config import ConfigurationError, load  # noqa: E402
 
 MEMORY = "/dev/shm"  # noqa: S108
 PROBES = ("/healthz", "/readyz", "/metrics")  # asked every few seconds; told when they fail
@@ -77,12 +83,30 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # not yet: this file is read a
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=METRICS)
 
 
-def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
-    """Close the pool while its threads still run; left open, it fails aloud at the very end."""
+def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001
+    """Close what a preloaded application has opened: two processes would share it."""
+    _close(server.app.callable)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Say what is wrong with the session store. Nothing was connected before."""
+    from service.web.health import SESSION_REDIS, warn_of_eviction
+
+    if SESSION_REDIS in getattr(worker.wsgi, "extensions", {}):
+        warn_of_eviction(worker.wsgi)
+
+
+def _close(app: Any) -> None:
+    from service import close
     from service.web.services import EXTENSION
 
-    if services := getattr(worker.wsgi, "extensions", {}).get(EXTENSION):
-        services.postgres.close()
+    if EXTENSION in getattr(app, "extensions", {}):
+        close(app)
+
+
+def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
+    """Close the pool while its threads still run; left open, it fails aloud at the very end."""
+    _close(worker.wsgi)
 
 
 def on_exit(server: Any) -> None:  # noqa: ARG001

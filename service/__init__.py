@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
-from flask import Flask, Response
+from flask import Flask
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -23,24 +25,25 @@ from service.sessions.record import Limits
 from service.sessions.store import SessionStore
 from service.storage import redis
 from service.storage.postgres import Postgres
+from service.storage.redis_connections import one_request
 from service.web import problems
 from service.web.account_pages import account_pages
 from service.web.api import api
 from service.web.cross_site import refuse_cross_site
+from service.web.duplicates import Duplicates
 from service.web.gate import Gate
-from service.web.health import health
+from service.web.health import SESSION_REDIS, health
 from service.web.pages import pages
+from service.web.security_headers import with_security_headers
 from service.web.services import EXTENSION, Services
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = structlog.get_logger()
 
+CACHE_REDIS = "coatcheck_cache_redis"  # the extension that is the client of that Redis
 MAX_BODY = 16 * 1024  # bytes
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self';"
-    " frame-ancestors 'none'",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -68,15 +71,17 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     postgres = Postgres(settings.database_url)
     accounts = AccountRepository(postgres, settings.name_quarantine)
-    username_cache = UsernameCache(redis.connect(settings.cache_redis_url))
+    cache_redis = app.extensions[CACHE_REDIS] = redis.connect(settings.cache_redis_url)
+    username_cache = UsernameCache(cache_redis)
     hasher = PasswordHasher(
         settings.argon2_memory_kib,
         settings.argon2_time_cost,
         settings.hashing_threads,
         settings.hashing_queue,
     )
+    session_redis = app.extensions[SESSION_REDIS] = redis.connect(settings.redis_url)
     session_store = SessionStore(
-        redis.connect(settings.redis_url),
+        session_redis,
         Limits(settings.session_idle, settings.session_lifetime),
         Limits(settings.remembered_session_idle, settings.remembered_session_lifetime),
         settings.sessions_per_account,
@@ -84,25 +89,38 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.session_interface = interface = SessionInterface(
         app, session_store, problems.answer_unsaved
     )
+    registration = Registration(accounts, username_cache, hasher)
     app.extensions[EXTENSION] = Services(
         postgres=postgres,
         accounts=accounts,
         username_cache=username_cache,
-        registration=Registration(accounts, username_cache, hasher),
+        registration=registration,
         login=Login(accounts, hasher),
         revocation=Revocation(accounts, session_store, hasher),
         session_store=session_store,
         session_interface=interface,
     )
     app.before_request(refuse_cross_site)
-    app.after_request(_add_security_headers)
+    behind = Duplicates(app.wsgi_app, registration, MAX_BODY)
     app.wsgi_app = Gate(  # type: ignore[method-assign]
-        app.wsgi_app, session_store, settings.session_cookie_name
+        with_security_headers(_within_one_request(behind)),
+        session_store,
+        settings.session_cookie_name,
     )
     problems.register(app)
     for blueprint in (pages, account_pages, api, health):
         app.register_blueprint(blueprint)
     return app
+
+
+def close(app: Flask) -> None:
+    """Close every connection that `app` has opened; it opens others when it needs them.
+
+    For the moment before a fork, which would have two processes share them, and for the end.
+    """
+    app.extensions[EXTENSION].postgres.close()
+    app.extensions[SESSION_REDIS].close()
+    app.extensions[CACHE_REDIS].close()
 
 
 def _configure(app: Flask, settings: Settings) -> None:
@@ -122,7 +140,11 @@ def _configure(app: Flask, settings: Settings) -> None:
         )
 
 
-def _add_security_headers(response: Response) -> Response:
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    return response
+def _within_one_request(application: WSGIApplication) -> WSGIApplication:
+    """An application whose requests do not add up the waits for a Redis that is away."""
+
+    def bounded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with one_request():
+            return application(environ, start_response)
+
+    return bounded

@@ -25,6 +25,13 @@ class SessionStoreUnavailable(Unavailable):
         super().__init__("Sessions cannot be reached at the moment.")
 
 
+class EvictionUnknown(Unavailable):
+    """The Redis that keeps the sessions does not tell what it does when it is full."""
+
+    def __init__(self) -> None:
+        super().__init__("Redis does not tell whether it evicts sessions when it is full.")
+
+
 class UsernameCacheUnavailable(Unavailable):
     """The Redis that keeps the username cache does not answer."""
 

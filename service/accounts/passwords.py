@@ -82,6 +82,7 @@ class PasswordHasher:
         self._places = threading.BoundedSemaphore(threads + queue)
         self._lock = threading.Lock()
         self._executor: Executor | None = None
+        self._owner: int | None = None
         # Nobody knows its password.
         self._decoy = self._argon2.hash(secrets.token_urlsafe())
 
@@ -138,11 +139,11 @@ class PasswordHasher:
             self._places.release()
 
     def _pool(self) -> Executor:
-        """Made with the first hash, which is after the fork: threads do not survive one."""
-        if self._executor is None:
+        """Made with the first hash of a process: threads do not survive a fork."""
+        if self._executor is None or self._owner != os.getpid():
             with self._lock:
-                if self._executor is None:
-                    self._executor = _real_threads(self._threads)
+                if self._executor is None or self._owner != os.getpid():
+                    self._executor, self._owner = _real_threads(self._threads), os.getpid()
         return self._executor
 
 

@@ -82,6 +82,18 @@ class Registration:
         metrics.REGISTRATIONS.labels("taken").inc()
         raise UsernameTaken
 
+    def is_known_duplicate(self, raw_username: str, raw_password: str) -> bool:
+        """Whether `register`, without a key, would refuse these because the cache says that the
+        name is taken. False says nothing: the input may be invalid, or the cache away."""
+        try:
+            attempt = attempts.parse(raw_username, raw_password, None)
+            taken = isinstance(self._cache.state(attempt.username), Taken)
+        except (InvalidInput, UsernameCacheUnavailable):
+            return False
+        if taken:
+            metrics.REGISTRATIONS.labels("taken").inc()
+        return taken
+
     def availability(self, raw_username: str) -> str | None:
         """Why the name cannot be registered right now: taken, pending, reserved or invalid; None
         if it can.

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from threading import Lock
+from types import TracebackType
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -17,7 +18,7 @@ from redis.exceptions import ConnectionError, RedisClusterException, RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from service.errors import Unavailable
+from service.errors import EvictionUnknown, Unavailable
 from service.storage.redis_connections import (
     BOUNDED,
     MasterPool,
@@ -25,6 +26,7 @@ from service.storage.redis_connections import (
     ToNode,
     ToSentinel,
     end_call,
+    note_failure,
     start_call,
 )
 
@@ -57,17 +59,40 @@ def connect(url: str) -> Redis | RedisCluster:
     return Redis.from_pool(pool)
 
 
-@contextmanager
-def failing_as(unavailable: Callable[[], Unavailable]) -> Iterator[None]:
+class failing_as:  # noqa: N801 - read as `with failing_as(...)`; a generator takes thrice the time
     """Give a call its time, and turn whatever Redis or the way to it does wrong into one error of
     the domain."""
-    call = start_call()
-    try:
-        yield
-    except (RedisError, RedisClusterException) as error:  # the one is not the other
-        raise unavailable() from error
-    finally:
-        end_call(call)
+
+    __slots__ = ("_call", "_started", "_unavailable")
+
+    def __init__(self, unavailable: Callable[[], Unavailable]) -> None:
+        self._unavailable = unavailable
+
+    def __enter__(self) -> None:
+        self._started, self._call = time.monotonic(), start_call()
+
+    def __exit__(
+        self, kind: object, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        end_call(self._call)
+        if isinstance(error, RedisError | RedisClusterException):  # the one is not the other
+            note_failure(time.monotonic() - self._started)
+            raise self._unavailable() from error
+
+
+def eviction_policies(client: Redis | RedisCluster) -> set[str]:
+    """What the server does when it is full, or each master of a Cluster: its `maxmemory-policy`.
+
+    Raises EvictionUnknown if one does not answer, or the user may not ask.
+    """
+    with failing_as(EvictionUnknown):
+        # INFO, since those who rent out a Redis forbid CONFIG.
+        if isinstance(client, RedisCluster):
+            nodes = client.get_primaries()
+            answers = [client.info("memory", target_nodes=node) for node in nodes]
+        else:
+            answers = [client.info("memory")]
+        return {answer["maxmemory_policy"] for answer in answers}
 
 
 def _master(parts: SplitResult) -> Redis:
@@ -112,9 +137,12 @@ class Cluster(RedisCluster):
         return getattr(self._cluster(), name)
 
     def close(self) -> None:
-        """Close what was opened."""
-        if self._found:
-            self._found.close()
+        """Close what was opened; the nodes are looked for anew when next used."""
+        found, self._found = self._found, None
+        if found:  # whose own close() closes no connection, but at the next garbage collection
+            for node in [*found.get_nodes(), *found.startup_nodes]:
+                if node.redis_connection:
+                    node.redis_connection.connection_pool.disconnect()
 
     def _cluster(self) -> RedisCluster:
         if (cluster := self._found) is None:

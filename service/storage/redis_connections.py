@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from queue import Empty
 from socket import socket
@@ -14,17 +16,39 @@ from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError, MaxConnectionsError, ResponseError, TimeoutError
 from redis.sentinel import SentinelConnectionPool, SentinelManagedConnection
 
-CALL_LIMIT = 0.7  # seconds, as all of these
+REQUEST_LIMIT = 0.9  # seconds, as all of these: what the failing calls of a request take together
+CALL_SHARE = 0.7  # of what is left: the next call, perhaps to another server, finds some time too
+CALL_LIMIT = CALL_SHARE * REQUEST_LIMIT
 CONNECT_LIMIT = 0.25
 ANSWER_LIMIT = 0.4
 SENTINEL_LIMIT = 0.1  # three that hang leave time to tell the caller
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
+_request_left: ContextVar[float | None] = ContextVar("request_left", default=None)
+
+
+@contextmanager
+def one_request() -> Iterator[None]:
+    """Bound the failing calls within together; elsewhere each has a bound of its own."""
+    request = _request_left.set(REQUEST_LIMIT)
+    try:
+        yield
+    finally:
+        _request_left.reset(request)
 
 
 def start_call() -> Token[float]:
     """Begin one call, with all the connecting, asking around and repeating that it may take."""
-    return _deadline.set(min(_deadline.get(), time.monotonic() + CALL_LIMIT))
+    left = _request_left.get()
+    limit = CALL_LIMIT if left is None else CALL_SHARE * left
+    return _deadline.set(min(_deadline.get(), time.monotonic() + limit))
+
+
+def note_failure(seconds: float) -> None:
+    """Take what a failed call took from what its request has left. What succeeds is free: a request
+    may well wait for others for longer."""
+    if (left := _request_left.get()) is not None:
+        _request_left.set(left - seconds)
 
 
 def end_call(call: Token[float]) -> None:
@@ -117,6 +141,12 @@ class MasterPool(SentinelConnectionPool, BlockingConnectionPool):
         if (connection.host, connection.port) != self.master_address:
             connection.disconnect()
         return BlockingConnectionPool.owns_connection(self, connection)
+
+    def disconnect(self, inuse_connections: bool = True) -> None:
+        """Close the connections, those to the Sentinels too."""
+        super().disconnect(inuse_connections)
+        for sentinel in self.sentinel_manager.sentinels:
+            sentinel.connection_pool.disconnect(inuse_connections)
 
 
 class NodePool(BlockingConnectionPool):

@@ -34,8 +34,17 @@ def json_object() -> dict[str, Any]:
     """
     if request.mimetype != JSON:
         raise UnsupportedMediaType(f"The body must be {JSON}.")
+    return parsed_object(request.get_data())
+
+
+def parsed_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object that `raw` spells.
+
+    Raises:
+        BadRequest: it is no JSON, or no object.
+    """
     try:
-        body = json.loads(request.get_data())
+        body = json.loads(raw)
     except (ValueError, RecursionError):
         raise BadRequest("The body is not valid JSON.") from None
     if not isinstance(body, dict):
@@ -44,12 +53,16 @@ def json_object() -> dict[str, Any]:
 
 
 def json_credentials() -> Credentials:
-    """Username, password and, if given, remember, from the JSON body.
+    """Those in the JSON body; raises what `json_object` and `credentials_in` raise."""
+    return credentials_in(json_object())
+
+
+def credentials_in(body: dict[str, Any]) -> Credentials:
+    """Username, password and, if given, remember.
 
     Raises:
         InvalidInput: one is missing or has another type; names each.
     """
-    body = json_object()
     errors = _not_strings(body, "username", "password")
     if not isinstance(body.get("remember", False), bool):
         errors.append(FieldError("remember", "type", "remember must be true or false."))

@@ -6,13 +6,20 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response
+import structlog
+from flask import Blueprint, Flask, Response, current_app
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from service.errors import Unavailable
+from service.errors import EvictionUnknown, Unavailable
+from service.storage.redis import eviction_policies
 from service.web.services import services
 
+SESSION_REDIS = "coatcheck_session_redis"  # the extension that is the client of that Redis
+OK, UNAVAILABLE = "ok", "unavailable"
+EVICTS, UNCHECKED = "evicts", "unchecked"
+
+log = structlog.get_logger()
 health = Blueprint("health", __name__)
 
 
@@ -24,16 +31,19 @@ def alive() -> dict[str, str]:
 
 @health.get("/readyz")
 def ready() -> tuple[dict[str, Any], int]:
-    """Whether requests can be served. Without the username cache they can, only dearer."""
+    """Whether requests can be served. Without the username cache they can, only dearer; with a
+    Redis that evicts sessions they can, until it is full."""
     parts = {
-        "postgres": _answers(services().postgres.ping),
-        "sessions": _answers(services().session_store.ping),
-        "username_cache": _answers(services().username_cache.ping),
+        "postgres": _answer(services().postgres.ping),
+        "sessions": _answer(services().session_store.ping),
+        "username_cache": _answer(services().username_cache.ping),
     }
-    serving = parts["postgres"] and parts["sessions"]
-    status = "unavailable" if not serving else "ready" if all(parts.values()) else "degraded"
-    words = {part: "ok" if answers else "unavailable" for part, answers in parts.items()}
-    return {"status": status, "parts": words}, 200 if serving else 503
+    if parts["sessions"] == OK:
+        parts["sessions"] = _eviction(current_app)[0]
+    if UNAVAILABLE in (parts["postgres"], parts["sessions"]):
+        return {"status": "unavailable", "parts": parts}, 503
+    is_well = set(parts.values()) <= {OK, UNCHECKED}
+    return {"status": "ready" if is_well else "degraded", "parts": parts}, 200
 
 
 @health.get("/metrics")
@@ -46,9 +56,29 @@ def metrics() -> Response:
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
-def _answers(ping: Callable[[], None]) -> bool:
+def warn_of_eviction(app: Flask) -> None:
+    """Say in the log if sessions may get lost once their Redis is full, or if that cannot be told.
+    For the start of a worker: returns within a second whatever Redis does."""
+    found, why = _eviction(app)
+    if found == EVICTS:
+        effect = "a full Redis deletes sessions and so signs people out: set noeviction"
+        log.warning("session_store_evicts", maxmemory_policy=why, effect=effect)
+    elif found == UNCHECKED:
+        log.warning("session_store_eviction_unknown", reason=why)
+
+
+def _eviction(app: Flask) -> tuple[str, str]:
+    """Whether sessions can be evicted, and by which policy or why that is not known."""
+    try:
+        evicting = eviction_policies(app.extensions[SESSION_REDIS]) - {"noeviction"}
+    except EvictionUnknown as error:
+        return UNCHECKED, f"{error} ({type(error.__cause__).__name__})"
+    return EVICTS if evicting else OK, ", ".join(sorted(evicting))
+
+
+def _answer(ping: Callable[[], None]) -> str:
     try:
         ping()
     except Unavailable:
-        return False
-    return True
+        return UNAVAILABLE
+    return OK

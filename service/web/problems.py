@@ -46,17 +46,21 @@ def status_of(error: CoatcheckError) -> int:
     return 503 if isinstance(error, Unavailable) else ANSWERS[type(error)][0]
 
 
-def answer(error: CoatcheckError) -> Response:
-    """The response to an error of the domain."""
-    status = status_of(error)
-    code = "unavailable" if isinstance(error, Unavailable) else ANSWERS[type(error)][1]
+def problem(error: CoatcheckError) -> dict[str, Any]:
+    """The problem document of an error of the domain."""
     more: dict[str, Any] = {}
     if isinstance(error, InvalidInput):
         more["errors"] = [
             {"field": each.field, "code": each.code, "message": each.message}
             for each in error.errors
         ]
-    response = _response(status, code, str(error), more)
+    code = "unavailable" if isinstance(error, Unavailable) else ANSWERS[type(error)][1]
+    return _problem(status_of(error), code, str(error)) | more
+
+
+def answer(error: CoatcheckError) -> Response:
+    """The response to an error of the domain."""
+    response = _response(problem(error))
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.RegistrationUnresolved):
@@ -68,7 +72,8 @@ def answer_http(error: HTTPException) -> Response:
     """The response to an error of HTTP, or to one that nobody foresaw (500)."""
     status = error.code or 500
     code = CODES.get(status, "internal" if status >= 500 else "refused")
-    response = _response(status, code, error.description or HTTPStatus(status).phrase, {})
+    detail = error.description or HTTPStatus(status).phrase
+    response = _response(_problem(status, code, detail))
     for name, value in error.get_headers():
         if name not in ("Content-Type", "Content-Length"):
             response.headers[name] = value
@@ -96,17 +101,19 @@ def wants_page() -> bool:
     )
 
 
-def _response(status: int, code: str, detail: str, more: dict[str, Any]) -> Response:
-    title = HTTPStatus(status).phrase
-    if wants_page():
-        page = render_template("error.html", status=status, title=title, detail=detail)
-        return Response(page, status, mimetype="text/html")
-    problem = {
+def _problem(status: int, code: str, detail: str) -> dict[str, Any]:
+    return {
         "type": f"urn:coatcheck:problem:{code}",
-        "title": title,
+        "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "code": code,
-        **more,
     }
-    return Response(json.dumps(problem, ensure_ascii=False), status, content_type=PROBLEM)
+
+
+def _response(problem: dict[str, Any]) -> Response:
+    if wants_page():
+        page = render_template("error.html", **problem)
+        return Response(page, problem["status"], mimetype="text/html")
+    body = json.dumps(problem, ensure_ascii=False)
+    return Response(body, problem["status"], content_type=PROBLEM)

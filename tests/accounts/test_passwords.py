@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import threading
 
 import pytest
@@ -12,6 +14,7 @@ from precis_i18n import get_profile
 from service.accounts import passwords
 from service.accounts.passwords import PasswordHasher
 from service.errors import InvalidInput, TooManyHashes
+from tests.conditions import eventually
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +107,22 @@ def test_case_and_inner_spaces_count() -> None:
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=40))
 def test_printable_ascii_is_left_as_the_profile_leaves_it(raw: str) -> None:
     assert passwords.prepare(raw) == get_profile("OpaqueString").enforce(raw)
+
+
+def test_a_child_hashes_in_threads_of_its_own(hasher: PasswordHasher) -> None:
+    """Those of its parent did not survive the fork."""
+    hasher.hash("correct horse battery")
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            encoded = hasher.hash("correct horse battery")
+            status = 0 if hasher.verify("correct horse battery", encoded) else 2
+        finally:
+            os._exit(status)
+    try:
+        ended = eventually(lambda: os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG))
+    except AssertionError:
+        os.kill(child, signal.SIGKILL)
+        raise
+    assert ended.si_status == 0

@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from fakeredis import FakeRedis
 from redis import Redis
 
 from service.errors import SessionRevoked, SessionStoreUnavailable
@@ -15,11 +16,17 @@ from tests.conditions import eventually
 LIMITS = Limits(idle=1800, lifetime=43200)
 REMEMBERED = Limits(idle=86400, lifetime=864000)
 CAP = 3
+# fakeredis does not count what was asked of it.
+on_servers = pytest.mark.parametrize("redis", ["redis", "redis_cluster"], indirect=True)
 
 
-@pytest.fixture
-def redis(either_redis: Redis) -> Redis:
-    return either_redis
+@pytest.fixture(params=["redis", "redis_cluster", "fakeredis"])
+def redis(request: pytest.FixtureRequest) -> Redis:
+    """The contract holds on one server, on a Cluster, and in memory for tests of one's own."""
+    if request.param == "fakeredis":
+        return FakeRedis(version=(6, 2))
+    client: Redis = request.getfixturevalue(request.param)
+    return client
 
 
 @pytest.fixture
@@ -106,6 +113,7 @@ def test_an_unused_session_ends_and_leaves_nothing(redis: Redis) -> None:
     assert store.read(record.id) is None
 
 
+@on_servers
 def test_reading_writes_nothing_within_the_touch_interval(
     store: SessionStore, redis: Redis
 ) -> None:
@@ -125,6 +133,7 @@ def test_a_touch_moves_the_end_in_the_session_and_in_the_list(redis: Redis) -> N
     assert listed == touched.expires
 
 
+@on_servers
 @pytest.mark.parametrize("wrong_by", [-3600, 3600])
 def test_a_worker_with_a_wrong_clock_still_touches_once_a_minute(
     store: SessionStore, redis: Redis, monkeypatch: pytest.MonkeyPatch, wrong_by: float
@@ -221,6 +230,7 @@ def test_an_anonymous_session_is_listed_nowhere(store: SessionStore, redis: Redi
     assert redis.dbsize() == 1
 
 
+@on_servers
 def test_a_read_is_one_command(store: SessionStore, redis: Redis) -> None:
     record = sign_in(store, new_locator())
     redis.config_resetstat()

@@ -10,6 +10,7 @@ from redis import Redis
 from service.embedded import Redis as EmbeddedRedis
 from service.errors import SessionStoreUnavailable
 from service.storage.redis import connect, failing_as
+from service.storage.redis_connections import one_request
 
 
 def test_a_redis_that_accepts_and_never_answers_is_an_error_within_a_second(
@@ -49,3 +50,34 @@ def test_an_answer_that_came_too_late_is_not_taken_for_another(
         os.kill(redis_engine.pid, signal.SIGCONT)
     for _ in range(10):
         assert client.get("second") == b"2"
+
+
+def test_what_answers_slowly_uses_up_none_of_a_requests_time(
+    redis_engine: EmbeddedRedis, redis: Redis
+) -> None:
+    """A registration may ask for seconds how its rival is doing."""
+    client = connect(redis_engine.url)
+    client.ping()
+    started = time.monotonic()
+    with one_request():
+        for _ in range(6):
+            redis.client_pause(250)
+            with failing_as(SessionStoreUnavailable):
+                client.ping()
+    assert time.monotonic() - started > 1.2
+
+
+def test_however_often_it_fails_a_request_gives_up_within_a_second(
+    redis_engine: EmbeddedRedis,
+) -> None:
+    client = connect(redis_engine.url)
+    os.kill(redis_engine.pid, signal.SIGSTOP)
+    started = time.monotonic()
+    try:
+        with one_request():
+            for _ in range(20):
+                with pytest.raises(SessionStoreUnavailable), failing_as(SessionStoreUnavailable):
+                    client.ping()
+    finally:
+        os.kill(redis_engine.pid, signal.SIGCONT)
+    assert time.monotonic() - started < 1.1

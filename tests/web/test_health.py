@@ -1,10 +1,24 @@
 from __future__ import annotations
 
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
 import pytest
 from flask import Flask
+from redis import Redis
 
 from config import Settings
 from service import create_app
+from service.embedded import Redis as EmbeddedRedis
+from service.web.health import warn_of_eviction
+from tests.redis_engines import Group
+from tests.servers import gunicorn
 
 NO_POSTGRES = {"database_url": "postgresql://nobody@localhost:1/nowhere"}
 NO_SESSIONS = {"redis_url": "unix:///nowhere/redis.sock"}
@@ -39,3 +53,118 @@ def test_what_is_down_is_named_and_the_process_is_alive_all_the_same(
     assert (response.status_code, response.json["status"]) == (status, word)
     assert [name for name, state in response.json["parts"].items() if state != "ok"] == [part]
     assert alive.status_code == 200
+
+
+@contextmanager
+def policy(server: Redis, name: str) -> Iterator[None]:
+    server.config_set("maxmemory-policy", name)
+    try:
+        yield
+    finally:
+        server.config_set("maxmemory-policy", "noeviction")
+
+
+@contextmanager
+def built(settings: Settings, **changed: str) -> Iterator[Flask]:
+    app = create_app(settings.model_copy(update={"log_format": "json", **changed}))
+    yield app
+    app.extensions["coatcheck"].postgres.close()
+
+
+def readiness(app: Flask) -> tuple[int, str, str]:
+    """The status as a number and in a word, and what is said of the sessions."""
+    response = app.test_client().get("/readyz")
+    return response.status_code, response.json["status"], response.json["parts"]["sessions"]
+
+
+def warnings_at_start(app: Flask, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    capsys.readouterr()
+    warn_of_eviction(app)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line for line in lines if line["level"] == "warning"]
+
+
+@pytest.mark.parametrize("name", ["allkeys-lru", "volatile-ttl"])
+def test_a_session_store_that_evicts_is_told(
+    settings: Settings, redis: Redis, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with built(settings) as app, policy(redis, name):
+        assert readiness(app) == (200, "degraded", "evicts")
+        [line] = warnings_at_start(app, capsys)
+    assert (line["event"], line["maxmemory_policy"]) == ("session_store_evicts", name)
+    assert "signs people out" in line["effect"]
+
+
+def test_one_that_evicts_nothing_needs_no_words(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with built(settings) as app:
+        assert readiness(app) == (200, "ready", "ok")
+        assert warnings_at_start(app, capsys) == []
+
+
+def test_any_master_of_a_cluster_may_be_the_one_that_evicts(
+    settings: Settings, cluster_engine: Group, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with built(settings, redis_url=cluster_engine.url) as app:
+        assert readiness(app) == (200, "ready", "ok")
+        for node in cluster_engine.masters():
+            with policy(node.client, "allkeys-lfu"):
+                assert readiness(app) == (200, "degraded", "evicts")
+                [line] = warnings_at_start(app, capsys)
+                assert line["maxmemory_policy"] == "allkeys-lfu"
+
+
+def test_under_sentinel_the_master_is_asked(
+    settings: Settings, sentinel_engine: Group, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [master] = sentinel_engine.masters()
+    with built(settings, redis_url=sentinel_engine.url) as app:
+        assert readiness(app) == (200, "ready", "ok")
+        with policy(master.client, "allkeys-random"):
+            assert readiness(app) == (200, "degraded", "evicts")
+            assert len(warnings_at_start(app, capsys)) == 1
+
+
+def test_the_username_cache_may_evict(
+    settings: Settings, redis: Redis, sentinel_engine: Group, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with built(settings, redis_url=sentinel_engine.url) as app, policy(redis, "allkeys-lru"):
+        assert readiness(app) == (200, "ready", "ok")
+        assert warnings_at_start(app, capsys) == []
+
+
+def test_a_redis_user_who_may_not_ask_is_told_and_served(
+    settings: Settings, redis: Redis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redis.acl_setuser("guest", enabled=True, nopass=True, keys="*", commands=["+@all", "-info"])
+    url = settings.redis_url.replace("unix://", "unix://guest:any@")
+    try:
+        with built(settings, redis_url=url) as app:
+            assert readiness(app) == (200, "ready", "unchecked")
+            [line] = warnings_at_start(app, capsys)
+    finally:
+        redis.acl_deluser("guest")
+    assert line["event"] == "session_store_eviction_unknown"
+    assert "NoPermissionError" in line["reason"]
+
+
+def test_a_redis_that_does_not_answer_stops_no_start(
+    settings: Settings, redis_engine: EmbeddedRedis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with built(settings) as app:
+        os.kill(redis_engine.pid, signal.SIGSTOP)
+        started = time.monotonic()
+        try:
+            lines = warnings_at_start(app, capsys)
+        finally:
+            os.kill(redis_engine.pid, signal.SIGCONT)
+        assert time.monotonic() - started < 1.1
+    assert [line["event"] for line in lines] == ["session_store_eviction_unknown"]
+
+
+def test_it_is_told_when_a_worker_starts(
+    tmp_path: Path, environ: dict[str, str], redis: Redis
+) -> None:
+    with policy(redis, "allkeys-lru"), gunicorn(tmp_path, environ, workers=1) as server:
+        assert server.log.read_text().count("session_store_evicts") == 1

@@ -1,0 +1,35 @@
+"""Headers that every response carries (OWASP Secure Headers Project).
+
+Added in front of Flask: to its header objects they would cost more than the session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+HEADERS = (
+    (
+        "Content-Security-Policy",
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    ("Referrer-Policy", "same-origin"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+
+
+def with_security_headers(application: WSGIApplication) -> WSGIApplication:
+    """`application` with HEADERS on each of its responses, but for those that it sets itself."""
+
+    def secured(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            own = {name.lower() for name, _ in headers}
+            added = [header for header in HEADERS if header[0].lower() not in own]
+            return start_response(status, headers + added, *exc_info)
+
+        return application(environ, start)
+
+    return secured

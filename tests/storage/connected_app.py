@@ -1,0 +1,16 @@
+"""An application as a user may build it: it asks both stores something while it is imported, and so
+has connections before gunicorn forks if the application is preloaded."""
+
+from __future__ import annotations
+
+from service import create_app
+from service.sessions.record import Metadata
+from service.web.services import EXTENSION
+
+app = create_app()
+services = app.extensions[EXTENSION]
+services.postgres.ping()
+services.username_cache.ping()
+services.session_store.ping()
+noted = services.session_store.create(Metadata(None, False, "", ""), {})
+services.session_store.read(noted.id)

@@ -1,0 +1,96 @@
+"""Duplicates that never reach Flask, and everything that does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+from redis import Redis
+
+PATH = "/api/v1/accounts"
+PASSWORD = "correct horse battery"
+BOB = {"username": "Bob", "password": PASSWORD}
+TO_FLASK = {"Sec-Fetch-Site": "same-origin"}  # as a browser's own requests say
+
+
+@pytest.fixture
+def taken(app: Flask) -> Flask:
+    assert app.test_client().post(PATH, json=BOB).status_code == 201
+    return app
+
+
+def test_a_plain_duplicate_never_reaches_flask(app: Flask) -> None:
+    reached: list[str] = []
+    app.before_request(lambda: reached.append("flask"))
+    app.test_client().post(PATH, json=BOB)
+    reached.clear()
+    for username in ("Bob", "bob", "BOB"):
+        answer = app.test_client().post(PATH, json=BOB | {"username": username})
+        assert (answer.status_code, answer.json["code"]) == (409, "username_taken")
+    assert reached == []
+    app.test_client().post(PATH, json=BOB, headers=TO_FLASK)
+    assert reached == ["flask"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        BOB,
+        BOB | {"remember": True},
+        BOB | {"remember": "yes"},
+        BOB | {"password": "short"},
+        BOB | {"password": None},
+        BOB | {"username": 7},
+        BOB | {"username": "a"},
+        BOB | {"username": "root"},
+        {"username": "Bob"},
+        [],
+        "Bob",
+        None,
+    ],
+)
+def test_it_answers_as_flask_does(taken: Flask, body: Any) -> None:
+    client = taken.test_client()
+    here, there = (client.post(PATH, json=body, headers=headers) for headers in ({}, TO_FLASK))
+    assert (here.status_code, here.data) == (there.status_code, there.data)
+    assert sorted(here.headers) == sorted(there.headers)
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[" * 20_000, b'{"username": "\xff"}', b"nonsense"])
+def test_what_is_no_json_is_left_to_flask(taken: Flask, raw: bytes) -> None:
+    answer = taken.test_client().post(PATH, data=raw, content_type="application/json")
+    assert answer.status_code in (400, 413)
+
+
+def test_a_body_that_was_looked_at_reaches_flask_whole(taken: Flask) -> None:
+    answer = taken.test_client().post(PATH, json={"username": "Alice", "password": PASSWORD})
+    assert (answer.status_code, answer.json["account"]["username"]) == (201, "Alice")
+
+
+def test_another_site_is_refused_before_it_learns_anything(taken: Flask) -> None:
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://elsewhere.example"}):
+        assert taken.test_client().post(PATH, json=BOB, headers=headers).status_code == 403
+
+
+def test_the_own_key_finds_the_own_account(app: Flask) -> None:
+    for _ in range(2):
+        answer = app.test_client().post(PATH, json=BOB, headers={"Idempotency-Key": "mine"})
+        assert answer.status_code == 201
+
+
+def test_a_name_that_the_cache_has_forgotten_is_decided_by_the_index(
+    taken: Flask, redis: Redis
+) -> None:
+    redis.flushall()
+    assert taken.test_client().post(PATH, json=BOB).status_code == 409
+
+
+def test_other_methods_and_types_are_left_to_flask(taken: Flask) -> None:
+    client = taken.test_client()
+    assert client.get(PATH).status_code == 405
+    raw = json.dumps(BOB)
+    assert client.post(PATH, data=raw, content_type="text/plain").status_code == 415
+    form = "application/json; charset=utf-8"
+    assert client.post(PATH, data=raw, content_type=form).status_code == 409
