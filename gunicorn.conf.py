@@ -68,6 +68,7 @@ class RequestLog(Logger):
 
 
 bind = f"0.0.0.0:{settings.port}"
+reuse_port = True  # a socket for each worker: from a shared one, one may take all connections
 workers = settings.web_concurrency
 worker_class = "gevent"
 preload_app = False  # every worker opens its own connections, after the fork

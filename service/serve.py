@@ -15,7 +15,7 @@ import config
 from service.embedded import Engine, Postgres, Redis
 from service.errors import CoatcheckError
 from service.storage import migrations
-from service.webserver import Gunicorn, listen
+from service.webserver import Gunicorn, reserve
 
 Part = Engine | Gunicorn
 
@@ -118,8 +118,8 @@ def _sweep(parts: Sequence[Part], stop: _Stop) -> Iterator[None]:
 
 def _run(settings: config.Settings, engines: Sequence[Engine], web: Gunicorn, stop: _Stop) -> None:
     with ExitStack() as running:
-        # Before anything is started, and held from there on: nobody can take it meanwhile.
-        listener = running.enter_context(listen(settings.port))
+        # Before anything is started: what takes long should not be in vain.
+        running.enter_context(reserve(settings.port))
         for engine in engines:
             say(f"Starting {engine.title} ...")
             running.enter_context(engine)
@@ -129,7 +129,7 @@ def _run(settings: config.Settings, engines: Sequence[Engine], web: Gunicorn, st
         stop.check()
         say(f"Starting gunicorn with {settings.web_concurrency} workers ...")
         running.callback(web.stop)
-        web.start(listener)
+        web.start(settings.port)
         say(f"Coatcheck is ready: {web.url}")
         stop.check()
         _await_an_end([*engines, web])

@@ -19,7 +19,6 @@ from service.errors import CoatcheckError
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
-BACKLOG = 2048
 READY_LIMIT = 60.0
 STOP_LIMIT = 25.0  # gunicorn's own limit, graceful_timeout, is shorter
 
@@ -28,24 +27,33 @@ class GunicornError(CoatcheckError):
     """The port is taken, or the web server did not come up."""
 
 
-def listen(port: int) -> socket.socket:
-    """A socket that listens on `port`, for gunicorn to inherit.
+def reserve(port: int) -> socket.socket:
+    """Make sure that nobody listens on `port`, and keep other Coatchecks off it.
 
-    Raises GunicornError, in one line, if the port is taken or not allowed.
+    Every worker has a listening socket of its own, so that the kernel spreads connections evenly;
+    which also lets the workers of two servers share one port, unless somebody looks.
+
+    Returns:
+        What keeps the others off, as long as it is open.
+
+    Raises:
+        GunicornError: the port is taken or not allowed; in one line.
     """
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    guard = socket.socket(socket.AF_UNIX)
     try:
-        listener.bind((HOST, port))
-        # Two sockets may be bound to one port, but only one may listen.
-        listener.listen(BACKLOG)
+        if sys.platform == "linux":  # which alone has names that end with their socket
+            guard.bind(f"\0coatcheck on port {port}")
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((HOST, port))
+            listener.listen()
     except OSError as problem:
-        listener.close()
+        guard.close()
         raise GunicornError(
             f"Cannot listen on port {port} ({problem.strerror}): "
             "stop what uses it, or choose another PORT"
         ) from problem
-    return listener
+    return guard
 
 
 class Gunicorn:
@@ -66,26 +74,21 @@ class Gunicorn:
         """Where it answers, once it was started."""
         return f"http://{self._address}"
 
-    def start(self, listener: socket.socket) -> None:
-        """Start on `listener`, which is closed here, and wait until `/readyz` says yes.
+    def start(self, port: int) -> None:
+        """Start on `port` and wait until `/readyz` says yes.
 
         Raises GunicornError, in one line, if it ends or is not ready within a minute.
         """
-        host, port = listener.getsockname()
-        self._address = f"{host}:{port}"
-        descriptor = listener.fileno()
+        self._address = f"{HOST}:{port}"
         command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py")]
-        command += ["--bind", f"fd://{descriptor}", "--name", self._name, "service:create_app()"]
+        command += ["--bind", self._address, "--name", self._name, "service:create_app()"]
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
             env={**self._environ, "PROMETHEUS_MULTIPROC_DIR": str(self._fresh_counts())},
             stdin=subprocess.DEVNULL,
-            pass_fds=[descriptor],
             start_new_session=True,
         )
-        # With our copy open, requests to a dead gunicorn would wait instead of being refused.
-        listener.close()
         self._await_ready()
 
     def stop(self) -> None:

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from service.embedded import Postgres, Redis
+from service.webserver import GunicornError, reserve
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -164,6 +165,12 @@ def test_port_that_is_taken_is_told_before_anything_starts(data: Path) -> None:
         assert f"port {port}" in error_line(run)
     assert "Starting" not in run.output
     assert processes(data) == []
+
+
+def test_two_that_start_at_once_do_not_share_a_port() -> None:
+    port = free_port()
+    with reserve(port), pytest.raises(GunicornError, match=f"port {port}"):
+        reserve(port)
 
 
 @pytest.mark.parametrize("name", ["", "below"])

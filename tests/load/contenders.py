@@ -1,29 +1,28 @@
 """Four ways to register a name, each a Flask application with the same endpoint.
 
-The first three are what tutorials publish. They get the hasher, the pool and the Redis client of
-the service, so that what is compared is the order of the steps. None of them bounds its queue.
+The first three are what tutorials publish, with the pool and the client that they use as they
+come: a transaction for each request. They get the service's hasher, since the usual call would hold
+up every other request for its time. None of them bounds its queue.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import argon2
 from flask import Flask, request
 from psycopg.errors import UniqueViolation
+from psycopg_pool import ConnectionPool
+from redis import Redis
 
 import config
 from service import create_app
 from service.accounts.passwords import PasswordHasher
-from service.errors import Unavailable
-from service.storage import redis
-from service.storage.postgres import Postgres
-from service.web.services import EXTENSION
 
 # Name files that grow by one byte with each hash, and with each worker that is ready for requests.
 HASHES, READY = "LOAD_HASHES", "LOAD_READY"
@@ -49,8 +48,9 @@ class Parts:
     def __init__(self) -> None:
         count_hashes()
         settings = config.load()
-        self.postgres = Postgres(settings.database_url)
-        self.redis = redis.connect(settings.redis_url)
+        self.pool = ConnectionPool(settings.database_url, open=True)
+        atexit.register(self.pool.close)
+        self.redis = Redis.from_url(settings.redis_url)
         self.hasher = PasswordHasher(
             settings.argon2_memory_kib,
             settings.argon2_time_cost,
@@ -59,13 +59,13 @@ class Parts:
         )
 
     def exists(self, username: str) -> bool:
-        with self.postgres.connection() as connection:
+        with self.pool.connection() as connection:
             return connection.execute(SELECT, (username,)).fetchone() is not None
 
     def insert(self, username: str, password: str) -> bool:
         password_hash = self.hasher.hash(password)
         try:
-            with self.postgres.connection() as connection:
+            with self.pool.connection() as connection:
                 connection.execute(INSERT, (username, password_hash))
         except UniqueViolation:
             return False
@@ -78,12 +78,12 @@ def select_then_insert() -> Flask:
     def register(username: str, password: str) -> bool:
         return not parts.exists(username) and parts.insert(username, password)
 
-    return application(parts, register)
+    return application(register)
 
 
 def insert_and_catch() -> Flask:
     parts = Parts()
-    return application(parts, parts.insert)
+    return application(parts.insert)
 
 
 def redis_then_insert() -> Flask:
@@ -96,7 +96,7 @@ def redis_then_insert() -> Flask:
         parts.redis.set(key, "1", ex=CACHED)
         return True
 
-    return application(parts, register)
+    return application(register)
 
 
 def ours() -> Flask:
@@ -104,10 +104,9 @@ def ours() -> Flask:
     return ready(create_app())
 
 
-def application(parts: Parts, register: Register) -> Flask:
-    """The endpoint, and what gunicorn.conf.py and the kit ask of an application."""
+def application(register: Register) -> Flask:
+    """The endpoint, and what the kit asks of an application."""
     app = Flask(__name__)
-    app.extensions[EXTENSION] = SimpleNamespace(postgres=parts.postgres)
 
     @app.post("/api/v1/accounts")
     def accounts() -> tuple[dict[str, str], int]:
@@ -119,10 +118,6 @@ def application(parts: Parts, register: Register) -> Flask:
     @app.get("/readyz")
     def readyz() -> dict[str, str]:
         return {"status": "ready"}
-
-    @app.errorhandler(Unavailable)
-    def unavailable(error: Unavailable) -> tuple[dict[str, str], int, dict[str, str]]:
-        return {"error": str(error)}, 503, {"Retry-After": str(error.retry_after)}
 
     return ready(app)
 
