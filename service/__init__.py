@@ -36,6 +36,7 @@ from service.web.health import SESSION_REDIS, health
 from service.web.pages import pages
 from service.web.security_headers import with_security_headers
 from service.web.services import EXTENSION, Services
+from service.web.shapes import device_name
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -107,6 +108,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         session_store,
         settings.session_cookie_name,
     )
+    device_name("")  # loads its patterns: a quarter of a second that no request should wait for
     problems.register(app)
     for blueprint in (pages, account_pages, api, health):
         app.register_blueprint(blueprint)

@@ -53,8 +53,7 @@ class Device:
     expires: int
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """A session as read from Redis. Times are Unix milliseconds on Redis' clock; `fields` are
     the session's keys with their values still encoded."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +159,7 @@ class SessionStore:
             return None
         self._learn_clock(now)
         expires = self._expiry(record.metadata, now, record.deadline)
-        return replace(record, seen=now, expires=expires)
+        return msgspec.structs.replace(record, seen=now, expires=expires)
 
     def rotate(self, record: Record) -> Record | None:
         """Move the session to a new id; the old one is dead in the same step.
@@ -172,7 +171,7 @@ class SessionStore:
         session, index, _ = _keys(record.id)
         keys = [session, _keys(new)[0], index]
         moved = self._run("rotate", keys, [record.id.digest, new.digest])
-        return replace(record, id=new) if moved else None
+        return msgspec.structs.replace(record, id=new) if moved else None
 
     def devices(self, locator: str) -> list[Device]:
         """The sessions of an account that live, the longest-lived first."""

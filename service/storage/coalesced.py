@@ -1,8 +1,7 @@
 """Reads of one process that are in flight together travel as one pipeline.
 
-Of all who want to read from one server, one leads: it sends what has gathered, hands out the
-answers, and the first of those who came meanwhile leads next. Nobody waits for company: alone, a
-read is sent at once.
+While one batch is under way, the reads that come gather in the next. Whoever comes first sends the
+batch for all that are in it. Nobody waits for company: alone, a read is sent at once.
 """
 # mypy: allow-untyped-calls
 
@@ -11,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 from redis import Redis, RedisCluster
@@ -54,77 +53,56 @@ class CoalescedReads:
         return pipeline.execute(raise_on_error=False)
 
 
-class _Read:
-    """One read: `leads` while it is up to its caller to send, `sent` once it is on its way."""
+class _Batch:
+    """Reads that travel together. `answers` are there once it is `done`."""
 
-    __slots__ = ("_called", "answer", "command", "leads", "sent")
-
-    def __init__(self, command: Command) -> None:
-        self.command = command
-        self.leads = self.sent = False
-        self.answer: Any = None
-        self._called = Lock()
-        self._called.acquire()
-
-    def wait(self) -> None:
-        """Until it is called, to lead or to take its answer. Those who lead before it came before
-        it, and so their time is up before its own is: it needs no clock."""
-        self._called.acquire()
-
-    def call(self) -> None:
-        self._called.release()
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+        self.answers: Sequence[Any] = ()
+        self.done = Event()
 
 
 class _Line:
-    """Those who want to read from one server, in the order in which they came."""
+    """The reads for one server: one batch under way, one that gathers."""
 
     def __init__(self, send: Callable[[Sequence[Command]], list[Any]]) -> None:
         self._send = send
+        self._sending = Lock()
         self._lock = Lock()
-        self._waiting: list[_Read] = []
-        self._has_leader = False
+        self._gathering = _Batch()
 
     def read(self, command: Command) -> Any:
-        mine = _Read(command)
         with self._lock:
-            self._waiting.append(mine)
-            if not self._has_leader:
-                self._has_leader = mine.leads = True
-        try:
-            if not mine.leads:
-                mine.wait()
-            if mine.leads:
-                self._lead()
-        finally:
-            self._leave(mine)
-        if isinstance(mine.answer, Exception):
+            batch = self._gathering
+            place = len(batch.commands)
+            batch.commands.append(command)
+            if place == LARGEST - 1:
+                self._gathering = _Batch()
+        if place == 0:
+            self._lead(batch)
+        else:
+            batch.done.wait()  # no longer than the time of its leader, who came earlier
+        answer = batch.answers[place]
+        if isinstance(answer, Exception):
             # One of its own for each: an exception that several raise mixes their tracebacks.
-            raise RedisError("The pipeline of this read failed") from mine.answer
-        return mine.answer
+            raise RedisError("The pipeline of this read failed") from answer
+        return answer
 
-    def _lead(self) -> None:
-        time.sleep(0)  # those who are about to read come along
-        with self._lock:
-            batch, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
-            for read in batch:
-                read.sent = True
-        answers: list[Any] = [RedisError("It was ended under way")] * len(batch)
+    def _lead(self, batch: _Batch) -> None:
+        answers: Sequence[Any] = [RedisError("It was ended under way")] * LARGEST
         try:
-            answers = self._send([read.command for read in batch])
+            with self._sending:
+                time.sleep(0)  # those who are about to read come along
+                self._close(batch)
+                answers = self._send(batch.commands)
         except (RedisError, RedisClusterException) as error:
-            answers = [error] * len(batch)
+            answers = [error] * LARGEST
         finally:
-            for read, answer in zip(batch, answers, strict=True):
-                read.answer = answer
-                if not read.leads:
-                    read.call()
+            self._close(batch)
+            batch.answers = answers
+            batch.done.set()
 
-    def _leave(self, mine: _Read) -> None:
+    def _close(self, batch: _Batch) -> None:
         with self._lock:
-            if not mine.sent:
-                self._waiting.remove(mine)
-            if mine.leads:
-                self._has_leader = bool(self._waiting)
-                for following in self._waiting[:1]:
-                    following.leads = True
-                    following.call()
+            if self._gathering is batch:
+                self._gathering = _Batch()

@@ -1,4 +1,4 @@
-"""The JSON API, version 1."""
+"""The JSON API, version 1; but for the current session, which gate.py tells."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.errors import FieldError, InvalidInput, NoSuchSession, SessionStore
 from service.web import current
 from service.web.bodies import json_credentials, json_object, json_strings, merge_patch
 from service.web.services import services
-from service.web.shapes import account_json, session_json
+from service.web.shapes import account_json, session_json, signed_in_json
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -29,7 +29,7 @@ def register() -> Answer:
         current.sign_in(account, credentials.remember)
     except SessionStoreUnavailable:
         return {"account": account_json(account.owner), "session": None}, 201
-    return signed_in_json(), 201
+    return signed_in_json(*current.signed_in()), 201
 
 
 @api.get("/usernames/<username>")
@@ -45,13 +45,7 @@ def login() -> Answer:
     credentials = json_credentials()
     account = services().login.authenticate(credentials.username, credentials.password)
     current.sign_in(account, credentials.remember)
-    return signed_in_json(), 201
-
-
-@api.get("/sessions/current")
-def current_session() -> Answer:
-    """Who is signed in."""
-    return signed_in_json(), 200
+    return signed_in_json(*current.signed_in()), 201
 
 
 @api.delete("/sessions/current")
@@ -133,13 +127,3 @@ def delete_account() -> tuple[str, int]:
     services().revocation.delete_own(record, json_strings("password")["password"])
     current.forget()
     return "", 204
-
-
-def signed_in_json() -> dict[str, Any]:
-    """The signed-in account and its session.
-
-    Raises:
-        NotSignedIn: nobody is.
-    """
-    owner, record = current.signed_in()
-    return {"account": account_json(owner), "session": session_json(record.device, current=True)}

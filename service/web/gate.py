@@ -1,7 +1,8 @@
-"""`/auth/verify`: who is signed in, for a proxy that asks it before every request of the
-applications behind it (nginx auth_request, Traefik ForwardAuth, Caddy forward_auth).
+"""Who is signed in, answered in front of Flask, whose routing, contexts and hooks would cost more
+than the answer.
 
-It stands in front of Flask, whose routing, contexts and hooks would cost more than the answer.
+`/auth/verify` is for a proxy that asks it before every request of the applications behind it (nginx
+auth_request, Traefik ForwardAuth, Caddy forward_auth); `/api/v1/sessions/current` for clients.
 """
 
 from __future__ import annotations
@@ -11,20 +12,32 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from service.errors import SessionStoreUnavailable
+import msgspec
+
+from service.errors import NotSignedIn, SessionStoreUnavailable
 from service.sessions.ids import SessionId
+from service.sessions.record import Owner, Record
 from service.sessions.store import SessionStore
+from service.web import security_headers
+from service.web.problems import PROBLEM, problem
+from service.web.shapes import signed_in_json
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-PATH = "/auth/verify"
+VERIFY, CURRENT = "/auth/verify", "/api/v1/sessions/current"
 METHODS = ("GET", "HEAD")
-COMMON = [("Content-Length", "0"), ("Cache-Control", "no-store"), ("Vary", "Cookie")]
+PRIVATE = [("Cache-Control", "no-store"), ("Vary", "Cookie")]
+
+OK = "200 OK"
+
+Answer = tuple[str, list[tuple[str, str]], bytes]  # status, headers, body
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Gate:
-    """A WSGI application that answers `/auth/verify` and leaves everything else to another."""
+    """A WSGI application that says who is signed in and leaves everything else to another."""
 
     def __init__(self, others: WSGIApplication, store: SessionStore, cookie_name: str) -> None:
         """
@@ -38,30 +51,50 @@ class Gate:
         self._cookie_name = cookie_name
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request; without a body, if it is for the gate."""
-        if environ["PATH_INFO"] != PATH:
+        """Answer one request."""
+        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        if path not in (VERIFY, CURRENT) or method not in METHODS:
             return self._others(environ, start_response)
-        status, headers = self._verify(environ)
-        start_response(status, headers + COMMON)
-        return ()
-
-    def _verify(self, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]]]:
-        if environ["REQUEST_METHOD"] not in METHODS:
-            return "405 Method Not Allowed", [("Allow", ", ".join(METHODS))]
-        session_id = SessionId.from_cookies(environ.get("HTTP_COOKIE", ""), self._cookie_name)
-        if session_id is None:
-            return "401 Unauthorized", []
+        answer = _introduction if path == VERIFY else _description
         try:
-            record = self._store.read(session_id)
-        except SessionStoreUnavailable as error:
-            return "503 Service Unavailable", [("Retry-After", str(error.retry_after))]
-        if record is None or (owner := record.metadata.owner) is None:
-            return "401 Unauthorized", []
-        return "200 OK", [
-            ("X-Auth-Account-Id", str(owner.account_id)),
-            ("X-Auth-Username", _percent_encoded(owner.username)),
-            ("X-Auth-Session", record.id.digest),
-        ]
+            status, headers, body = answer(*self._signed_in(environ))
+        except (NotSignedIn, SessionStoreUnavailable) as error:
+            status, headers, body = _refusal(error)
+        if path == VERIFY:
+            body = b""
+        else:
+            kind = "application/json" if status == OK else PROBLEM
+            headers += [("Content-Type", kind), *security_headers.HEADERS]
+        start_response(status, [*headers, ("Content-Length", str(len(body))), *PRIVATE])
+        return (body,) if body and method == "GET" else ()
+
+    def _signed_in(self, environ: WSGIEnvironment) -> tuple[Owner, Record]:
+        session_id = SessionId.from_cookies(environ.get("HTTP_COOKIE", ""), self._cookie_name)
+        record = self._store.read(session_id) if session_id else None
+        if record is None or record.metadata.owner is None:
+            raise NotSignedIn
+        return record.metadata.owner, record
+
+
+def _introduction(owner: Owner, record: Record) -> Answer:
+    headers = [
+        ("X-Auth-Account-Id", str(owner.account_id)),
+        ("X-Auth-Username", _percent_encoded(owner.username)),
+        ("X-Auth-Session", record.id.digest),
+    ]
+    return OK, headers, b""
+
+
+def _description(owner: Owner, record: Record) -> Answer:
+    return OK, [], _encode(signed_in_json(owner, record))
+
+
+def _refusal(error: NotSignedIn | SessionStoreUnavailable) -> Answer:
+    document = problem(error)
+    headers = []
+    if isinstance(error, SessionStoreUnavailable):
+        headers.append(("Retry-After", str(error.retry_after)))
+    return f"{document['status']} {document['title']}", headers, _encode(document)
 
 
 @lru_cache(maxsize=4096)

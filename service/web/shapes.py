@@ -8,7 +8,12 @@ from typing import Any
 
 from ua_parser import parse
 
-from service.sessions.record import Device, Owner
+from service.sessions.record import Device, Owner, Record
+
+
+def signed_in_json(owner: Owner, record: Record) -> dict[str, Any]:
+    """A signed-in account with the session that asks."""
+    return {"account": account_json(owner), "session": session_json(record.device, current=True)}
 
 
 def account_json(owner: Owner) -> dict[str, Any]:

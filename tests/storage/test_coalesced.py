@@ -84,8 +84,10 @@ def gathered(held: Held, count: int) -> Iterator[tuple[Future[Any], list[Future[
         first = threads.submit(reads.read, "GET", "first")
         eventually(lambda: held.sizes == [1])
         (line,) = reads._lines.values()
-        rest = [threads.submit(reads.read, "GET", f"key{n}") for n in range(count)]
-        eventually(lambda: len(line._waiting) == count)
+        rest = []
+        for n in range(count):
+            rest.append(threads.submit(reads.read, "GET", f"key{n}"))
+            eventually(lambda n=n: len(line._gathering.commands) == (n + 1) % LARGEST)  # type: ignore[misc]
         held.go_on.set()
         yield first, rest
 

@@ -1,4 +1,5 @@
-"""`/auth/verify`, which a proxy asks before every request of other applications."""
+"""Who is signed in: for a proxy that asks before every request of other applications, and for
+clients of the API."""
 
 from __future__ import annotations
 
@@ -10,9 +11,10 @@ from prometheus_client import REGISTRY
 from redis import Redis
 
 from service.errors import SessionStoreUnavailable
+from service.web import security_headers
+from service.web.gate import CURRENT, VERIFY
 
 PASSWORD = "correct horse battery"
-VERIFY = "/auth/verify"
 
 
 @pytest.mark.parametrize("username", ["Bob", "曼德勒"])
@@ -108,10 +110,22 @@ def test_every_answer_is_counted(app: Flask) -> None:
     assert (count("found"), count("absent")) == (found + 1, absent + 2)
 
 
-def test_it_can_only_be_asked(app: Flask) -> None:
-    answer = app.test_client().post(VERIFY)
-    assert answer.status_code == 405
-    assert answer.headers["Allow"] == "GET, HEAD"
+@pytest.mark.parametrize("path", [VERIFY, CURRENT])
+def test_head_says_what_get_says_without_the_body(app: Flask, path: str) -> None:
+    client = app.test_client()
+    for _ in range(2):
+        get, head = client.get(path), client.head(path)
+        assert (head.status, head.headers, head.data) == (get.status, get.headers, b"")
+        client.post("/api/v1/accounts", json={"username": "Bob", "password": PASSWORD})
+
+
+def test_what_clients_ask_carries_the_headers_of_every_other_answer(app: Flask) -> None:
+    client = app.test_client()
+    answer = client.get(CURRENT)
+    assert (answer.status_code, answer.json["code"]) == (401, "not_signed_in")
+    for name, value in security_headers.HEADERS:
+        assert answer.headers[name] == value
+    assert answer.content_type == "application/problem+json"
 
 
 def test_a_full_redis_still_tells_who_is_signed_in_and_lets_them_out(
