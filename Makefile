@@ -11,7 +11,7 @@ ENGINES := --target $(VENV)/engines --upgrade --no-deps --only-binary :all: \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint races load rehearse lock clean
+.PHONY: help setup run test lint races load bench rehearse lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -40,6 +40,9 @@ races: setup ## race registrations while things break; ARGS="sessions", "--seed 
 load: setup ## measure registration against its targets; ARGS="ways" compares the usual ways to do it
 	@exec $(BIN)/python -m tests.load $(or $(ARGS),targets)
 
+bench: setup ## measure it beside its peers and as it grows, 13 minutes; ARGS="checks" a part of it
+	@exec $(BIN)/python -m tests.bench $(ARGS)
+
 rehearse: ## the production stack in Docker: up, restart, down and up, kill -9; takes 3 minutes
 	@exec $(PYTHON) tests/compose/rehearse.py
 
@@ -55,7 +58,7 @@ lock: $(VENV)/.python ## pin what requirements/*.in name
 
 clean: ## remove .venv and caches; .data stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find config service tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find config examples service tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written last: an installation that was interrupted is done again.
 $(VENV)/.python:

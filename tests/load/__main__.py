@@ -8,10 +8,8 @@ python -m tests.load targets herd spellings     some of its rows
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from tests.load import counted, report, sizes, timed
 from tests.load.arena import Arena, arena
 from tests.load.comparison import compare
 from tests.load.runs import LoadError, require_wrk
-from tests.load.verdict import Effort, Say, Verdict
+from tests.load.verdict import Effort, Say, Verdict, add_options, say
 
 TARGETS: dict[str, Callable[[Arena, Effort, Say], Iterator[Verdict]]] = {
     "herd": counted.herd,
@@ -64,18 +62,10 @@ def targets(arena: Arena, effort: Effort, output: Path, rows: list[str]) -> int:
         for verdict in TARGETS[row](arena, effort, say):
             say(f"{'pass' if verdict.passed else 'FAIL'}: {verdict.what}: {verdict.measured}")
             verdicts.append(verdict)
-    columns = ("what", "target", "measured", "")
-    text = report.table(
-        columns, [(v.what, v.target, v.measured, "pass" if v.passed else "FAIL") for v in verdicts]
-    )
+    text = report.judged(verdicts)
     (output / "targets.md").write_text(text + "\n", encoding="utf-8")
     print(f"\n{text}\n\nWritten to {output / 'targets.md'}")
     return 0 if all(verdict.passed for verdict in verdicts) else 1
-
-
-def say(line: str) -> None:
-    """A line of progress, with what else the machine has to do: times are worth as much."""
-    print(f"{time.strftime('%H:%M:%S')} load {os.getloadavg()[0]:.1f}  {line}", flush=True)
 
 
 def _options() -> argparse.Namespace:
@@ -86,9 +76,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("command", choices=("ways", "targets"))
     parser.add_argument("rows", nargs="*", metavar="row", help=f"of {', '.join(TARGETS)}")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each load in each round")
-    parser.add_argument("--output", type=Path, default=Path(".data/load"))
+    add_options(parser, ".data/load")
     options = parser.parse_args()
     for row in options.rows:
         if options.command == "ways" or row not in TARGETS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,11 @@ from tests.servers import Server, gunicorn
 WORKERS = 2  # one for each core of the machine that the targets are set for
 ENVIRONMENT = "production"  # for the price of a hash that is paid there
 
-POSTGRES_SETTINGS = {
+COUNTING = {
     "shared_preload_libraries": "pg_stat_statements",
     "pg_stat_statements.track_utility": "off",  # BEGIN and COMMIT are counted as transactions
+}
+POSTGRES_SETTINGS = COUNTING | {
     # It would count as transactions, and take the dead tuples away.
     "autovacuum": "off",
 }
@@ -77,7 +79,7 @@ class Entrant:
 
     @property
     def port(self) -> int:
-        return int(self.url.rpartition(":")[2])
+        return port(self.server)
 
     def add_existing(self, count: int) -> None:
         """Accounts `old0`, `old1`, …, as if registered long ago: Redis knows none of them."""
@@ -139,16 +141,33 @@ class Arena:
 @contextmanager
 def arena(directory: Path, environment: str = ENVIRONMENT) -> Iterator[Arena]:
     """A Postgres that counts statements, durable as in production."""
+    forget_settings()
+    with counting_postgres(directory / "postgres", POSTGRES_SETTINGS) as postgres:
+        yield Arena(directory, postgres, environment)
+
+
+def forget_settings() -> None:
+    """What a developer has set is not what is measured."""
     for name in [name for name in os.environ if name.startswith("COATCHECK_")]:
-        del os.environ[name]  # what a developer has set is not what is measured
-    postgres = EmbeddedPostgres(directory / "postgres")
+        del os.environ[name]
+
+
+@contextmanager
+def counting_postgres(directory: Path, settings: Mapping[str, str]) -> Iterator[EmbeddedPostgres]:
+    """A Postgres with pg_stat_statements, which `settings` must preload."""
+    postgres = EmbeddedPostgres(directory)
     with postgres, psycopg.connect(postgres.superuser_url, autocommit=True) as connection:
-        for name, value in POSTGRES_SETTINGS.items():
+        for name, value in settings.items():
             connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
     with postgres:
         with psycopg.connect(postgres.superuser_url) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-        yield Arena(directory, postgres, environment)
+        yield postgres
+
+
+def port(server: Server) -> int:
+    """Where it listens."""
+    return int(server.url.rpartition(":")[2])
 
 
 def _database(url: str, name: str) -> str:

@@ -27,13 +27,13 @@ def herd(arena: Arena, effort: Effort, say: Say) -> Iterator[Verdict]:
     """A thousand at a barrier for one new name; a new name in each round."""
     runs = []
     with arena.enter(OURS, WORKERS) as entrant:
-        said = meters.published_hashes(entrant)
+        said = meters.published_hashes(entrant.url)
         meters.settle()
         with meters.metered([entrant]) as costs:
             for number in range(effort.rounds):
                 say(f"{CROWD} at once for one new name, round {number + 1}")
                 runs.append(_rush(entrant, scenarios.new_name()))
-        said = meters.published_hashes(entrant) - said
+        said = meters.published_hashes(entrant.url) - said
     cost, slowest = costs[OURS.key], max(run.seconds for run in runs)
     fair = all(run.statuses == FAIR for run in runs)
     once = cost.hashes == cost.inserts == said == len(runs)

@@ -32,7 +32,8 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """Registrations `(at, username)`, `at` in seconds from the start, in that order.
+    """Registrations `(at, username)`, `at` in seconds from the start, in that order; or whatever
+    else takes a name and a password at `path`.
 
     `limit`: connections at a time; with every `at` 0 that is a closed loop. `until`: when to
     stop sending. `barrier`: all connect first, then all send. `patience`: seconds until a request
@@ -45,6 +46,7 @@ class Plan:
     until: float = UNLIMITED
     barrier: bool = False
     patience: float = 10.0
+    path: str = "/api/v1/accounts"
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -53,11 +55,12 @@ class Plan:
 class Request:
     """One registration under way."""
 
-    def __init__(self, username: str) -> None:
+    def __init__(self, path: str, username: str) -> None:
         body = json.dumps({"username": username, "password": PASSWORD}).encode()
         self.wire = (
-            b"POST /api/v1/accounts HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
-            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+            b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+            % (path.encode(), len(body), body)
         )
         self.socket = socket.socket()
         self.socket.setblocking(False)
@@ -122,7 +125,7 @@ class Crowd:
             if at > self._now():
                 return
             self.waiting.popleft()
-            request = self.ready.pop(n, None) or Request(self.plan.requests[n][1])
+            request = self.ready.pop(n, None) or self._request(n)
             request.sent = self.flying[request] = self._now()
             if self.plan.barrier:
                 request.send(self._now())
@@ -156,8 +159,11 @@ class Crowd:
         request.socket.close()
         self.answers.append(Answer(request.sent, status, (self._now() - request.sent) * 1000))
 
+    def _request(self, n: int) -> Request:
+        return Request(self.plan.path, self.plan.requests[n][1])
+
     def _connected(self, n: int) -> Request:
-        request = Request(self.plan.requests[n][1])
+        request = self._request(n)
         request.socket.setblocking(True)
         request.socket.connect(("127.0.0.1", self.plan.port))
         request.socket.setblocking(False)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 import httpx
 import psutil
 import psycopg
+from redis import Redis
 
 from tests.load.arena import Entrant
 
@@ -70,7 +71,7 @@ def read(entrant: Entrant) -> Cost:
         statements=statements + failed,
         transactions=done + failed,
         hashes=entrant.hashes.stat().st_size,
-        commands=_commands(entrant),
+        commands=redis_commands(entrant.redis),
         cpu=_cpu(entrant),
     )
 
@@ -84,9 +85,9 @@ def dead_tuples(entrant: Entrant) -> int:
     return int(row[0]) if row else 0
 
 
-def published_hashes(entrant: Entrant) -> int:
-    """What the service itself says at /metrics."""
-    lines = httpx.get(f"{entrant.url}/metrics").text.splitlines()
+def published_hashes(url: str) -> int:
+    """What the service there says itself, at /metrics."""
+    lines = httpx.get(f"{url}/metrics").text.splitlines()
     return round(sum(float(line.split()[-1]) for line in lines if line.startswith(METRIC)))
 
 
@@ -101,8 +102,9 @@ def metered(entrants: Sequence[Entrant]) -> Iterator[dict[str, Cost]]:
         costs[entrant.way.key] = read(entrant) - earlier
 
 
-def _commands(entrant: Entrant) -> int:
-    counts = entrant.redis.info("commandstats")
+def redis_commands(redis: Redis) -> int:
+    """Commands that a Redis has carried out; those inside of scripts included."""
+    counts = redis.info("commandstats")
     ignored = ("cmdstat_info", "cmdstat_flushall", "cmdstat_select", "cmdstat_client")
     return sum(each["calls"] for name, each in counts.items() if not name.startswith(ignored))
 

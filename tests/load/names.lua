@@ -4,12 +4,7 @@
 -- each    NAME0, NAME1, …, every one of them COUNT times
 -- random  one of NAME0 … NAME(COUNT - 1)
 
-statuses = {}
-local threads = {}
-
-function setup(thread)
-  table.insert(threads, thread)
-end
+dofile(debug.getinfo(1, 'S').source:match('^@(.*)names.lua$') .. 'tally.lua')
 
 local function registration(name)
   return '{"username": "' .. name .. '", "password": "correct horse battery"}'
@@ -31,24 +26,4 @@ function init(arguments)
       return wrk.format(nil, nil, nil, registration(name .. math.random(0, count - 1)))
     end
   end
-end
-
-function response(status)
-  local key = tostring(status)
-  statuses[key] = (statuses[key] or 0) + 1
-end
-
-function done(summary, latency)
-  local counts = {}
-  for _, thread in ipairs(threads) do
-    for status, count in pairs(thread:get('statuses')) do
-      table.insert(counts, string.format('"%s": %d', status, count))
-    end
-  end
-  local errors = summary.errors
-  local lost = errors.connect + errors.read + errors.write + errors.timeout
-  io.write(string.format(
-    '\n{"seconds": %f, "p50": %f, "p99": %f, "lost": %d, "statuses": {%s}}\n',
-    summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
-    lost, table.concat(counts, ', ')))
 end

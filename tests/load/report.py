@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.load.arena import WAYS
 from tests.load.comparison import Result
+from tests.load.verdict import Verdict
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 COLOURS = ("#8c8c8c", "#d08c60", "#7a9cc6", "#2a7f62")
@@ -41,6 +42,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def judged(verdicts: Iterable[Verdict]) -> str:
+    """The target table."""
+    rows = [(v.what, v.target, v.measured, "pass" if v.passed else "FAIL") for v in verdicts]
+    return table(("what", "target", "measured", ""), rows)
 
 
 def answers(statuses: Counter[int]) -> str:

@@ -62,15 +62,26 @@ class Run:
 
 
 def wrk(url: str, *names: str | int, seconds: float, connections: int = CONNECTIONS) -> Run:
-    """Closed loop: every connection sends its next request when it has the answer.
+    """Registrations, as `flood` sends them.
 
     Args:
         names: mode, name and count for names.lua.
     """
+    return flood(f"{url}/api/v1/accounts", SCRIPT, *names, seconds=seconds, connections=connections)
+
+
+def flood(
+    url: str, script: Path, *arguments: object, seconds: float, connections: int = CONNECTIONS
+) -> Run:
+    """Closed loop: every connection sends its next request when it has the answer.
+
+    Args:
+        script: for wrk; it ends with the line that tally.lua prints.
+        arguments: for the script.
+    """
     command = [require_wrk(), "-t1", f"-c{connections}", f"-d{math.ceil(seconds)}s"]
-    command += [f"--timeout={LONGEST_WAIT:.0f}s", "-s", str(SCRIPT)]
-    command += [f"{url}/api/v1/accounts", "--", *map(str, names)]
-    output, share = _measured(command, "", seconds)
+    command += [f"--timeout={LONGEST_WAIT:.0f}s", "-s", str(script), url, "--"]
+    output, share = _measured([*command, *map(str, arguments)], "", seconds)
     result = json.loads(output.splitlines()[-1])
     statuses = Counter({int(status): n for status, n in result["statuses"].items()})
     statuses[LOST] += result["lost"]

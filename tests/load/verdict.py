@@ -1,9 +1,13 @@
-"""One row of the target table."""
+"""One row of the target table, and what all who judge have in common."""
 
 from __future__ import annotations
 
+import argparse
+import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 Say = Callable[[str], None]
 
@@ -24,3 +28,15 @@ class Verdict:
     target: str
     measured: str
     passed: bool
+
+
+def add_options(parser: argparse.ArgumentParser, output: str) -> None:
+    """How long to measure, and where to write."""
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each load in each round")
+    parser.add_argument("--output", type=Path, default=Path(output))
+
+
+def say(line: str) -> None:
+    """A line of progress, with what else the machine has to do: times are worth as much."""
+    print(f"{time.strftime('%H:%M:%S')} load {os.getloadavg()[0]:.1f}  {line}", flush=True)
