@@ -32,6 +32,7 @@ class Redis(Engine):
             "appendfsync": "everysec" if self.durable else "no",
             "save": "",
             "maxmemory-policy": "noeviction",
+            "hash-max-ziplist-value": "512",  # a session with its User-Agent stays compact
         }
         return [str(program), *(word for key in settings for word in (f"--{key}", settings[key]))]
 

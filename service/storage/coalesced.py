@@ -24,11 +24,21 @@ Command = tuple[str, str]  # name and key
 class CoalescedReads:
     """Sends commands that read one key each. Whoever calls gives the call its time."""
 
-    def __init__(self, redis: Redis | RedisCluster) -> None:
+    def __init__(
+        self,
+        redis: Redis | RedisCluster,
+        observe: Callable[[Sequence[Any]], None] = lambda _: None,
+    ) -> None:
+        """
+        Args:
+            redis: where to read.
+            observe: called once for each batch with its answers, exceptions among them; to count.
+        """
         self._redis = redis
+        self._observe = observe
         self._cluster = redis if isinstance(redis, RedisCluster) else None
         # A line for each server: a node of a Cluster that is down fails none but its own readers.
-        self._lines: dict[str, _Line] = defaultdict(lambda: _Line(self._send))
+        self._lines: dict[str, _Line] = defaultdict(lambda: _Line(self._send, self._observe))
 
     def read(self, name: str, key: str) -> Any:
         """What Redis answers to the command `name` with `key` as its only argument.
@@ -65,8 +75,13 @@ class _Batch:
 class _Line:
     """The reads for one server: one batch under way, one that gathers."""
 
-    def __init__(self, send: Callable[[Sequence[Command]], list[Any]]) -> None:
+    def __init__(
+        self,
+        send: Callable[[Sequence[Command]], list[Any]],
+        observe: Callable[[Sequence[Any]], None],
+    ) -> None:
         self._send = send
+        self._observe = observe
         self._sending = Lock()
         self._lock = Lock()
         self._gathering = _Batch()
@@ -101,6 +116,7 @@ class _Line:
             self._close(batch)
             batch.answers = answers
             batch.done.set()
+            self._observe(answers[: len(batch.commands)])
 
     def _close(self, batch: _Batch) -> None:
         with self._lock:
