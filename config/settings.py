@@ -69,12 +69,12 @@ class Settings(BaseModel):
     argon2_memory_kib: int = Field(19456, ge=8, description="argon2id memory, KiB")
     argon2_time_cost: int = Field(2, ge=1, description="argon2id passes")
     hashing_threads: int = Field(
-        default_factory=lambda: os.cpu_count() or 1,
+        default_factory=lambda others: max(1, (os.cpu_count() or 1) // others["web_concurrency"]),
         ge=1,
-        description="passwords hashed at a time, per worker: one may have all the visitors",
+        description="passwords hashed at a time, per worker; more than cores slow each other down",
     )
     hashing_queue: int = Field(
-        32, ge=0, description="passwords that may wait to be hashed, per worker; past it: 503"
+        24, ge=0, description="passwords that may wait to be hashed, per worker; past it: 503"
     )
     log_format: Literal["json", "console"] = Field("json", description="form of the log lines")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -28,9 +28,9 @@ from service.storage.postgres import Postgres
 from service.storage.redis_connections import one_request
 from service.web import problems
 from service.web.account_pages import account_pages
+from service.web.admission import Admission
 from service.web.api import api
 from service.web.cross_site import refuse_cross_site
-from service.web.duplicates import Duplicates
 from service.web.gate import Gate
 from service.web.health import SESSION_REDIS, health
 from service.web.pages import pages
@@ -102,7 +102,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         session_interface=interface,
     )
     app.before_request(refuse_cross_site)
-    behind = Duplicates(app.wsgi_app, registration, MAX_BODY)
+    behind = Admission(app.wsgi_app, registration, MAX_BODY)
     app.wsgi_app = Gate(  # type: ignore[method-assign]
         with_security_headers(_within_one_request(behind)),
         session_store,

@@ -82,17 +82,18 @@ class Registration:
         metrics.REGISTRATIONS.labels("taken").inc()
         raise UsernameTaken
 
-    def is_known_duplicate(self, raw_username: str, raw_password: str) -> bool:
-        """Whether `register`, without a key, would refuse these because the cache says that the
-        name is taken. False says nothing: the input may be invalid, or the cache away."""
+    def refusal(self, raw_username: str, raw_password: str) -> UsernameTaken | TooManyHashes | None:
+        """What `register`, without a key, would refuse these with after one look at the cache. None
+        says nothing: they may be invalid, or taken all the same."""
         try:
             attempt = attempts.parse(raw_username, raw_password, None)
-            taken = isinstance(self._cache.state(attempt.username), Taken)
+            state = self._cache.state(attempt.username)
         except (InvalidInput, UsernameCacheUnavailable):
-            return False
-        if taken:
+            return None
+        if isinstance(state, Taken):
             metrics.REGISTRATIONS.labels("taken").inc()
-        return taken
+            return UsernameTaken()
+        return TooManyHashes() if state is State.ABSENT and self._hasher.is_full else None
 
     def availability(self, raw_username: str) -> str | None:
         """Why the name cannot be registered right now: taken, pending, reserved or invalid; None

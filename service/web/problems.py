@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
@@ -115,5 +115,5 @@ def _response(problem: dict[str, Any]) -> Response:
     if wants_page():
         page = render_template("error.html", **problem)
         return Response(page, problem["status"], mimetype="text/html")
-    body = json.dumps(problem, ensure_ascii=False)
+    body = msgspec.json.encode(problem)
     return Response(body, problem["status"], content_type=PROBLEM)

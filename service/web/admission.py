@@ -1,21 +1,22 @@
-"""Registrations of names that are known to be taken, turned away in front of Flask.
+"""Registrations that are refused in front of Flask: of a name that is known to be taken, and of any
+that nobody has time to hash a password for.
 
 Who attacks the registration page with names that exist, or races for one that somebody just got,
-costs one look at the username cache and no more. Whatever is not as plain as that goes on to Flask,
-which decides it from the beginning.
+costs one look at the username cache and no more; and refusing many leaves time for the others.
+Whatever is not as plain as that goes on to Flask, which decides it from the beginning.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+import msgspec
 from werkzeug.exceptions import BadRequest
 
 from service.accounts.registration import Registration
-from service.errors import InvalidInput, UsernameTaken
+from service.errors import InvalidInput, TooManyHashes, UsernameTaken
 from service.web.bodies import JSON, credentials_in, parsed_object
 from service.web.problems import PROBLEM, problem
 
@@ -23,23 +24,20 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PATH = "/api/v1/accounts"
-STATUS = "409 Conflict"
-BODY = json.dumps(problem(UsernameTaken())).encode()
-HEADERS = [("Content-Type", PROBLEM), ("Content-Length", str(len(BODY)))]
 # Flask has more to look at, and perhaps to refuse, if one of these is there.
 PARTICULARS = (
     "HTTP_IDEMPOTENCY_KEY", "HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE", "HTTP_TRANSFER_ENCODING"
 )  # fmt: skip
 
 
-class Duplicates:
-    """A WSGI application that answers 409 to plain duplicates and leaves the rest to another."""
+class Admission:
+    """A WSGI application that refuses what is plainly in vain and leaves the rest to another."""
 
     def __init__(self, others: WSGIApplication, registration: Registration, max_body: int) -> None:
         """
         Args:
             others: the application behind it.
-            registration: knows which names are taken.
+            registration: knows what it would refuse.
             max_body: bytes; longer ones are not read here.
         """
         self._others = others
@@ -48,12 +46,18 @@ class Duplicates:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        if environ["PATH_INFO"] == PATH and self._is_duplicate(environ):
-            start_response(STATUS, list(HEADERS))
-            return (BODY,)
-        return self._others(environ, start_response)
+        refusal = self._refusal(environ) if environ["PATH_INFO"] == PATH else None
+        if refusal is None:
+            return self._others(environ, start_response)
+        document = problem(refusal)
+        body = msgspec.json.encode(document)
+        headers = [("Content-Type", PROBLEM), ("Content-Length", str(len(body)))]
+        if isinstance(refusal, TooManyHashes):
+            headers.append(("Retry-After", str(refusal.retry_after)))
+        start_response(f"{document['status']} {document['title']}", headers)
+        return (body,)
 
-    def _is_duplicate(self, environ: WSGIEnvironment) -> bool:
+    def _refusal(self, environ: WSGIEnvironment) -> UsernameTaken | TooManyHashes | None:
         length = environ.get("CONTENT_LENGTH", "")
         if (
             environ["REQUEST_METHOD"] != "POST"
@@ -62,11 +66,11 @@ class Duplicates:
             or int(length) > self._max_body
             or any(name in environ for name in PARTICULARS)
         ):
-            return False
+            return None
         body = environ["wsgi.input"].read(int(length))
         environ["wsgi.input"] = BytesIO(body)
         try:
             sent = credentials_in(parsed_object(body))
         except (BadRequest, InvalidInput):
-            return False
-        return self._registration.is_known_duplicate(sent.username, sent.password)
+            return None
+        return self._registration.refusal(sent.username, sent.password)

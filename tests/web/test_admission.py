@@ -1,4 +1,4 @@
-"""Duplicates that never reach Flask, and everything that does."""
+"""Registrations that are refused in front of Flask, and everything that reaches it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from redis import Redis
+
+from service.accounts.passwords import PasswordHasher
 
 PATH = "/api/v1/accounts"
 PASSWORD = "correct horse battery"
@@ -94,3 +96,27 @@ def test_other_methods_and_types_are_left_to_flask(taken: Flask) -> None:
     assert client.post(PATH, data=raw, content_type="text/plain").status_code == 415
     form = "application/json; charset=utf-8"
     assert client.post(PATH, data=raw, content_type=form).status_code == 409
+
+
+def test_without_room_for_a_hash_a_new_name_is_refused_and_a_taken_one_told(
+    taken: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PasswordHasher, "is_full", True)
+    client = taken.test_client()
+    for headers in ({}, TO_FLASK):
+        refused = client.post(PATH, json=BOB | {"username": "Alice"}, headers=headers)
+        assert (refused.status_code, refused.json["code"]) == (503, "unavailable")
+        assert refused.headers["Retry-After"] == "1"
+        assert client.post(PATH, json=BOB, headers=headers).status_code == 409
+
+
+def test_without_room_for_a_hash_a_name_that_somebody_registers_is_waited_for(
+    app: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To say that there is no room would be true, but soon there is a better answer."""
+    reached: list[str] = []
+    app.before_request(lambda: reached.append("flask"))
+    redis.set("coatcheck:username:bob", "pending:another", px=200)
+    monkeypatch.setattr(PasswordHasher, "is_full", True)
+    app.test_client().post(PATH, json=BOB)
+    assert reached == ["flask"]
