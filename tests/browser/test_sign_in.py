@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -33,7 +32,6 @@ def browser_path() -> str:
         message = "no Chromium on PATH: the browser tests do not run (Debian: chromium)"
         if os.environ.get("CI"):
             pytest.fail(message)
-        warnings.warn(message, pytest.PytestWarning, stacklevel=1)
         pytest.skip(message)
     return found
 
