@@ -74,7 +74,7 @@ class Settings(BaseModel):
         description="passwords hashed at a time, per worker; more than cores slow each other down",
     )
     hashing_queue: int = Field(
-        24, ge=0, description="passwords that may wait to be hashed, per worker; past it: 503"
+        32, ge=0, description="passwords that may wait to be hashed, per worker; past it: 503"
     )
     log_format: Literal["json", "console"] = Field("json", description="form of the log lines")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
