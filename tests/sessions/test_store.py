@@ -96,7 +96,7 @@ def test_a_remembered_session_has_limits_of_its_own(store: SessionStore) -> None
 
 
 def test_the_absolute_limit_ends_a_session_that_is_in_use(redis: Redis) -> None:
-    store = short_lived(redis, idle=0.2, lifetime=0.5)
+    store = short_lived(redis, idle=1.0, lifetime=1.5)
     record = sign_in(store, new_locator())
     reads = 0
     while store.read(record.id):
