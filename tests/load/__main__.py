@@ -8,6 +8,7 @@ python -m tests.load targets herd spellings     some of its rows
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ TARGETS: dict[str, Callable[[Arena, Effort, Say], Iterator[Verdict]]] = {
 
 def main() -> int:
     """Run what the command line asks for; the exit status."""
+    # So that everything that was started is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _options()
     options.output.mkdir(parents=True, exist_ok=True)
     try:
