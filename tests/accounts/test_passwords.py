@@ -9,6 +9,7 @@ from argon2 import PasswordHasher as Argon2
 from argon2 import extract_parameters
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl.pwhash import argon2id
 from precis_i18n import get_profile
 
 from service.accounts import passwords
@@ -38,14 +39,30 @@ def test_verifying_nothing_computes_a_hash_all_the_same(
     hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verified = []
-    real = Argon2.verify
-    monkeypatch.setattr(Argon2, "verify", lambda self, *a: verified.append(a) or real(self, *a))
+    real = argon2id.verify
+    monkeypatch.setattr(argon2id, "verify", lambda *a: verified.append(a) or real(*a))
     hasher.verify_nothing()
     assert len(verified) == 1
 
 
-def test_what_is_no_hash_verifies_nothing(hasher: PasswordHasher) -> None:
-    assert not hasher.verify("correct horse", "not a hash")
+def test_hashes_are_those_of_the_reference_library(hasher: PasswordHasher) -> None:
+    """An account that was made with another implementation of argon2id can sign in."""
+    reference = Argon2(time_cost=1, memory_cost=64, parallelism=1)
+    assert hasher.verify("correct hörse", reference.hash("correct hörse"))
+    assert reference.verify(hasher.hash("correct hörse"), "correct hörse")
+    assert not hasher.is_outdated(reference.hash("correct hörse"))
+
+
+def test_a_hash_of_several_lanes_verifies_and_is_outdated(hasher: PasswordHasher) -> None:
+    encoded = Argon2(time_cost=1, memory_cost=64, parallelism=4).hash("correct horse")
+    assert hasher.verify("correct horse", encoded)
+    assert hasher.is_outdated(encoded)
+
+
+@pytest.mark.parametrize("encoded", ["not a hash", "", "$argon2id$", "x" * 200, "ü"])
+def test_what_is_no_hash_verifies_nothing(hasher: PasswordHasher, encoded: str) -> None:
+    assert not hasher.verify("correct horse", encoded)
+    assert hasher.is_outdated(encoded)
 
 
 def test_a_hash_made_with_other_parameters_is_outdated(hasher: PasswordHasher) -> None:

@@ -1,6 +1,6 @@
 """argon2id alone: what the machine can hash if it does nothing else.
 
-`python -m tests.load.hasher THREADS SECONDS` prints hashes per second.
+`python -m tests.load.hasher LIBRARY SECONDS` prints hashes per second of one worker.
 """
 
 from __future__ import annotations
@@ -9,11 +9,19 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+
+import argon2
 
 import config
 from service.accounts.passwords import PasswordHasher
 from tests.load.arena import ENVIRONMENT
 from tests.load.crowd import PASSWORD
+from tests.load.runs import LoadError
+
+OURS, USUAL = "libsodium", "argon2-cffi"  # what the service hashes with, and what most others do
+
+Compute = Callable[[str], object]
 
 
 def settings() -> config.Settings:
@@ -22,24 +30,26 @@ def settings() -> config.Settings:
     return config.load({"COATCHECK_ENV": ENVIRONMENT, **nowhere})
 
 
-def alone(workers: int, seconds: float) -> float:
-    """Hashes per second with as many threads as so many workers have, in a process of its own."""
-    threads = workers * settings().hashing_threads
-    command = [sys.executable, "-m", "tests.load.hasher", str(threads), str(seconds)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(done.stdout)
+def alone(workers: int, seconds: float, library: str = OURS) -> float:
+    """Hashes per second, by as many processes and threads as so many workers have."""
+    command = [sys.executable, "-m", "tests.load.hasher", library, str(seconds)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(workers)]
+    said = [process.communicate()[0] for process in running]
+    if any(process.returncode for process in running):
+        raise LoadError("The hasher alone failed.")
+    return sum(map(float, said))
 
 
-def rate(threads: int, seconds: float) -> float:
-    """Hashes per second by the service's own hasher."""
+def rate(library: str, seconds: float) -> float:
+    """Hashes per second by the threads of one worker."""
     chosen = settings()
-    hasher = PasswordHasher(chosen.argon2_memory_kib, chosen.argon2_time_cost, threads, 0)
+    threads, compute = chosen.hashing_threads, LIBRARIES[library](chosen)
     counts = [0] * threads
     started = time.monotonic()
 
     def work(number: int) -> None:
         while time.monotonic() < started + seconds:
-            hasher.hash(PASSWORD)
+            compute(PASSWORD)
             counts[number] += 1
 
     running = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
@@ -50,5 +60,18 @@ def rate(threads: int, seconds: float) -> float:
     return sum(counts) / (time.monotonic() - started)
 
 
+def _ours(chosen: config.Settings) -> Compute:
+    memory, passes = chosen.argon2_memory_kib, chosen.argon2_time_cost
+    return PasswordHasher(memory, passes, chosen.hashing_threads, 0).hash
+
+
+def _usual(chosen: config.Settings) -> Compute:
+    memory, passes = chosen.argon2_memory_kib, chosen.argon2_time_cost
+    return argon2.PasswordHasher(memory_cost=memory, time_cost=passes, parallelism=1).hash
+
+
+LIBRARIES: dict[str, Callable[[config.Settings], Compute]] = {OURS: _ours, USUAL: _usual}
+
+
 if __name__ == "__main__":
-    print(rate(int(sys.argv[1]), float(sys.argv[2])))
+    print(rate(sys.argv[1], float(sys.argv[2])))
