@@ -15,6 +15,10 @@ from gevent import monkey
 # the workers, after the fork; the master forks and waits for children as it was written to.
 monkey.patch_thread()
 
+# psycopg decides when it is imported, which may be before the workers are patched, whether to wait
+# in C, where nothing else of a worker goes on. This one asks `select`, as it is by then.
+os.environ["PSYCOPG_WAIT_FUNC"] = "wait_poll"
+
 from gunicorn.glogging import Logger  # noqa: E402
 
 from config import ConfigurationError, load  # noqa: E402
@@ -86,7 +90,8 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # not yet: this file is read a
 
 def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001
     """Close what a preloaded application has opened: two processes would share it."""
-    _close(server.app.callable)
+    if server.app.callable is not None:
+        _close(server.app.callable)
 
 
 def post_worker_init(worker: Any) -> None:
