@@ -73,7 +73,7 @@ class Registration:
                 rival takes too long.
         """
         attempt = attempts.parse(raw_username, raw_password, key)
-        account, taken = self._decided(attempt)
+        account, taken = self._fly(attempt)
         if account:
             metrics.REGISTRATIONS.labels("registered").inc()
             return account
@@ -82,18 +82,23 @@ class Registration:
         metrics.REGISTRATIONS.labels("taken").inc()
         raise UsernameTaken
 
-    def refusal(self, raw_username: str, raw_password: str) -> UsernameTaken | TooManyHashes | None:
-        """What `register`, without a key, would refuse these with after one look at the cache. None
-        says nothing: they may be invalid, or taken all the same."""
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no time to hash another password now."""
+        return self._hasher.is_full
+
+    def is_known_as_taken(self, raw_username: str, raw_password: str) -> bool:
+        """Whether `register`, without a key, would refuse these as taken after one look at the
+        cache. False says nothing: they may be invalid, or taken all the same."""
         try:
             attempt = attempts.parse(raw_username, raw_password, None)
             state = self._cache.state(attempt.username)
         except (InvalidInput, UsernameCacheUnavailable):
-            return None
+            return False
         if isinstance(state, Taken):
             metrics.REGISTRATIONS.labels("taken").inc()
-            return UsernameTaken()
-        return TooManyHashes() if state is State.ABSENT and self._hasher.is_full else None
+            return True
+        return False
 
     def availability(self, raw_username: str) -> str | None:
         """Why the name cannot be registered right now: taken, pending, reserved or invalid; None
@@ -116,36 +121,25 @@ class Registration:
             return "pending"
         return "taken" if isinstance(state, Taken) or self._registered(username) else None
 
-    def _decided(self, attempt: Attempt) -> tuple[Account | None, Taken]:
-        """The new account, or that the name is taken: by one look at the cache, if it knows."""
-        try:
-            state = self._cache.state(attempt.username)
-        except UsernameCacheUnavailable:
-            log.warning("username_cache_unavailable", step="look")
-            return self._fly(attempt, claiming=False)
-        return (None, state) if isinstance(state, Taken) else self._fly(attempt, claiming=True)
-
-    def _fly(self, attempt: Attempt, claiming: bool) -> tuple[Account | None, Taken]:
+    def _fly(self, attempt: Attempt) -> tuple[Account | None, Taken]:
         """Lead the attempt of this process for the name, or wait for the one under way."""
         name, deadline = attempt.username.canonical, time.monotonic() + PATIENCE
         overdue: Flight[Taken] | None = None
         while (left := deadline - time.monotonic()) > 0:
             flight, leading = self._flights.join(name, overdue)
             if leading:
-                return self._lead(attempt, flight, claiming)
+                return self._lead(attempt, flight)
             overdue = None if flight.wait(min(left, RIVAL_TIMEOUT)) else flight
             if flight.found:
                 return None, flight.found
         raise RivalTooSlow
 
-    def _lead(
-        self, attempt: Attempt, flight: Flight[Taken], claiming: bool
-    ) -> tuple[Account | None, Taken]:
+    def _lead(self, attempt: Attempt, flight: Flight[Taken]) -> tuple[Account | None, Taken]:
         taken: Taken | None = None
         try:
             if self._hasher.is_full:  # refused before it costs a claim and a query
                 raise TooManyHashes
-            claim = claiming and self._claim(attempt)
+            claim = self._claim(attempt)
             if isinstance(claim, Taken):
                 account, taken = None, claim
             else:

@@ -2,7 +2,8 @@
 that nobody has time to hash a password for.
 
 Who attacks the registration page with names that exist, or races for one that somebody just got,
-costs one look at the username cache and no more; and refusing many leaves time for the others.
+costs one look at the username cache and no more. When no password can be hashed, not even that: it
+would take time from those who are being registered.
 Whatever is not as plain as that goes on to Flask, which decides it from the beginning.
 """
 
@@ -67,10 +68,13 @@ class Admission:
             or any(name in environ for name in PARTICULARS)
         ):
             return None
-        body = environ["wsgi.input"].read(int(length))
+        body = environ["wsgi.input"].read(int(length))  # left unread, it might cut the answer off
+        if self._registration.is_full:
+            return TooManyHashes()
         environ["wsgi.input"] = BytesIO(body)
         try:
             sent = credentials_in(parsed_object(body))
         except (BadRequest, InvalidInput):
             return None
-        return self._registration.refusal(sent.username, sent.password)
+        taken = self._registration.is_known_as_taken(sent.username, sent.password)
+        return UsernameTaken() if taken else None

@@ -394,21 +394,28 @@ def test_a_thousand_waiters_of_one_process_ask_redis_as_one(
     assert not waiting.is_alive()
 
 
-def test_when_no_place_to_hash_is_left_a_refusal_costs_one_look_at_the_cache(
-    registration: Registration, hasher: CountingHasher, redis: Redis, database: psycopg.Connection
+def test_when_no_place_to_hash_is_left_a_refusal_costs_nothing(
+    registration: Registration, hasher: CountingHasher, redis: Redis
 ) -> None:
-    registration.register("bob", PASSWORD)
-    database.execute("TRUNCATE accounts")
     places = [hasher._places.acquire(blocking=False) for _ in range(1002)]
     assert all(places)
+    assert registration.is_full
     redis.config_resetstat()
     with pytest.raises(TooManyHashes):
         registration.register("ada", PASSWORD)
-    with pytest.raises(UsernameTaken):
-        registration.register("bob", PASSWORD)
+    assert set(redis.info("commandstats")) <= {"cmdstat_config|resetstat", "cmdstat_config"}
+
+
+def test_an_attempt_asks_redis_three_times(registration: Registration, redis: Redis) -> None:
+    """Each wait costs a busy worker more than what it waits for."""
+    registration.register("ada", PASSWORD)  # Redis knows the scripts from here on
+    redis.config_resetstat()
+    registration.register("bob", PASSWORD)
     stats = redis.info("commandstats")
-    assert stats["cmdstat_get"]["calls"] == 2
-    assert "cmdstat_evalsha" not in stats
+    calls = {name: stats[f"cmdstat_{name}"]["calls"] for name in ("evalsha", "set")}
+    # The claim sets, inside of its script; then what is published.
+    assert calls == {"evalsha": 1, "set": 2}
+    assert stats["cmdstat_get"]["calls"] == 1  # inside of the claim
 
 
 def test_requests_that_wait_too_long_go_ahead_one_at_a_time(
