@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
 from service.errors import DatabaseUnavailable
+from service.storage.sockets import has_input
 
 CONNECT_TIMEOUT = 2  # seconds; libpq takes no fraction and no less
 CHECKOUT_TIMEOUT = 2.0
@@ -123,8 +123,7 @@ def _check_if_suspect(connection: Connection) -> None:
     Raises:
         psycopg.OperationalError: the connection is broken; the pool will replace it.
     """
-    said, _, _ = select.select([connection.fileno()], [], [], 0)
-    if said:
+    if has_input(connection.fileno()):
         ConnectionPool.check_connection(connection)
 
 
