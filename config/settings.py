@@ -73,8 +73,11 @@ class Settings(BaseModel):
         ge=1,
         description="passwords hashed at a time, per worker; more than cores slow each other down",
     )
-    hashing_queue: int = Field(
-        32, ge=0, description="passwords that may wait to be hashed, per worker; past it: 503"
+    hashing_wait: float = Field(
+        1.0,
+        ge=0.05,
+        le=10,
+        description="a password waits so many seconds to be hashed; past it: 503",
     )
     log_format: Literal["json", "console"] = Field("json", description="form of the log lines")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

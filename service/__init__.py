@@ -78,7 +78,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings.argon2_memory_kib,
         settings.argon2_time_cost,
         settings.hashing_threads,
-        settings.hashing_queue,
+        settings.hashing_wait,
     )
     session_redis = app.extensions[SESSION_REDIS] = redis.connect(settings.redis_url)
     session_store = SessionStore(

@@ -6,9 +6,10 @@ import os
 import secrets
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from nacl.exceptions import CryptoError
 from nacl.pwhash import argon2id
@@ -20,6 +21,8 @@ from service.errors import FieldError, InvalidInput, TooManyHashes
 T = TypeVar("T")
 
 NICENESS = 5
+SMOOTHING = 0.2  # weight of the latest hash in how long one takes: it doubles under overload
+CAUTION = 1.4  # times that a wait may turn out longer than expected
 MIN_LENGTH, MAX_LENGTH = 8, 256  # code points; NIST SP 800-63B asks for room for at least 64
 
 _opaque_string = get_profile("OpaqueString")
@@ -68,22 +71,26 @@ class PasswordHasher:
     AVX-512 where there is one. gevent cannot switch while a hash is computed: in the worker's own
     thread one login would hold up every other request for its 10 ms. The threads are nicer than the
     worker's own, or on few cores they would take so much of it that even a refusal waits.
+
+    Nobody waits for long: who would is refused at once, and who did after all, when it is their
+    turn. Time bounds the queue and not its length, since a hash takes 10 ms here and 100 there.
     """
 
-    def __init__(self, memory_kib: int, time_cost: int, threads: int, queue: int) -> None:
+    def __init__(self, memory_kib: int, time_cost: int, threads: int, longest_wait: float) -> None:
         """
         Args:
             memory_kib: memory of one hash, KiB.
             time_cost: passes over that memory.
             threads: hashes computed at the same time.
-            queue: further ones that may wait.
+            longest_wait: seconds until a password's turn comes.
         """
         self._memory, self._time_cost = memory_kib * 1024, time_cost
-        self._threads = threads
-        self._places = threading.BoundedSemaphore(threads + queue)
+        self._threads, self._longest_wait = threads, longest_wait
         self._lock = threading.Lock()
+        self._pending = 0  # hashes asked for and not computed yet
         self._executor: Executor | None = None
         self._owner: int | None = None
+        self._duration = 0.0  # seconds that a hash takes, of late; learned from the first ones
         # Nobody knows its password.
         self._decoy = self._computed(secrets.token_urlsafe())
 
@@ -91,35 +98,31 @@ class PasswordHasher:
         """The encoded hash of a prepared password.
 
         Raises:
-            TooManyHashes: no place in the queue.
+            TooManyHashes: it would wait too long.
         """
-        metrics.HASHES.labels("hash").inc()
-        return self._run(lambda: self._computed(password))
+        return self._run("hash", lambda: self._computed(password))
 
     def verify(self, password: str, encoded: str) -> bool:
         """Whether `encoded` is a hash of the prepared password.
 
         Raises:
-            TooManyHashes: no place in the queue.
+            TooManyHashes: it would wait too long.
         """
-        metrics.HASHES.labels("verify").inc()
-        return self._run(lambda: _matches(password, encoded))
+        return self._run("verify", lambda: _matches(password, encoded))
 
     def verify_nothing(self) -> None:
         """Take as long as `verify`, for a login that is refused without a hash to compare with.
 
         Raises:
-            TooManyHashes: no place in the queue.
+            TooManyHashes: it would wait too long.
         """
         self.verify("", self._decoy)
 
     @property
     def is_full(self) -> bool:
         """Whether a hash asked for now would be refused."""
-        if self._places.acquire(blocking=False):
-            self._places.release()
-            return False
-        return True
+        ahead = max(0, self._pending - self._threads + 1)
+        return CAUTION * ahead * self._duration / self._threads > self._longest_wait
 
     def is_outdated(self, encoded: str) -> bool:
         """Whether the hash was made with other parameters than those in force."""
@@ -128,13 +131,24 @@ class PasswordHasher:
     def _computed(self, password: str) -> str:
         return argon2id.str(password.encode(), self._time_cost, self._memory).decode()
 
-    def _run(self, work: Callable[[], T]) -> T:
-        if not self._places.acquire(blocking=False):
-            raise TooManyHashes
+    def _run(self, kind: str, work: Callable[[], T]) -> T:
+        with self._lock:
+            if self.is_full:
+                raise TooManyHashes
+            self._pending += 1
+        deadline = time.monotonic() + self._longest_wait
+        done: Done[T] | None = None
         try:
-            return self._pool().submit(_nicely, work).result()
+            done = self._pool().submit(_in_turn, work, deadline).result()
         finally:
-            self._places.release()
+            with self._lock:
+                self._pending -= 1
+                if done:
+                    self._duration += SMOOTHING * (done.duration - self._duration)
+        if done is None:
+            raise TooManyHashes
+        metrics.HASHES.labels(kind).inc()
+        return done.result
 
     def _pool(self) -> Executor:
         """Made with the first hash of a process: threads do not survive a fork."""
@@ -149,7 +163,7 @@ def matches(hasher: PasswordHasher, raw: str, encoded: str) -> bool:
     """Whether `encoded` is a hash of a password as typed.
 
     Raises:
-        TooManyHashes: no place in the queue.
+        TooManyHashes: it would wait too long.
     """
     try:
         return hasher.verify(prepare(raw), encoded)
@@ -169,11 +183,22 @@ def _parameters(encoded: str) -> str:
     return encoded.rsplit("$", 2)[0]
 
 
-def _nicely(work: Callable[[], T]) -> T:
-    """Do `work` in a thread that yields to others. Only Linux gives each thread a niceness."""
+class Done(NamedTuple, Generic[T]):
+    """What some work in a thread came to, and the seconds it took."""
+
+    result: T
+    duration: float
+
+
+def _in_turn(work: Callable[[], T], deadline: float) -> Done[T] | None:
+    """Do `work` in a thread that yields to others; None if its turn came too late. Only Linux gives
+    each thread a niceness."""
+    started = time.monotonic()
+    if started > deadline:
+        return None
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-    return work()
+    return Done(work(), time.monotonic() - started)
 
 
 def _real_threads(count: int) -> Executor:

@@ -76,5 +76,6 @@ class Admission:
             sent = credentials_in(parsed_object(body))
         except (BadRequest, InvalidInput):
             return None
-        taken = self._registration.is_known_as_taken(sent.username, sent.password)
-        return UsernameTaken() if taken else None
+        if self._registration.is_known_as_taken(sent.username, sent.password):
+            return UsernameTaken()
+        return TooManyHashes() if self._registration.is_full else None  # by now

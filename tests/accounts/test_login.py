@@ -15,7 +15,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture
 def hasher() -> PasswordHasher:
-    return PasswordHasher(memory_kib=64, time_cost=1, threads=1, queue=10)
+    return PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=60.0)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_disabled_account_is_refused_like_an_unknown_one(
 def test_a_login_renews_a_hash_made_with_other_parameters(
     login: Login, accounts: AccountRepository, database: psycopg.Connection
 ) -> None:
-    stronger = PasswordHasher(memory_kib=128, time_cost=1, threads=1, queue=10)
+    stronger = PasswordHasher(memory_kib=128, time_cost=1, threads=1, longest_wait=60.0)
     before = stored_hash(database)
     Login(accounts, stronger).authenticate("bob", PASSWORD)
     after = stored_hash(database)
@@ -94,7 +94,7 @@ def test_a_renewed_hash_does_not_undo_a_password_change(
 def test_a_hash_that_cannot_be_renewed_now_does_not_stop_the_login(
     login: Login, accounts: AccountRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stronger = PasswordHasher(memory_kib=128, time_cost=1, threads=1, queue=10)
+    stronger = PasswordHasher(memory_kib=128, time_cost=1, threads=1, longest_wait=60.0)
 
     def refuse(_: str) -> str:
         raise TooManyHashes

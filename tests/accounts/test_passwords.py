@@ -3,6 +3,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from argon2 import PasswordHasher as Argon2
@@ -20,7 +23,7 @@ from tests.conditions import eventually
 
 @pytest.fixture(scope="module")
 def hasher() -> PasswordHasher:
-    return PasswordHasher(memory_kib=64, time_cost=1, threads=2, queue=10)
+    return PasswordHasher(memory_kib=64, time_cost=1, threads=2, longest_wait=60.0)
 
 
 def test_a_hash_is_argon2id_with_the_parameters_asked_for(hasher: PasswordHasher) -> None:
@@ -70,31 +73,77 @@ def test_a_hash_made_with_other_parameters_is_outdated(hasher: PasswordHasher) -
     assert hasher.is_outdated(Argon2(time_cost=2, memory_cost=64, parallelism=1).hash("x"))
 
 
-def test_past_the_queue_a_hash_is_refused_at_once() -> None:
-    hasher = PasswordHasher(memory_kib=64, time_cost=1, threads=1, queue=1)
-    release, running = threading.Event(), threading.Semaphore(0)
+class Busy:
+    """A hasher of one thread, which is busy until it is told to go on."""
 
-    def occupy() -> None:
-        def work() -> None:
-            running.release()
-            release.wait(30)
+    def __init__(self, longest_wait: float) -> None:
+        self.hasher = PasswordHasher(64, 1, 1, longest_wait)
+        self._go_on, self._running = threading.Event(), threading.Event()
+        self._pool = ThreadPoolExecutor()
 
-        hasher._run(work)
+    def __enter__(self) -> Busy:
+        self.ask(self._occupy)
+        assert self._running.wait(10)
+        return self
 
-    threads = [threading.Thread(target=occupy) for _ in range(2)]
-    threads[0].start()
-    assert running.acquire(timeout=10)
-    threads[1].start()
-    try:
-        while hasher._places._value > 0:  # until the second waits in the queue
-            assert threads[1].is_alive()
+    def __exit__(self, *_: object) -> None:
+        self.go_on()
+        self._pool.shutdown()
+
+    def ask(self, work: Callable[[], object]) -> Future[object]:
+        """Have it done, when its turn comes, by another thread of the caller's."""
+        pending = self.hasher._pending
+        asked = self._pool.submit(self.hasher._run, "hash", work)
+        eventually(lambda: asked.done() or self.hasher._pending > pending)
+        return asked
+
+    def go_on(self) -> None:
+        self._go_on.set()
+
+    def _occupy(self) -> None:
+        self._running.set()
+        self._go_on.wait(30)
+
+
+def test_who_would_wait_too_long_is_refused_at_once() -> None:
+    with Busy(longest_wait=10.0) as busy:
+        busy.hasher._duration = 3.0
+        waiting = [busy.ask(int) for _ in range(2)]  # for 3 and for 6 seconds
+        assert busy.hasher.is_full
         with pytest.raises(TooManyHashes):
-            hasher.hash("correct horse")
-    finally:
-        release.set()
-        for thread in threads:
-            thread.join(10)
+            busy.hasher.hash("correct horse")
+        busy.go_on()
+        assert [each.result(10) for each in waiting] == [0, 0]
+    assert not busy.hasher.is_full
+
+
+def test_who_did_wait_too_long_is_refused_and_costs_no_hash() -> None:
+    computed: list[int] = []
+    with Busy(longest_wait=0.1) as busy:
+        late = busy.ask(lambda: computed.append(1))
+        since = time.monotonic()
+        eventually(lambda: time.monotonic() > since + 0.1)
+        busy.go_on()
+        with pytest.raises(TooManyHashes):
+            late.result(10)
+    assert computed == []
+
+
+def test_without_a_queue_nobody_is_refused_however_long_a_hash_takes() -> None:
+    hasher = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=0.1)
+    hasher._duration = 60.0
     assert hasher.hash("correct horse")
+    assert hasher._duration < 60.0
+
+
+def test_how_long_a_hash_takes_is_learned(hasher: PasswordHasher) -> None:
+    before = hasher._duration
+    for _ in range(20):
+        hasher._run("hash", lambda: threading.Event().wait(0.05))
+    assert hasher._duration == pytest.approx(0.05, rel=0.5)
+    for _ in range(40):
+        hasher._run("hash", int)
+    assert hasher._duration < max(before, 0.01)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ up every other request for its time. None of them bounds its queue.
 from __future__ import annotations
 
 import atexit
+import math
 import os
 from collections.abc import Callable
 from functools import wraps
@@ -27,7 +28,6 @@ from service.accounts.passwords import PasswordHasher
 # Name files that grow by one byte with each hash, and with each worker that is ready for requests.
 HASHES, READY = "LOAD_HASHES", "LOAD_READY"
 CACHED = 3600  # seconds
-UNBOUNDED = 1_000_000  # passwords waiting to be hashed
 
 TABLE = """
     CREATE TABLE accounts (
@@ -55,7 +55,7 @@ class Parts:
             settings.argon2_memory_kib,
             settings.argon2_time_cost,
             settings.hashing_threads,
-            UNBOUNDED,
+            math.inf,
         )
 
     def exists(self, username: str) -> bool:
