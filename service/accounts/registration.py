@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 
@@ -34,6 +35,7 @@ RIVAL_TIMEOUT = 3.0  # seconds that an attempt waits for a rival's, before it go
 PATIENCE = 9.0  # seconds that a request waits for rivals in all
 # A rival that finds the name in the index is done in a few milliseconds, one that hashes in 30.
 FIRST_POLL, LONGEST_POLL = 0.005, 0.05
+REMEMBERED = 1.0  # seconds that a worker needs not ask again whether a name is taken: it stays so
 LOOK_INTERVAL = 0.5  # between looks at the index: a rival may have died after its commit
 
 
@@ -82,23 +84,22 @@ class Registration:
         metrics.REGISTRATIONS.labels("taken").inc()
         raise UsernameTaken
 
-    @property
-    def is_full(self) -> bool:
-        """Whether there is no time to hash another password now."""
-        return self._hasher.is_full
-
-    def is_known_as_taken(self, raw_username: str, raw_password: str) -> bool:
-        """Whether `register`, without a key, would refuse these as taken after one look at the
-        cache. False says nothing: they may be invalid, or taken all the same."""
+    def refusal(self, raw_username: str, raw_password: str) -> UsernameTaken | TooManyHashes | None:
+        """What `register`, without a key, would refuse these with after one look at the cache, or
+        none. None says nothing: they may be invalid, or taken all the same."""
         try:
-            attempt = attempts.parse(raw_username, raw_password, None)
-            state = self._cache.state(attempt.username)
+            username = attempts.parse(raw_username, raw_password, None).username
+            since = self._cache.seen_taken(username)
+            if since > REMEMBERED:
+                # To look up each new name, too, would take the time of those being registered.
+                if since == math.inf and self._hasher.is_full:
+                    return TooManyHashes()
+                if not isinstance(self._cache.state(username), Taken):
+                    return TooManyHashes() if self._hasher.is_full else None
         except (InvalidInput, UsernameCacheUnavailable):
-            return False
-        if isinstance(state, Taken):
-            metrics.REGISTRATIONS.labels("taken").inc()
-            return True
-        return False
+            return None
+        metrics.REGISTRATIONS.labels("taken").inc()
+        return UsernameTaken()
 
     def availability(self, raw_username: str) -> str | None:
         """Why the name cannot be registered right now: taken, pending, reserved or invalid; None

@@ -6,10 +6,14 @@ go ahead. It is never the authority: without it registration is slower and just 
 
 from __future__ import annotations
 
+import math
 import random
+import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from threading import Lock
 
 from redis import Redis, RedisCluster
 
@@ -23,6 +27,7 @@ CLAIM_LIFETIME_MS = 10_000
 TAKEN_LIFETIME = 3600  # seconds, ± 20 %, so that names cached together do not expire together
 TAKEN_JITTER = 0.2
 LONGEST_LIFETIME = TAKEN_LIFETIME * (1 + TAKEN_JITTER)
+MOST_REMEMBERED = 4096  # names, in each worker
 
 
 class State(Enum):
@@ -45,11 +50,14 @@ class UsernameCache:
     """One string per name, `coatcheck:username:CANONICAL`: `pending:TOKEN` while an attempt is
     under way, then `taken:KEY`.
 
-    Every method raises UsernameCacheUnavailable, within a second, if Redis does not answer.
+    Every method that asks Redis raises UsernameCacheUnavailable, within a second, if it does not
+    answer.
     """
 
     def __init__(self, redis: Redis | RedisCluster) -> None:
         self._redis = redis
+        self._seen_taken: OrderedDict[str, float] = OrderedDict()  # when, by the monotonic clock
+        self._remembering = Lock()
         self._reads = CoalescedReads(redis)
         self._claim = redis.register_script((SCRIPTS / "claim.lua").read_text(encoding="utf-8"))
         self._release = redis.register_script((SCRIPTS / "release.lua").read_text(encoding="utf-8"))
@@ -62,7 +70,14 @@ class UsernameCache:
     def state(self, username: Username) -> State | Taken:
         """What the cache knows of the name: ABSENT, PENDING or Taken."""
         with failing_as(UsernameCacheUnavailable):
-            return _state(self._reads.read("GET", _key(username)) or b"absent")
+            state = _state(self._reads.read("GET", _key(username)) or b"absent")
+        if isinstance(state, Taken):
+            self._remember(username)
+        return state
+
+    def seen_taken(self, username: Username) -> float:
+        """Seconds since `state` last said Taken in this process; infinite if nobody remembers."""
+        return time.monotonic() - self._seen_taken.get(username.canonical, -math.inf)
 
     def publish(self, username: Username, taken: Taken) -> None:
         """Say that a committed row has the name. True for good: whoever has seen the row may."""
@@ -74,6 +89,13 @@ class UsernameCache:
         """Give up the claim of `token`; another's stays."""
         with failing_as(UsernameCacheUnavailable):
             self._release(keys=[_key(username)], args=[token])
+
+    def _remember(self, username: Username) -> None:
+        with self._remembering:
+            self._seen_taken[username.canonical] = time.monotonic()
+            self._seen_taken.move_to_end(username.canonical)
+            if len(self._seen_taken) > MOST_REMEMBERED:
+                self._seen_taken.popitem(last=False)
 
     def ping(self) -> None:
         """Ask for a sign of life."""

@@ -2,8 +2,7 @@
 that nobody has time to hash a password for.
 
 Who attacks the registration page with names that exist, or races for one that somebody just got,
-costs one look at the username cache and no more. When no password can be hashed, not even that: it
-would take time from those who are being registered.
+costs one look at the username cache and no more; and refusing many leaves time for the others.
 Whatever is not as plain as that goes on to Flask, which decides it from the beginning.
 """
 
@@ -68,14 +67,10 @@ class Admission:
             or any(name in environ for name in PARTICULARS)
         ):
             return None
-        body = environ["wsgi.input"].read(int(length))  # left unread, it might cut the answer off
-        if self._registration.is_full:
-            return TooManyHashes()
+        body = environ["wsgi.input"].read(int(length))
         environ["wsgi.input"] = BytesIO(body)
         try:
             sent = credentials_in(parsed_object(body))
         except (BadRequest, InvalidInput):
             return None
-        if self._registration.is_known_as_taken(sent.username, sent.password):
-            return UsernameTaken()
-        return TooManyHashes() if self._registration.is_full else None  # by now
+        return self._registration.refusal(sent.username, sent.password)

@@ -399,6 +399,7 @@ def test_when_no_place_to_hash_is_left_a_refusal_costs_nothing(
 ) -> None:
     monkeypatch.setattr(PasswordHasher, "is_full", True)
     redis.config_resetstat()
+    assert isinstance(registration.refusal("ada", PASSWORD), TooManyHashes)
     with pytest.raises(TooManyHashes):
         registration.register("ada", PASSWORD)
     assert set(redis.info("commandstats")) <= {"cmdstat_config|resetstat", "cmdstat_config"}

@@ -64,7 +64,9 @@ def hashing(stage: Stage, effort: Effort, say: Say) -> Section:
             "new registrations": lambda seconds: crowd(registrations(contender, seconds)),
             "logins": lambda seconds: crowd(logins(contender, seconds)),
         }
-        visits = [Visit(title, contender, load, 201) for title, load in loads.items()]
+        visits = [
+            Visit(title, contender, load, 201, refusable=True) for title, load in loads.items()
+        ]
         results = in_turn(visits, effort, say)
     alone, ours = results[: len(hasher.LIBRARIES)], results[len(hasher.LIBRARIES) :]
     verdicts = [as_fast(result, OF_HASHER, each) for each in alone for result in ours]

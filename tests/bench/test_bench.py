@@ -121,6 +121,15 @@ def test_another_status_than_expected_is_an_error(coatcheck: Contender) -> None:
         sample(_run(404, 1), visit, Cost(0, 0, 0, 0), 0.0)
 
 
+def test_a_refusal_counts_nowhere_and_is_allowed_where_it_may_come(coatcheck: Contender) -> None:
+    run = Run(2.0, 4, Counter({201: 3, 503: 1}), 1.0, 2.0, 0.1)
+    refusable = Visit("it", coatcheck, lambda seconds: run, 201, refusable=True)
+    measured = sample(run, refusable, Cost(3e-6, 0, 0, 3), 0.0)
+    assert (measured.rate, measured.workers, measured.commands) == (1.5, 1.0, 1.0)
+    with pytest.raises(LoadError, match="only 201 counts"):
+        sample(run, Visit("it", coatcheck, lambda seconds: run, 201), Cost(0, 0, 0, 0), 0.0)
+
+
 def test_without_node_express_is_left_out_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(NotMeasured, match="node is not installed"):

@@ -18,17 +18,19 @@ from tests.load.verdict import Effort, Say
 
 SCRIPT = Path(__file__).with_name("visits.lua")
 WARM_UP = 1.0  # seconds
+REFUSED = 503
 
 
 @dataclass(frozen=True)
 class Visit:
     """A load on one contender; `load` is given how many seconds to go on. Each answer must have the
-    status, or nothing was measured."""
+    status, or nothing was measured; if it may be refused, 503 may come too, and does not count."""
 
     title: str
     contender: Contender
     load: Callable[[float], Run]
     status: int = 200
+    refusable: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,16 +127,19 @@ def measure(visit: Visit, seconds: float) -> Sample:
 
 def sample(run: Run, visit: Visit, cost: Cost, others: float) -> Sample:
     """What a run says of a visit."""
-    answered(visit.title, run, {visit.status})
-    each = 1e6 / run.requests
+    answered(visit.title, run, {visit.status, REFUSED} if visit.refusable else {visit.status})
+    fulfilled = run.statuses[visit.status]
+    if not fulfilled:
+        raise LoadError(f"{visit.title} answered nothing but refusals.")
+    each = 1e6 / fulfilled
     return Sample(
-        rate=run.requests / run.seconds,
+        rate=fulfilled / run.seconds,
         p50=run.p50,
         p99=run.p99,
         workers=cost.workers * each,
         redis=cost.redis * each,
         postgres=cost.postgres * each,
-        commands=cost.commands / run.requests,
+        commands=cost.commands / fulfilled,
         share=run.share * 100,
         others=others * 100,
     )

@@ -9,7 +9,9 @@ import pytest
 from flask import Flask
 from redis import Redis
 
+from service.accounts import registration, username_cache, usernames
 from service.accounts.passwords import PasswordHasher
+from service.web.services import EXTENSION
 
 PATH = "/api/v1/accounts"
 PASSWORD = "correct horse battery"
@@ -98,10 +100,35 @@ def test_other_methods_and_types_are_left_to_flask(taken: Flask) -> None:
     assert client.post(PATH, data=raw, content_type=form).status_code == 409
 
 
-def test_without_room_for_a_hash_every_registration_is_refused_before_any_other_work(
+def test_a_hot_duplicate_asks_redis_once_in_a_while(
     taken: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a taken name too: to find that out would cost the time of those who are registered."""
+    """A name that is taken stays so."""
+    client = taken.test_client()
+    for remembered, looks in ((60.0, 1), (0.0, 20)):
+        monkeypatch.setattr(registration, "REMEMBERED", remembered)
+        redis.config_resetstat()
+        for _ in range(20):
+            assert client.post(PATH, json=BOB).status_code == 409
+        assert redis.info("commandstats")["cmdstat_get"]["calls"] == looks
+
+
+def test_a_worker_remembers_so_many_names(
+    app: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(username_cache, "MOST_REMEMBERED", 2)
+    cache = app.extensions[EXTENSION].username_cache
+    for name in ("ada", "bob", "cy", "bob", "dan"):
+        redis.set(f"coatcheck:username:{name}", "taken:")
+        cache.state(usernames.parse(name))
+    known = {n for n in ("ada", "bob", "cy", "dan") if cache.seen_taken(usernames.parse(n)) < 60}
+    assert known == {"bob", "dan"}
+
+
+def test_without_room_for_a_hash_names_are_refused_that_nobody_remembers(
+    taken: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before any other work, which would take the time of those who are being registered."""
     monkeypatch.setattr(PasswordHasher, "is_full", True)
     client = taken.test_client()
     redis.config_resetstat()
@@ -112,3 +139,25 @@ def test_without_room_for_a_hash_every_registration_is_refused_before_any_other_
             assert refused.headers["Retry-After"] == "1"
     stats = redis.info("commandstats")
     assert not {"cmdstat_get", "cmdstat_evalsha"} & set(stats)
+
+
+@pytest.mark.parametrize("remembered", [60.0, 0.0])
+def test_without_room_for_a_hash_a_hot_duplicate_is_told(
+    taken: Flask, monkeypatch: pytest.MonkeyPatch, remembered: float
+) -> None:
+    client = taken.test_client()
+    assert client.post(PATH, json=BOB).status_code == 409
+    monkeypatch.setattr(PasswordHasher, "is_full", True)
+    monkeypatch.setattr(registration, "REMEMBERED", remembered)
+    assert client.post(PATH, json=BOB).status_code == 409
+
+
+def test_a_name_that_was_given_back_is_refused_no_longer_than_it_is_remembered(
+    taken: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = taken.test_client()
+    assert client.post(PATH, json=BOB).status_code == 409
+    monkeypatch.setattr(registration, "REMEMBERED", 0.0)
+    redis.flushall()
+    monkeypatch.setattr(PasswordHasher, "is_full", True)
+    assert client.post(PATH, json=BOB).status_code == 503
