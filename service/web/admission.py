@@ -8,6 +8,7 @@ Whatever is not as plain as that goes on to Flask, which decides it from the beg
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -49,6 +50,8 @@ class Admission:
         refusal = self._refusal(environ) if environ["PATH_INFO"] == PATH else None
         if refusal is None:
             return self._others(environ, start_response)
+        # A connection that always has a next request ready would keep the worker to itself.
+        time.sleep(0)
         document = problem(refusal)
         body = msgspec.json.encode(document)
         headers = [("Content-Type", PROBLEM), ("Content-Length", str(len(body)))]

@@ -11,6 +11,7 @@ from redis import Redis
 
 from service.accounts import registration, username_cache, usernames
 from service.accounts.passwords import PasswordHasher
+from service.web import admission
 from service.web.services import EXTENSION
 
 PATH = "/api/v1/accounts"
@@ -161,3 +162,16 @@ def test_a_name_that_was_given_back_is_refused_no_longer_than_it_is_remembered(
     redis.flushall()
     monkeypatch.setattr(PasswordHasher, "is_full", True)
     assert client.post(PATH, json=BOB).status_code == 503
+
+
+def test_a_refusal_from_memory_lets_other_connections_have_their_turn(
+    taken: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gevent turns to them when somebody waits. Who always has a next duplicate ready would keep
+    checks of sessions waiting for 0.2 seconds."""
+    client = taken.test_client()
+    assert client.post(PATH, json=BOB).status_code == 409
+    paused: list[float] = []
+    monkeypatch.setattr(admission.time, "sleep", paused.append)
+    assert client.post(PATH, json=BOB).status_code == 409
+    assert paused == [0]
