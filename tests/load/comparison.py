@@ -103,9 +103,10 @@ def in_turn(
 
 def overloaded(arena: Arena, say: Say) -> list[Result]:
     """Each way on its own, since those without a bound are still hashing long afterwards."""
-    # Without a bound each request stays until it is given up, and holds a descriptor.
+    # Without a bound each request stays until it is given up, later than that if the load falls
+    # behind, and holds a descriptor.
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    rate = min(OVERLOAD * hasher.alone(WORKERS, 3), (descriptors - SPARE) / LONGEST_WAIT)
+    rate = min(OVERLOAD * hasher.alone(WORKERS, 3), (descriptors - SPARE) / (2 * LONGEST_WAIT))
     drive = scenarios.overload(rate)
     scenario = Scenario("overload", f"Overload: {rate:.0f} new names a second", drive)
     results = []
