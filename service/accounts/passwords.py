@@ -120,7 +120,7 @@ class PasswordHasher:
 
     @property
     def is_full(self) -> bool:
-        """Whether a hash asked for now would be refused."""
+        """Whether a hash asked for now would be refused: it is expected to wait too long."""
         ahead = max(0, self._pending - self._threads + 1)
         return CAUTION * ahead * self._duration / self._threads > self._longest_wait
 

@@ -2,7 +2,7 @@
 that nobody has time to hash a password for.
 
 Who attacks the registration page with names that exist, or races for one that somebody just got,
-costs one look at the username cache and no more; and refusing many leaves time for the others.
+costs at most one look at the username cache; and refusing many leaves time for the others.
 Whatever is not as plain as that goes on to Flask, which decides it from the beginning.
 """
 
