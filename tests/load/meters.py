@@ -37,12 +37,18 @@ class Cost:
     """Counts since the start of an entrant, or between two readings."""
 
     selects: int = 0
-    inserts: int = 0  # attempts, those that failed included
-    statements: int = 0  # the same, and every other; without transaction control
+    inserted: int = 0  # INSERTs that succeeded
+    failed: int = 0  # statements, each of them an INSERT
+    statements: int = 0  # those, and every other; without transaction control
     transactions: int = 0
     hashes: int = 0
     commands: int = 0  # of Redis; those inside of scripts included
     cpu: float = 0.0  # seconds of gunicorn and Redis
+
+    @property
+    def inserts(self) -> int:
+        """Attempts."""
+        return self.inserted + self.failed
 
     def __sub__(self, other: Cost) -> Cost:
         return Cost(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
@@ -64,10 +70,11 @@ def read(entrant: Entrant) -> Cost:
     with psycopg.connect(url, autocommit=True) as connection:
         row = connection.execute(STATEMENTS, (entrant.database,)).fetchone() or (0, 0, 0)
         done, failed = connection.execute(TRANSACTIONS, (entrant.database,)).fetchone() or (0, 0)
-    statements, selects, inserts = row
+    statements, selects, inserted = row
     return Cost(
         selects=selects,
-        inserts=inserts + failed,
+        inserted=inserted,
+        failed=failed,
         statements=statements + failed,
         transactions=done + failed,
         hashes=entrant.hashes.stat().st_size,

@@ -33,7 +33,7 @@ def test_every_way_registers_a_name_once_and_its_costs_are_counted(
         spent = meters.read(entrant) - before
         run = crowd(Plan(entrant.port, [(0.0, "carol")] * 8, barrier=True))
     assert statuses == [201, 409, 409, 409]
-    assert (spent.selects, spent.inserts, spent.hashes) == COSTS[way]
+    assert (spent.selects, spent.inserted, spent.hashes) == COSTS[way]
     assert bool(spent.commands) is (way in (RECIPE, OURS))
     assert run.statuses == {201: 1, 409: 7}
 
