@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 NICENESS = 5
 SMOOTHING = 0.2  # weight of the latest hash in how long one takes: it doubles under overload
-CAUTION = 1.4  # times that a wait may turn out longer than expected
+CAUTION = 1.7  # times that a wait may turn out longer than expected: one in a hundred does
 MIN_LENGTH, MAX_LENGTH = 8, 256  # code points; NIST SP 800-63B asks for room for at least 64
 
 _opaque_string = get_profile("OpaqueString")
@@ -94,29 +94,33 @@ class PasswordHasher:
         # Nobody knows its password.
         self._decoy = self._computed(secrets.token_urlsafe())
 
-    def hash(self, password: str) -> str:
+    def place(self) -> Place:
+        """A place in the queue, for a `with` statement: kept while somebody finds out whether there
+        is anything to hash, so that those who find out meanwhile are not let in in vain."""
+        return Place(self)
+
+    def hash(self, password: str, place: Place | None = None) -> str:
         """The encoded hash of a prepared password.
 
+        Args:
+            password: as `prepare` returns it.
+            place: where the caller waits already; given up when the hash is there.
+
         Raises:
             TooManyHashes: it would wait too long.
         """
-        return self._run("hash", lambda: self._computed(password))
+        return self._run("hash", lambda: self._computed(password), place)
 
-    def verify(self, password: str, encoded: str) -> bool:
+    def verify(self, password: str, encoded: str, place: Place | None = None) -> bool:
         """Whether `encoded` is a hash of the prepared password.
 
-        Raises:
-            TooManyHashes: it would wait too long.
+        Takes and raises what `hash` does.
         """
-        return self._run("verify", lambda: _matches(password, encoded))
+        return self._run("verify", lambda: _matches(password, encoded), place)
 
-    def verify_nothing(self) -> None:
-        """Take as long as `verify`, for a login that is refused without a hash to compare with.
-
-        Raises:
-            TooManyHashes: it would wait too long.
-        """
-        self.verify("", self._decoy)
+    def verify_nothing(self, place: Place | None = None) -> None:
+        """Take as long as `verify`, for a login that is refused without a hash to compare with."""
+        self.verify("", self._decoy, place)
 
     @property
     def is_full(self) -> bool:
@@ -131,22 +135,24 @@ class PasswordHasher:
     def _computed(self, password: str) -> str:
         return argon2id.str(password.encode(), self._time_cost, self._memory).decode()
 
-    def _run(self, kind: str, work: Callable[[], T]) -> T:
+    def _enter(self) -> None:
         with self._lock:
             if self.is_full:
                 raise TooManyHashes
             self._pending += 1
-        deadline = time.monotonic() + self._longest_wait
-        done: Done[T] | None = None
-        try:
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._pending -= 1
+
+    def _run(self, kind: str, work: Callable[[], T], place: Place | None = None) -> T:
+        with place or self.place():
+            deadline = time.monotonic() + self._longest_wait
             done = self._pool().submit(_in_turn, work, deadline).result()
-        finally:
-            with self._lock:
-                self._pending -= 1
-                if done:
-                    self._duration += SMOOTHING * (done.duration - self._duration)
         if done is None:
             raise TooManyHashes
+        with self._lock:
+            self._duration += SMOOTHING * (done.duration - self._duration)
         metrics.HASHES.labels(kind).inc()
         return done.result
 
@@ -157,6 +163,34 @@ class PasswordHasher:
                 if self._executor is None or self._owner != os.getpid():
                     self._executor, self._owner = _real_threads(self._threads), os.getpid()
         return self._executor
+
+
+class Place:
+    """A place in the queue for a hasher's threads. Use `PasswordHasher.place`."""
+
+    def __init__(self, hasher: PasswordHasher) -> None:
+        self._hasher = hasher
+        self._held = False
+
+    def __enter__(self) -> Place:
+        """Take it, unless it is held already.
+
+        Raises:
+            TooManyHashes: the password would wait too long.
+        """
+        if not self._held:
+            self._hasher._enter()
+            self._held = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Leave it to others, until it is entered again."""
+        if self._held:
+            self._held = False
+            self._hasher._leave()
 
 
 def matches(hasher: PasswordHasher, raw: str, encoded: str) -> bool:

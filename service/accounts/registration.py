@@ -14,7 +14,7 @@ from service.accounts import usernames
 from service.accounts.account import Account
 from service.accounts.attempt import Attempt
 from service.accounts.flights import Flight, Flights
-from service.accounts.passwords import PasswordHasher
+from service.accounts.passwords import PasswordHasher, Place
 from service.accounts.repository import AccountRepository
 from service.accounts.username_cache import LONGEST_LIFETIME, State, Taken, UsernameCache
 from service.accounts.usernames import Username
@@ -138,24 +138,25 @@ class Registration:
     def _lead(self, attempt: Attempt, flight: Flight[Taken]) -> tuple[Account | None, Taken]:
         taken: Taken | None = None
         try:
-            if self._hasher.is_full:  # refused before it costs a claim and a query
-                raise TooManyHashes
-            claim = self._claim(attempt)
-            if isinstance(claim, Taken):
-                account, taken = None, claim
-            else:
-                account, taken = self._create_or_release(attempt, claim)
+            with self._hasher.place() as place:  # refused before it costs a claim and a query
+                claim = self._claim(attempt, place)
+                if isinstance(claim, Taken):
+                    account, taken = None, claim
+                else:
+                    account, taken = self._create_or_release(attempt, claim, place)
             return account, taken
         finally:
             self._flights.leave(attempt.username.canonical, flight, taken)
 
-    def _claim(self, attempt: Attempt) -> bool | Taken:
+    def _claim(self, attempt: Attempt, place: Place) -> bool | Taken:
         """Wait for the right to go ahead. False: without a claim, since Redis or a rival does not
-        come back in time; the index decides all the same."""
+        come back in time; the index decides all the same. Who has to wait gives up `place`: most
+        rivals succeed."""
         started = looked = time.monotonic()
         interval = FIRST_POLL
         try:
             while (state := self._cache.claim(attempt.username, attempt.token)) is State.PENDING:
+                place.give_up()
                 now = time.monotonic()
                 if now > started + RIVAL_TIMEOUT:
                     return False
@@ -170,11 +171,13 @@ class Registration:
             return False
         return state if isinstance(state, Taken) else True
 
-    def _create_or_release(self, attempt: Attempt, claimed: bool) -> tuple[Account | None, Taken]:
+    def _create_or_release(
+        self, attempt: Attempt, claimed: bool, place: Place
+    ) -> tuple[Account | None, Taken]:
         try:
             taken = self._registered(attempt.username)
             if taken is None:
-                return self._create(attempt)
+                return self._create(attempt, place)
         except BaseException:
             if claimed:
                 self._release(attempt)
@@ -183,8 +186,8 @@ class Registration:
             self._release(attempt)
         return None, taken
 
-    def _create(self, attempt: Attempt) -> tuple[Account | None, Taken]:
-        password_hash = self._hasher.hash(attempt.password)
+    def _create(self, attempt: Attempt, place: Place) -> tuple[Account | None, Taken]:
+        password_hash = self._hasher.hash(attempt.password, place)
         try:
             account = self._insert(attempt, password_hash)
         except DatabaseUnavailable as error:

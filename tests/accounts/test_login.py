@@ -68,6 +68,20 @@ def test_a_disabled_account_is_refused_like_an_unknown_one(
         login.authenticate("bob", PASSWORD)
 
 
+def test_a_login_that_nobody_has_time_for_costs_no_query(
+    login: Login,
+    hasher: PasswordHasher,
+    accounts: AccountRepository,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(accounts, "credentials", asked.append)
+    monkeypatch.setattr(PasswordHasher, "is_full", True)
+    with pytest.raises(TooManyHashes):
+        login.authenticate("bob", PASSWORD)
+    assert asked == []
+
+
 def test_a_login_renews_a_hash_made_with_other_parameters(
     login: Login, accounts: AccountRepository, database: psycopg.Connection
 ) -> None:
@@ -96,7 +110,7 @@ def test_a_hash_that_cannot_be_renewed_now_does_not_stop_the_login(
 ) -> None:
     stronger = PasswordHasher(memory_kib=128, time_cost=1, threads=1, longest_wait=60.0)
 
-    def refuse(_: str) -> str:
+    def refuse(*_: object) -> str:
         raise TooManyHashes
 
     monkeypatch.setattr(stronger, "hash", refuse)

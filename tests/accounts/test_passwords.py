@@ -106,7 +106,7 @@ class Busy:
 
 
 def test_who_would_wait_too_long_is_refused_at_once() -> None:
-    with Busy(longest_wait=10.0) as busy:
+    with Busy(longest_wait=12.0) as busy:
         busy.hasher._duration = 3.0
         waiting = [busy.ask(int) for _ in range(2)]  # for 3 and for 6 seconds
         assert busy.hasher.is_full
@@ -134,6 +134,44 @@ def test_without_a_queue_nobody_is_refused_however_long_a_hash_takes() -> None:
     hasher._duration = 60.0
     assert hasher.hash("correct horse")
     assert hasher._duration < 60.0
+
+
+def test_a_place_counts_from_when_it_is_taken_until_the_hash_is_there() -> None:
+    hasher = with_room_for_one()
+    with hasher.place() as place:
+        assert hasher.is_full
+        with pytest.raises(TooManyHashes):
+            hasher.verify_nothing()
+        assert hasher.hash("correct horse", place)
+        assert not hasher.is_full
+        hasher.verify_nothing()
+    assert hasher._pending == 0
+
+
+def test_a_place_that_was_given_up_is_open_to_others_and_taken_again_with_the_hash() -> None:
+    hasher = with_room_for_one()
+    with hasher.place() as place:
+        place.give_up()
+        with hasher.place(), pytest.raises(TooManyHashes):
+            hasher.hash("correct horse", place)
+        assert hasher.hash("correct horse", place)
+    assert hasher._pending == 0
+
+
+def test_who_finds_no_place_takes_none() -> None:
+    hasher = with_room_for_one()
+    with hasher.place():
+        with pytest.raises(TooManyHashes), hasher.place():
+            pass
+        assert hasher._pending == 1
+    assert hasher._pending == 0
+
+
+def with_room_for_one() -> PasswordHasher:
+    """Where a second one would be expected to wait too long."""
+    hasher = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=1.0)
+    hasher._duration = 60.0
+    return hasher
 
 
 def test_how_long_a_hash_takes_is_learned(hasher: PasswordHasher) -> None:

@@ -10,7 +10,7 @@ from redis import Redis
 
 from service.accounts import usernames
 from service.accounts.account import Account
-from service.accounts.passwords import PasswordHasher
+from service.accounts.passwords import PasswordHasher, Place
 from service.accounts.registration import Registration
 from service.accounts.repository import AccountRepository
 from service.accounts.username_cache import State, Taken, UsernameCache
@@ -39,10 +39,10 @@ class CountingHasher(PasswordHasher):
         self.hashes = 0
         self.meanwhile: Callable[[], None] = lambda: None
 
-    def hash(self, password: str) -> str:
+    def hash(self, password: str, place: Place | None = None) -> str:
         self.hashes += 1
         self.meanwhile()
-        return super().hash(password)
+        return super().hash(password, place)
 
 
 @pytest.fixture
@@ -403,6 +403,47 @@ def test_when_no_place_to_hash_is_left_a_refusal_costs_nothing(
     with pytest.raises(TooManyHashes):
         registration.register("ada", PASSWORD)
     assert set(redis.info("commandstats")) <= {"cmdstat_config|resetstat", "cmdstat_config"}
+
+
+def test_while_it_is_found_out_whether_a_name_is_free_its_place_to_hash_is_kept(
+    registration: Registration,
+    accounts: AccountRepository,
+    hasher: CountingHasher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or all that arrive meanwhile would claim and look, too, and be refused only then."""
+    refused: list[object] = []
+    registered = accounts.registered
+
+    def look(username: Username) -> object:
+        refused.append(registration.refusal("carol", PASSWORD))
+        return registered(username)
+
+    monkeypatch.setattr(accounts, "registered", look)
+    leave_room_for_one(hasher)
+    assert registration.register("ada", PASSWORD)
+    assert [type(refusal) for refusal in refused] == [TooManyHashes]
+    assert registration.register("bob", PASSWORD)
+
+
+def test_who_waits_for_a_rival_keeps_no_place_to_hash(
+    registration: Registration, cache: UsernameCache, hasher: CountingHasher, redis: Redis
+) -> None:
+    cache.claim(BOB, "a rival in another worker")
+    redis.config_resetstat()
+    leave_room_for_one(hasher)
+    waiting = threading.Thread(target=race, args=(1, lambda: registration.register("bob", "x" * 8)))
+    waiting.start()
+    eventually(lambda: redis.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0) >= 2)
+    assert registration.register("ada", PASSWORD)
+    cache.publish(BOB, Taken(""))
+    waiting.join(30)
+    assert not waiting.is_alive()
+
+
+def leave_room_for_one(hasher: PasswordHasher) -> None:
+    """So that a second one would be expected to wait too long."""
+    hasher._threads, hasher._duration = 1, 1000.0
 
 
 def test_an_attempt_asks_redis_three_times(registration: Registration, redis: Redis) -> None:

@@ -307,7 +307,7 @@ def test_a_redis_that_never_answers_costs_a_registration_no_more_than_its_bounds
 def test_when_no_place_to_hash_is_left_a_registration_is_refused_at_once(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_: str) -> str:
+    def full(*_: object) -> str:
         raise TooManyHashes
 
     client = app.test_client()
