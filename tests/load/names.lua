@@ -1,8 +1,8 @@
--- Registrations for wrk: `wrk -s names.lua URL -- MODE NAME [COUNT]`. Prints one line of JSON.
+-- Registrations for wrk: `wrk -s names.lua URL -- MODE NAME [COUNT [STEP]]`. Prints one line of JSON.
 --
 -- same    NAME over and over
 -- each    NAME0, NAME1, …, every one of them COUNT times
--- random  one of NAME0 … NAME(COUNT - 1)
+-- random  one of COUNT names: NAME0, NAME(STEP), NAME(2 * STEP), …
 
 dofile(debug.getinfo(1, 'S').source:match('^@(.*)names.lua$') .. 'tally.lua')
 
@@ -12,6 +12,7 @@ end
 
 function init(arguments)
   local mode, name, count = arguments[1], arguments[2], tonumber(arguments[3])
+  local step = tonumber(arguments[4])
   local sent = 0
   wrk.method = 'POST'
   wrk.headers['Content-Type'] = 'application/json'
@@ -23,7 +24,7 @@ function init(arguments)
     end
   elseif mode == 'random' then
     request = function()
-      return wrk.format(nil, nil, nil, registration(name .. math.random(0, count - 1)))
+      return wrk.format(nil, nil, nil, registration(name .. math.random(0, count - 1) * step))
     end
   end
 end
