@@ -74,7 +74,7 @@ class Settings(BaseModel):
         description="passwords hashed at a time, per worker; more than cores slow each other down",
     )
     hashing_wait: float = Field(
-        0.9,
+        0.8,
         ge=0.05,
         le=10,
         description="a password waits so many seconds to be hashed; past it: 503",

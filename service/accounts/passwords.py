@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 NICENESS = 5
 SMOOTHING = 0.2  # weight of the latest hash in how long one takes: it doubles under overload
-CAUTION = 1.6  # times that a wait may turn out longer than expected: one in fifty does
+CAUTION = 1.5  # times that a wait may turn out longer than expected: one in twenty does
 MIN_LENGTH, MAX_LENGTH = 8, 256  # code points; NIST SP 800-63B asks for room for at least 64
 
 _opaque_string = get_profile("OpaqueString")
