@@ -11,12 +11,12 @@ ENGINES := --target $(VENV)/engines --upgrade --no-deps --only-binary :all: \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint races load bench rehearse lock clean
+.PHONY: help setup run test test-kits lint races load bench rehearse lock clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ Use
 run: $(VENV)/.run $(VENV)/.engines ## start it all here; PORT, WEB_CONCURRENCY, DATA_DIR change the obvious
@@ -25,8 +25,11 @@ run: $(VENV)/.run $(VENV)/.engines ## start it all here; PORT, WEB_CONCURRENCY, 
 ##@ Develop
 setup: $(VENV)/.dev $(VENV)/.engines ## install what running and testing need into .venv
 
-test: setup ## every test, on real engines, three at a time; ARGS goes to pytest
+test: setup ## test the service on real engines, three tests at a time; ARGS goes to pytest
 	@exec $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+
+test-kits: setup ## test the kits themselves; ARGS goes to pytest
+	@exec $(BIN)/python -m pytest -n 2 --dist loadfile $(or $(ARGS),kits)
 
 lint: $(VENV)/.dev ## ruff, mypy and the import rules
 	$(BIN)/ruff check
@@ -35,16 +38,16 @@ lint: $(VENV)/.dev ## ruff, mypy and the import rules
 	$(BIN)/lint-imports
 
 races: setup ## race registrations while things break; ARGS="sessions", "--seed 1 --output DIR", "--url URL"
-	@exec $(BIN)/python -m tests.races $(ARGS)
+	@exec $(BIN)/python -m kits.races $(ARGS)
 
 load: setup ## measure registration against its targets; ARGS="ways" compares the usual ways to do it
-	@exec $(BIN)/python -m tests.load $(or $(ARGS),targets)
+	@exec $(BIN)/python -m kits.load $(or $(ARGS),targets)
 
 bench: setup ## measure it beside its peers and as it grows, 13 minutes; ARGS="checks" a part of it
-	@exec $(BIN)/python -m tests.bench $(ARGS)
+	@exec $(BIN)/python -m kits.bench $(ARGS)
 
 rehearse: ## the production stack in Docker: up, restart, down and up, kill -9; takes 3 minutes
-	@exec $(PYTHON) tests/compose/rehearse.py
+	@exec $(PYTHON) -m kits.compose
 
 ##@ Maintain
 lock: $(VENV)/.python ## pin what requirements/*.in name
@@ -58,7 +61,7 @@ lock: $(VENV)/.python ## pin what requirements/*.in name
 
 clean: ## remove .venv and caches; .data stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find config examples service tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find config examples kits service tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written last: an installation that was interrupted is done again.
 $(VENV)/.python:

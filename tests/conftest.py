@@ -102,7 +102,9 @@ def settings(environ: dict[str, str], database: psycopg.Connection, redis: Redis
 
 @pytest.fixture(scope="session")
 def running_server(directory: Path, environ: dict[str, str]) -> Iterator[Server]:
-    with gunicorn(directory, environ, workers=3, application="tests.races.user_app:app") as server:
+    with gunicorn(
+        directory, environ, workers=3, application="tests.guarantees.user_app:app"
+    ) as server:
         yield server
 
 

@@ -1,0 +1,93 @@
+"""The contender that is no Python: Express, on as many processes as the others have."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from kits.bench.testbed import Contender, Stage
+from kits.load.testbed import WORKERS
+from tests.conditions import eventually
+from tests.servers import ROOT, Server, free_port, is_ready
+
+SOURCE = Path(__file__).with_name("express")
+HOME = ROOT / ".data/bench/express"  # where its libraries are installed, once
+LOCK = "package-lock.json"
+INSTALL = ["npm", "ci", "--engine-strict", "--ignore-scripts", "--no-audit", "--no-fund"]
+INSTALL_LIMIT = 300.0  # seconds
+
+
+class NotMeasured(Exception):
+    """Express cannot run here; the message is one line that says why."""
+
+
+def install() -> None:
+    """Have its libraries in HOME.
+
+    Raises:
+        NotMeasured: Node or npm is missing, or npm fails.
+    """
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            raise NotMeasured(f"{program} is not installed; on Debian: apt-get install nodejs npm")
+    lock = HOME / LOCK
+    if not (lock.exists() and lock.read_bytes() == (SOURCE / LOCK).read_bytes()):
+        _install_afresh()
+    shutil.copy(SOURCE / "server.js", HOME)
+
+
+def _install_afresh() -> None:
+    """In a directory beside, so that an installation that was interrupted is done again."""
+    unfinished = HOME.with_name("unfinished")
+    for directory in (unfinished, HOME):
+        shutil.rmtree(directory, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    for name in ("package.json", LOCK):
+        shutil.copy(SOURCE / name, unfinished)
+    try:
+        subprocess.run(
+            INSTALL,
+            cwd=unfinished,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_LIMIT,
+            check=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise NotMeasured(f"npm did not end within {INSTALL_LIMIT:.0f} s") from None
+    except subprocess.CalledProcessError as error:
+        lines = [line for line in error.stderr.splitlines() if line.startswith("npm error")]
+        raise NotMeasured(f"npm failed: {lines[0] if lines else error.returncode}") from error
+    unfinished.rename(HOME)
+
+
+@contextmanager
+def serve(stage: Stage, workers: int = WORKERS) -> Iterator[Contender]:
+    """Run it, installed; gone without a trace afterwards."""
+    port = free_port()
+    environ = {
+        "NODE_ENV": "production",
+        "PATH": os.environ["PATH"],
+        "PORT": str(port),
+        "REDIS_SOCKET": stage.engine.url.removeprefix("unix://"),
+        "WORKERS": str(workers),
+    }
+    log = stage.subdirectory() / "node.log"
+    options = {"cwd": HOME, "env": environ, "start_new_session": True}
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(["node", "server.js"], stdout=output, **options) as node,
+    ):
+        server = Server(f"http://127.0.0.1:{port}", psutil.Process(node.pid), log)
+        try:
+            eventually(lambda: len(server.workers()) == workers and is_ready(server.url), within=30)
+            yield Contender(stage, server)
+        finally:
+            os.killpg(node.pid, signal.SIGKILL)

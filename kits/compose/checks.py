@@ -1,0 +1,128 @@
+"""What can be checked without being a visitor: who runs, as whom, and who can reach what.
+
+Each check returns what it saw, for the report, and raises Failure if that is not as it must be.
+"""
+
+import json
+import re
+
+from kits.compose.stack import ONE_SHOTS, PROJECT, SERVICES, Stack, docker, expect
+
+MAIN_PROCESS = "/proc/1/status"
+BUILD_TOOLS = ("gcc", "cc", "g++", "make", "ld", "pip", "pip3")
+DEVELOPMENT_ONLY = ("service/embedded", "service/serve.py", "service/webserver.py", "kits", "tests")
+
+
+def started_in_order(stack: Stack) -> str:
+    state = {service: stack.inspect(service)["State"] for service in (*ONE_SHOTS, *SERVICES)}
+    for one_shot in ONE_SHOTS:
+        stack.await_success(one_shot)
+    order = [
+        state["passwords"]["FinishedAt"],
+        min(state[engine]["StartedAt"] for engine in ("postgres", "redis", "cache")),
+        state["migrate"]["StartedAt"],
+        state["migrate"]["FinishedAt"],
+        state["web"]["StartedAt"],
+    ]
+    order = [moment.rstrip("Z") for moment in order]  # 19.42Z would come after 19.421Z
+    expect(order == sorted(order), f"out of order: {order}")
+    return docker("logs", stack.inspect("migrate")["Id"]).strip()
+
+
+def published(stack: Stack) -> str:
+    ports = {}
+    for service in SERVICES:
+        bindings = stack.inspect(service)["NetworkSettings"]["Ports"] or {}
+        ports[service] = [host for hosts in bindings.values() for host in hosts or []]
+    expect(
+        ports.pop("web") == [{"HostIp": "127.0.0.1", "HostPort": str(stack.port)}],
+        "web is not published, or elsewhere",
+    )
+    expect(not any(ports.values()), f"published too: {ports}")
+    return f"127.0.0.1:{stack.port}"
+
+
+def networks(stack: Stack) -> str:
+    of_web = set(stack.inspect("web")["NetworkSettings"]["Networks"])
+    of_engines: set[str] = set()
+    for engine in ("postgres", "redis", "cache"):
+        of_engines |= set(stack.inspect(engine)["NetworkSettings"]["Networks"])
+    expect(len(of_engines) == 1, f"the engines are on {sorted(of_engines)}")
+    (back,) = of_engines
+    expect(json.loads(docker("network", "inspect", back))[0]["Internal"], f"{back} leads outside")
+    expect(of_web - {back} != set(), "web has no network of its own")
+    return back
+
+
+def unprivileged(stack: Stack) -> str:
+    uids = {}
+    for service in SERVICES:
+        status = stack.inside(service, "cat", MAIN_PROCESS)
+        uids[service] = int(re.search(r"^Uid:\s+(\d+)", status, re.MULTILINE)[1])  # type: ignore[index]
+        expect(uids[service] != 0, f"{service} runs as root")
+        for line in ("CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"):
+            expect(line in status, f"{service}: no {line!r} in {MAIN_PROCESS}")
+    return f"uids {uids}"
+
+
+def read_only(stack: Stack) -> str:
+    # Postgres' socket lies in its image; docker-compose.yml says more.
+    for service in ("web", "redis", "cache"):
+        expect(stack.inspect(service)["HostConfig"]["ReadonlyRootfs"], f"{service} is writable")
+    attempt = "import errno\ntry: open('/app/x', 'w')\nexcept OSError as e: print(e.errno)"
+    expect(stack.inside("web", "python", "-c", attempt).strip() == "30", "/app can be written to")
+    return "web, redis and cache"
+
+
+def lean(stack: Stack) -> str:
+    seek = f"import shutil; print(*filter(None, map(shutil.which, {BUILD_TOOLS})))"
+    found = stack.inside("web", "python", "-c", seek).split()
+    seek = f"import os; print(*filter(os.path.exists, {DEVELOPMENT_ONLY}))"
+    found += stack.inside("web", "python", "-c", seek).split()
+    pythons = stack.inside("web", "python", "-c", "import sys; print(sys._base_executable)").split()
+    seek = "from importlib.util import find_spec; print(find_spec('pip') or '')"
+    for python in ("python", *pythons):
+        found += stack.inside("web", python, "-c", seek).split()
+    expect(not found, f"found {found}")
+    return stack.inside("web", "ls", "/app").replace("\n", " ").strip()
+
+
+def engines(stack: Stack) -> str:
+    query = "SELECT rolsuper FROM pg_roles WHERE rolname = 'coatcheck'"
+    superuser = stack.inside("postgres", "psql", "-U", "postgres", "-tAc", query).strip()
+    expect(superuser == "f", "the service's role is a superuser")
+    for engine, policy, append in (("redis", "noeviction", "yes"), ("cache", "allkeys-lru", "no")):
+        expect("NOAUTH" in stack.inside(engine, "redis-cli", "ping"), f"{engine} asks no password")
+        for setting, value in (("maxmemory-policy", policy), ("appendonly", append)):
+            ask = f"REDISCLI_AUTH=$(cat /run/secrets/password) redis-cli config get {setting}"
+            answer = stack.inside(engine, "sh", "-c", ask).split()
+            expect(answer == [setting, value], f"{engine} says {answer}")
+    return "noeviction and appendonly; allkeys-lru; no superuser"
+
+
+def passwords_hidden(stack: Stack) -> str:
+    urls = stack.inside("web", "sh", "-c", "cat /run/secrets/*_url")
+    words = {*re.findall(r":([^:@/]{40,})@", urls)}
+    superuser = "/docker-entrypoint-initdb.d/superuser_password"
+    words.add(stack.inside("postgres", "cat", superuser).strip())
+    expect(len(words) == 4, f"{len(words)} different passwords, not 4")
+    visible = docker("image", "inspect", PROJECT) + docker("history", "--no-trunc", PROJECT)
+    for service in (*SERVICES, *ONE_SHOTS):
+        container = stack.inspect(service)
+        visible += json.dumps(container) + stack.compose("logs", "--no-color", service)
+        if container["State"]["Running"]:
+            visible += docker("top", container["Id"], "-o", "pid,args")
+    expect(not any(word in visible for word in words), "a password is there to be seen")
+    return f"{len(words)} passwords, {len(visible)} characters searched"
+
+
+CHECKS = (
+    ("started in order: passwords, engines, migrate, web", started_in_order),
+    ("only the web port is published, on 127.0.0.1", published),
+    ("the engines are on the internal network only", networks),
+    ("no service runs as root, none has a capability", unprivileged),
+    ("root file systems are read-only", read_only),
+    ("the image holds no build tools, nothing of development", lean),
+    ("the engines are set as a database and a cache", engines),
+    ("no password in inspect, process lists, logs, image", passwords_hidden),
+)

@@ -1,0 +1,150 @@
+"""A client with several devices, that records what it does with their sessions."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from http.cookies import SimpleCookie
+from typing import Any
+
+from kits.races.history import History
+from kits.races.http_client import Answer, Caller
+from kits.races.sessions.history import SessionOperation
+
+API = "/api/v1"
+CURRENT = f"{API}/sessions/current"
+COOKIES = ("session", "__Host-session")
+
+
+class SessionClient(Caller):
+    """Uses sessions by their handles, and keeps the ids to itself."""
+
+    def __init__(self, url: str, history: History) -> None:
+        super().__init__(url, history)
+        self._cookies: dict[str, str] = {}  # name and id, by handle
+
+    @property
+    def handles(self) -> list[str]:
+        """Of every id that was ever issued."""
+        return list(self._cookies)
+
+    def locator(self, handle: str) -> str:
+        """The part of an id that its account's sessions have in common."""
+        return self._cookies[handle].partition("=")[2][:12]
+
+    def register(self, name: str, password: str) -> SessionOperation:
+        """A new account, and its first session."""
+        body = {"username": name, "password": password}
+        key = {"Idempotency-Key": f"{name}-{password}"}
+        return self._do("register", name, "POST", f"{API}/accounts", body, key, password=password)
+
+    def login(self, name: str, password: str, session: str | None = None) -> SessionOperation:
+        """Sign in; `session` is what the device had before."""
+        body = {"username": name, "password": password}
+        path = f"{API}/sessions"
+        return self._do("login", name, "POST", path, body, session=session, password=password)
+
+    def read(self, name: str, session: str, phase: str = "load") -> SessionOperation:
+        """Who am I?"""
+        return self._do("read", name, "GET", CURRENT, session=session, phase=phase)
+
+    def devices(self, name: str, session: str, phase: str = "load") -> SessionOperation:
+        """Which sessions has my account?"""
+        return self._do("list", name, "GET", f"{API}/sessions", session=session, phase=phase)
+
+    def data(self, name: str, session: str, phase: str = "load") -> SessionOperation:
+        """What does my session hold?"""
+        return self._do("data", name, "GET", f"{CURRENT}/data", session=session, phase=phase)
+
+    def write(self, name: str, session: str | None, key: str) -> SessionOperation:
+        """Write a key, whose value says its name again."""
+        path = f"{CURRENT}/data"
+        return self._do("write", name, "PATCH", path, {key: key}, session=session, key=key)
+
+    def logout(self, name: str, session: str) -> SessionOperation:
+        """Sign out."""
+        return self._do("logout", name, "DELETE", CURRENT, session=session)
+
+    def revoke(self, name: str, session: str, target: str) -> SessionOperation:
+        """End one session."""
+        path = f"{API}/sessions/{target}"
+        return self._do("revoke", name, "DELETE", path, session=session, target=target)
+
+    def revoke_several(self, name: str, session: str, scope: str) -> SessionOperation:
+        """End `others` or `all`."""
+        path = f"{API}/sessions?scope={scope}"
+        return self._do(scope, name, "DELETE", path, session=session)
+
+    def change(self, name: str, session: str, old: str, new: str) -> SessionOperation:
+        """Change the password."""
+        body = {"current_password": old, "new_password": new}
+        told = {"session": session, "password": old, "new_password": new}
+        return self._do("change", name, "PUT", f"{API}/account/password", body, **told)
+
+    def close(self, name: str, session: str, password: str) -> SessionOperation:
+        """Delete the account."""
+        body = {"password": password}
+        told = {"session": session, "password": password}
+        return self._do("close", name, "DELETE", f"{API}/account", body, **told)
+
+    def _do(
+        self,
+        kind: str,
+        name: str,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        phase: str = "load",
+        **told: str | None,
+    ) -> SessionOperation:
+        headers = dict(headers or {})
+        if session := told.get("session"):
+            headers["Cookie"] = self._cookies[session]
+        number, invoked = self._history.invoke(kind, phase, name, **told)
+        answer = self._send(method, path, body, headers)
+        operation = SessionOperation(
+            number=number,
+            kind=kind,
+            phase=phase,
+            name=name,
+            invoked=invoked,
+            completed=time.monotonic(),
+            status=answer.status,
+            error=answer.error,
+            **told,
+            **self._cookie(answer),
+            **_told_back(kind, answer),
+        )
+        self._history.complete(operation)
+        return operation
+
+    def _cookie(self, answer: Answer) -> dict[str, Any]:
+        """What the answer does to the cookie."""
+        for line in answer.headers.get_all("Set-Cookie", []):
+            for name, morsel in SimpleCookie(line).items():
+                if name not in COOKIES:
+                    continue
+                if not morsel.value:
+                    return {"cleared": True}
+                handle = hashlib.sha256(morsel.value.encode()).hexdigest()
+                self._cookies[handle] = f"{name}={morsel.value}"
+                return {"issued": handle}
+        return {}
+
+
+def _told_back(kind: str, answer: Answer) -> dict[str, Any]:
+    """What the answer says."""
+    told: dict[str, Any] = {"retry_after": "Retry-After" in answer.headers}
+    if answer.status not in (200, 201):
+        return told
+    body = answer.members
+    if kind in ("data", "write"):
+        return {**told, "data": body}
+    if kind == "list":
+        return {**told, "handles": tuple(each["handle"] for each in body["sessions"])}
+    if account := body.get("account"):
+        told["owner"] = account["username"]
+    if session := body.get("session"):
+        told["handle"] = session["handle"]
+    return told

@@ -1,0 +1,106 @@
+"""The load of the race of sessions: accounts whose devices all act at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+
+from kits.races.load import HERD, Crowd, Task
+from kits.races.sessions.account import ACTS, MOST, Account
+from kits.races.sessions.client import SessionClient
+from kits.races.sessions.history import SessionOperation
+
+ACCOUNTS = 4  # that act at a time
+LIFETIME = 220  # acts until an account makes room for a new one
+DEVICES = 3  # of a new account
+
+Act = Callable[[Account], SessionOperation]
+
+
+class SessionLoad(Crowd):
+    """People who use their sessions, end them, and try them again."""
+
+    def __init__(self, client: SessionClient, seed: int, prefix: str) -> None:
+        """
+        Args:
+            client: how the service is reached.
+            seed: of every choice.
+            prefix: of every name: lower-case ASCII, and new with each run.
+        """
+        super().__init__(seed)
+        self.client = client
+        self._prefix = prefix
+        self._opened = 0
+        self._accounts: list[Account] = []
+
+    def new_account(self) -> Account:
+        """An account that is signed in on several devices, if the service answers."""
+        with self._lock:
+            self._opened += 1
+            account = Account(self.client, f"{self._prefix}{self._opened}", self._random)
+        account.open(DEVICES)
+        return account
+
+    def round(self, size: int = 36) -> None:
+        """Everybody does something, at the same time."""
+        self._renew()
+        tasks = []
+        for _ in range(size):
+            account = self._random.choice(self._accounts)
+            account.used += 1
+            tasks.append(partial(self._act, account, self._draw(account)))
+        self._together(tasks)
+
+    def bustle(self) -> Future[float]:
+        """Everybody does something, in the background."""
+        account = self.new_account()
+        acts = [self._draw(account) for _ in range(HERD)]
+        return self._start(self._together, [partial(self._act, account, act) for act in acts])
+
+    def gather(self, account: Account, act: Act) -> None:
+        """One device does something while all read and write; then all ids are tried."""
+        tasks: list[Task] = [partial(act, account)]
+        while len(tasks) < HERD:
+            tasks.append(partial(self._random.choice([Account.read, Account.write]), account))
+        self._together(tasks)
+        account.look_at([*account.dead, *account.live])
+
+    def start(self, act: Task) -> Future[object]:
+        """Do one thing in the background."""
+        return self._starters.submit(act)
+
+    def _renew(self) -> None:
+        """Let used accounts go, and have new ones instead."""
+        used = [each for each in self._accounts if each.used >= LIFETIME or not _usable(each)]
+        self._accounts = [each for each in self._accounts if each not in used]
+        farewells = [partial(_leave, each) for each in used if _usable(each)]
+        missing = range(ACCOUNTS - len(self._accounts))
+        arrivals = [partial(self._arrive) for _ in missing]
+        if tasks := [*farewells, *arrivals]:
+            self._together(tasks)
+
+    def _arrive(self) -> None:
+        self._accounts.append(self.new_account())
+
+    def _draw(self, account: Account) -> Act:
+        if not account.live:
+            return Account.login
+        while (act := self._random.choices(list(ACTS), list(ACTS.values()))[0]) is Account.login:
+            if len(account.live) < MOST:
+                break
+        return act
+
+    def _act(self, account: Account, act: Act) -> object:
+        return act(account) if _usable(account) else account.login()
+
+
+def _leave(account: Account) -> None:
+    account.close()
+    account.look_at(account.dead[-5:])
+    account.login()
+
+
+def _usable(account: Account) -> bool:
+    """Whether it has a session to try, alive or dead: not if nothing answered when it began."""
+    return bool(account.live or account.dead)

@@ -1,0 +1,86 @@
+"""The service with one thing wrong, to show that the race finds it.
+
+`gunicorn 'kits.races.tests.broken_app:unfenced_save()'`, and the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask, g
+
+from service import create_app
+from service.errors import SessionStoreUnavailable
+from service.sessions.ids import SessionId
+from service.sessions.interface import SessionInterface
+from service.sessions.record import Record
+from service.sessions.session import Session
+from service.sessions.store import DATA, METADATA, SessionStore
+from service.storage.redis import failing_as
+
+IDLE_MS = 1_800_000
+
+
+def unfenced_save() -> Flask:
+    """Flask-Session's way of saving: the whole session, touched or not, whether it still exists or
+    not. So a slow request signs somebody in again who had signed out."""
+
+    class WholeSessions(SessionInterface):
+        def _upsert_session(self, lifetime: None, session: Session, id_: None) -> None:
+            if session.record is None or not g.get("found"):
+                super()._upsert_session(lifetime, session, id_)
+            else:
+                _write_back(self._store, session.record, session.encoded())
+
+        def _retrieve_session_data(self, session_id: SessionId | None) -> Record | None:
+            g.found = super()._retrieve_session_data(session_id)
+            return g.found
+
+    return _with_interface(WholeSessions)
+
+
+def unfenced_create() -> Flask:
+    """A sign-in that does not ask whether it was overtaken."""
+    app = create_app()
+
+    class Store(SessionStore):
+        def create(self, metadata: Any, fields: Any, *where: Any) -> Record:
+            locator, epoch, *replaces = where or (None, None)
+            late = None if epoch is None else epoch + 1_000_000
+            return super().create(metadata, fields, locator, late, *replaces)
+
+    app.extensions["coatcheck"].session_store.__class__ = Store
+    return app
+
+
+def forgetful_revoke_all() -> Flask:
+    """A revocation of all that refuses sign-ins under way and leaves the sessions alone."""
+    app = create_app()
+
+    class Store(SessionStore):
+        def revoke_all(self, locator: str, epoch: int, keep: SessionId | None = None) -> int:
+            epoch_key = f"coatcheck:{{{locator}}}:epoch"
+            with failing_as(SessionStoreUnavailable):
+                self._redis.set(epoch_key, epoch, px=IDLE_MS)
+            return len(self.devices(locator))
+
+    app.extensions["coatcheck"].session_store.__class__ = Store
+    return app
+
+
+def _with_interface(interface: type[SessionInterface]) -> Flask:
+    app = create_app()
+    app.session_interface.__class__ = interface
+    return app
+
+
+def _write_back(store: SessionStore, record: Record, fields: Mapping[str, bytes]) -> None:
+    """HSET everything, and list it among the account's sessions again."""
+    key = f"coatcheck:{{{record.id.locator}}}:session:{record.id.digest}"
+    whole: dict[str, Any] = {DATA + name: value for name, value in fields.items()}
+    whole |= {"created": record.created, "seen": record.seen, "deadline": record.deadline}
+    whole[METADATA] = store._encode_metadata(record.metadata)
+    with failing_as(SessionStoreUnavailable):
+        store._redis.hset(key, mapping=whole)
+        store._redis.pexpire(key, IDLE_MS)
