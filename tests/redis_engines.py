@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,9 +17,9 @@ from redis.exceptions import MovedError, RedisError
 from service.embedded import places
 from service.storage.redis import Cluster, connect
 from tests.conditions import eventually
+from tests.ports import HOST, free_port
 
 SLOTS = 16384
-HOST = "127.0.0.1"
 NAME = "coatcheck"
 PROMPT = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]
 
@@ -205,20 +204,6 @@ def _sees_the_others(sentinel: Node) -> bool:
 
 def _addresses(nodes: list[Node]) -> str:
     return ",".join(f"{HOST}:{node.port}" for node in nodes)
-
-
-def free_port() -> int:
-    """A free port; that 10,000 above it, the bus of a Cluster's node, is free too."""
-    while True:
-        with socket.create_server((HOST, 0)) as listener:
-            port = int(listener.getsockname()[1])
-        if port + 10_000 > 65_535:
-            port -= 20_000
-        try:
-            with socket.create_server((HOST, port)), socket.create_server((HOST, port + 10_000)):
-                return port
-        except OSError:
-            continue
 
 
 class Masters(Cluster):

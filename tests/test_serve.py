@@ -17,6 +17,7 @@ import pytest
 
 from service.embedded import Postgres, Redis
 from service.webserver import GunicornError, reserve
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -75,11 +76,6 @@ def wait(condition: Callable[[], bool], seconds: float = 40) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def processes(data: Path) -> list[psutil.Process]:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.credentials import PASSWORD
 from tests.servers import Server
 
-PASSWORD = "correct horse battery"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

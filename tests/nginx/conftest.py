@@ -16,7 +16,8 @@ from redis import Redis
 
 from service.embedded import Redis as EmbeddedRedis
 from tests.nginx.servers import nginx, running
-from tests.servers import free_port, gunicorn
+from tests.ports import free_port
+from tests.servers import gunicorn
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conditions import eventually
-from tests.servers import ROOT, free_port
+from tests.ports import free_port
+from tests.servers import ROOT
 
 EXAMPLE = ROOT / "examples/nginx"
 # What Debian's nginx.conf says around the file, with every path in a directory of the test's own.

@@ -9,7 +9,7 @@ import psutil
 
 from service.embedded import Redis as EmbeddedRedis
 from tests.nginx.servers import nginx
-from tests.servers import free_port
+from tests.ports import free_port
 
 LI_LEI = {"username": "李雷", "password": "correct horse battery"}
 GREETING = "Hello, 李雷!"

@@ -1,0 +1,3 @@
+"""What tests and kits sign in with."""
+
+PASSWORD = "correct horse battery"
