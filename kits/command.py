@@ -1,9 +1,11 @@
-"""One row of the target table, and what all who judge have in common."""
+"""What the command lines of the kits share."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,29 +16,24 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure: rounds of so many seconds."""
+    """How long to measure: a number of rounds, and the seconds of each load in a round."""
 
     rounds: int
     seconds: float
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What was asked for, what was measured, and whether that is enough."""
-
-    what: str
-    target: str
-    measured: str
-    passed: bool
-
-
-def add_options(parser: argparse.ArgumentParser, output: str) -> None:
-    """How long to measure, and where to write."""
+def add_effort_options(parser: argparse.ArgumentParser, output: str) -> None:
+    """Add options that say how long to measure and where to write."""
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each load in each round")
-    parser.add_argument("--output", type=Path, default=Path(output))
+    parser.add_argument("--output", type=Path, default=Path(output), help="a directory")
 
 
 def say(line: str) -> None:
-    """A line of progress, with what else the machine has to do: times are worth as much."""
+    """Print a line of progress, with the load of the machine: it tells how much to trust a time."""
     print(f"{time.strftime('%H:%M:%S')} load {os.getloadavg()[0]:.1f}  {line}", flush=True)
+
+
+def exit_on_sigterm() -> None:
+    """Let SIGTERM unwind the stack, so that the kit ends every process that it has started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

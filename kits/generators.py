@@ -1,4 +1,4 @@
-"""Load, from one of two generators: wrk for floods, `crowd` for barriers and arrival rates."""
+"""Load generators: wrk for a closed loop, `kits.scheduled` for barriers and arrival rates."""
 
 from __future__ import annotations
 
@@ -16,68 +16,61 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from kits.scheduled import Answer, Plan
+from kits.scheduled import Response, Schedule
 
-SCRIPT = Path(__file__).parent / "load/registrations.lua"
 CONNECTIONS = 32
-LONGEST_WAIT = 10.0  # seconds; what takes longer counts as lost
-LONGEST_RUN = 300.0  # of a crowd whose end follows from its answers
-GRACE = 60.0  # seconds past the planned end, then the generator is broken
-LOST = 0  # the status of a request without an answer
+LONGEST_WAIT = 10.0  # seconds; a slower response counts as lost
+LONGEST_RUN = 300.0  # seconds past the last arrival of a schedule
+GRACE = 60.0  # seconds past the planned end; after that the generator itself must be stuck
+LOST = 0  # the status of a request without a response
 
 
 class LoadError(Exception):
-    """The load could not be made as asked; the message is one line."""
+    """The load could not be generated as requested; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a load generator saw. Latencies are in ms, `share` is its part of all cores."""
+    """What a load generator saw. Latencies are in ms; `share` is its part of all cores."""
 
     seconds: float
-    sent: int  # more than were answered, if the end came before some answers
+    sent: int  # can exceed the number of responses if the run ended before some arrived
     statuses: Counter[int]
     p50: float
     p99: float
     share: float
-    answers: Sequence[Answer] = ()
+    responses: Sequence[Response] = ()
 
     @property
     def requests(self) -> int:
         return self.statuses.total()
 
     @property
-    def rate(self) -> float:
-        """Requests a second that were decided: the name was given, or it is taken."""
+    def decided(self) -> float:
+        """Registrations a second that succeeded or were rejected as taken."""
         return (self.statuses[201] + self.statuses[409]) / self.seconds
 
     @property
     def registered(self) -> float:
-        """Registrations a second."""
+        """Registrations a second that succeeded."""
         return self.statuses[201] / self.seconds
 
     def latencies(self, *statuses: int) -> list[float]:
-        """Of the requests with these answers, in ms; only a crowd knows."""
-        return [answer.latency for answer in self.answers if answer.status in statuses]
+        """Of the responses with these statuses, in ms; known only for a schedule."""
+        return [each.latency for each in self.responses if each.status in statuses]
 
 
-def wrk(url: str, *names: str | int, seconds: float, connections: int = CONNECTIONS) -> Run:
-    """Registrations, as `flood` sends them.
-
-    Args:
-        names: mode, name and count for registrations.lua.
-    """
-    return flood(f"{url}/api/v1/accounts", SCRIPT, *names, seconds=seconds, connections=connections)
-
-
-def flood(
+def closed_loop(
     url: str, script: Path, *arguments: object, seconds: float, connections: int = CONNECTIONS
 ) -> Run:
-    """Closed loop: every connection sends its next request when it has the answer.
+    """Let wrk send on every connection, the next request as soon as it has the last response.
 
     Args:
-        script: for wrk; it ends with the line that tally.lua prints.
+        url: where to send.
+        script: for wrk; ends with the line that tally.lua prints.
         arguments: for the script.
+        seconds: how long.
+        connections: how many.
     """
     command = [require_wrk(), "-t1", f"-c{connections}", f"-d{math.ceil(seconds)}s"]
     command += [f"--timeout={LONGEST_WAIT:.0f}s", "-s", str(script), url, "--"]
@@ -90,44 +83,48 @@ def flood(
 
 
 def require_wrk() -> str:
-    """Where wrk is, or a LoadError that says how to get it."""
+    """The path of wrk.
+
+    Raises:
+        LoadError: wrk is missing; the message says how to install it.
+    """
     if program := shutil.which("wrk"):
         return program
     raise LoadError("wrk is not installed; on Debian: apt-get install wrk")
 
 
-def crowd(plan: Plan) -> Run:
-    """Each request at its time, on a connection of its own; see `kits.scheduled`."""
-    last = min(plan.until, max(at for at, _ in plan.requests))
+def scheduled(schedule: Schedule) -> Run:
+    """Send each request at its time, on a connection of its own."""
+    last = min(schedule.until, max(at for at, _ in schedule.requests))
     command = [sys.executable, "-m", "kits.scheduled"]
-    output, share = _measured(command, plan.to_json(), last + LONGEST_RUN)
-    answers = [Answer(*each) for each in json.loads(output)]
-    return _run(max(each.sent + each.latency / 1000 for each in answers), answers, share)
+    output, share = _measured(command, schedule.to_json(), last + LONGEST_RUN)
+    responses = [Response(*each) for each in json.loads(output)]
+    return _run(max(each.sent + each.latency / 1000 for each in responses), responses, share)
 
 
-def one_after_another(plans: Iterable[Plan]) -> Run:
-    """Several crowds; the time between them does not count."""
-    runs = [crowd(plan) for plan in plans]
-    answers = [answer for run in runs for answer in run.answers]
-    return _run(sum(run.seconds for run in runs), answers, mean(run.share for run in runs))
+def one_after_another(schedules: Iterable[Schedule]) -> Run:
+    """Run several schedules; the time between them does not count."""
+    runs = [scheduled(schedule) for schedule in schedules]
+    responses = [response for run in runs for response in run.responses]
+    return _run(sum(run.seconds for run in runs), responses, mean(run.share for run in runs))
 
 
-def _run(seconds: float, answers: Sequence[Answer], share: float) -> Run:
-    latencies = [answer.latency for answer in answers]
-    statuses = Counter(answer.status for answer in answers)
+def _run(seconds: float, responses: Sequence[Response], share: float) -> Run:
+    latencies = [response.latency for response in responses]
+    statuses = Counter(response.status for response in responses)
     p50, p99 = percentile(latencies, 50), percentile(latencies, 99)
-    return Run(seconds, len(answers), statuses, p50, p99, share, answers)
+    return Run(seconds, len(responses), statuses, p50, p99, share, responses)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The nearest rank; NaN of nothing."""
+    """The nearest rank; NaN if there are no values."""
     if not values:
         return math.nan
     return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
 
 
 def _measured(command: Sequence[str], text: str, seconds: float) -> tuple[str, float]:
-    """Output of a program, and its share of the machine while it ran."""
+    """The output of a program, and its share of the machine while it ran."""
     before, started = _children(), time.monotonic()
     try:
         done = subprocess.run(

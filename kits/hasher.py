@@ -1,6 +1,6 @@
-"""argon2id alone: what the machine can hash if it does nothing else.
+"""argon2id alone: how many passwords the machine can hash if it does nothing else.
 
-`python -m kits.hasher LIBRARY SECONDS` prints hashes per second of one worker.
+`python -m kits.hasher LIBRARY SECONDS` prints the hashes per second of one worker.
 """
 
 from __future__ import annotations
@@ -15,34 +15,33 @@ from collections.abc import Callable
 import argon2
 
 import config
+from kits.engines import PRODUCTION
 from kits.generators import LoadError
-from kits.load.testbed import ENVIRONMENT
-from kits.scheduled import PASSWORD
 from service.accounts.passwords import PasswordHasher
+from tests.credentials import PASSWORD
 
-OURS, USUAL = "libsodium", "argon2-cffi"  # what the service hashes with, and what most others do
+SERVICE, COMMON = "libsodium", "argon2-cffi"  # what the service uses, and what most others use
 
 Compute = Callable[[str], object]
 
 
 def settings() -> config.Settings:
-    """What the service runs with; the stores are not needed."""
+    """The settings of the service; it connects to no store here."""
     nowhere = {"DATABASE_URL": "postgresql:///", "REDIS_URL": "unix:///"}
-    return config.load({"COATCHECK_ENV": ENVIRONMENT, **nowhere})
+    return config.load({"COATCHECK_ENV": PRODUCTION, **nowhere})
 
 
-def alone(workers: int, seconds: float, library: str = OURS) -> float:
-    """Hashes per second, by as many processes and threads as so many workers have."""
+def hashes_per_second(workers: int, seconds: float, library: str = SERVICE) -> float:
+    """Hash in one process for each worker, with the threads that a worker has."""
     command = [sys.executable, "-m", "kits.hasher", library, str(seconds)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(workers)]
-    said = [process.communicate()[0] for process in running]
+    outputs = [process.communicate()[0] for process in running]
     if any(process.returncode for process in running):
-        raise LoadError("The hasher alone failed.")
-    return sum(map(float, said))
+        raise LoadError("A process that only hashes failed.")
+    return sum(map(float, outputs))
 
 
-def rate(library: str, seconds: float) -> float:
-    """Hashes per second by the threads of one worker."""
+def _one_worker(library: str, seconds: float) -> float:
     chosen = settings()
     threads, compute = chosen.hashing_threads, LIBRARIES[library](chosen)
     counts = [0] * threads
@@ -61,18 +60,18 @@ def rate(library: str, seconds: float) -> float:
     return sum(counts) / (time.monotonic() - started)
 
 
-def _ours(chosen: config.Settings) -> Compute:
+def _service(chosen: config.Settings) -> Compute:
     memory, passes = chosen.argon2_memory_kib, chosen.argon2_time_cost
     return PasswordHasher(memory, passes, chosen.hashing_threads, math.inf).hash
 
 
-def _usual(chosen: config.Settings) -> Compute:
+def _common(chosen: config.Settings) -> Compute:
     memory, passes = chosen.argon2_memory_kib, chosen.argon2_time_cost
     return argon2.PasswordHasher(memory_cost=memory, time_cost=passes, parallelism=1).hash
 
 
-LIBRARIES: dict[str, Callable[[config.Settings], Compute]] = {OURS: _ours, USUAL: _usual}
+LIBRARIES: dict[str, Callable[[config.Settings], Compute]] = {SERVICE: _service, COMMON: _common}
 
 
 if __name__ == "__main__":
-    print(rate(sys.argv[1], float(sys.argv[2])))
+    print(_one_worker(sys.argv[1], float(sys.argv[2])))

@@ -1,7 +1,7 @@
-"""A crowd: requests that are sent at given times, each on a connection of its own.
+"""A load generator that sends requests at given times, each on a connection of its own.
 
-It runs in a process of its own (`python -m kits.scheduled`, plan on standard input, answers on
-standard output) with one epoll and no library between it and the sockets, to be cheap and on time.
+It runs as a separate process (`python -m kits.scheduled`, with the schedule on standard input and
+the responses on standard output). To be cheap and punctual it uses one epoll and plain sockets.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ import time
 from collections import deque
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
-PASSWORD = "correct horse battery"
+from tests.credentials import PASSWORD
+
 UNLIMITED = 1_000_000
 STARTED = (0, errno.EINPROGRESS)
 
 
-class Answer(NamedTuple):
-    """When a request was sent (seconds from the start), what came (0: nothing) and after how
-    many ms."""
+class Response(NamedTuple):
+    """When the request was sent (seconds from the start), the status (0: no response), and the
+    latency in ms."""
 
     sent: float
     status: int
@@ -31,16 +33,19 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Registrations `(at, username)`, `at` in seconds from the start, in that order; or whatever
-    else takes a name and a password at `path`.
+class Schedule:
+    """Requests `(at, username)`, ordered by `at`, in seconds from the start.
 
-    `limit`: connections at a time; with every `at` 0 that is a closed loop. `until`: when to
-    stop sending. `barrier`: all connect first, then all send. `patience`: seconds until a request
-    counts as lost.
+    Attributes:
+        url: of the service.
+        path: of a registration, or of another request that takes a username and a password.
+        limit: connections at a time; if every `at` is 0, this makes a closed loop.
+        until: when to stop sending, in seconds from the start.
+        barrier: whether all connect first and then send together.
+        patience: seconds until a request counts as lost.
     """
 
-    port: int
+    url: str
     requests: list[tuple[float, str]]
     limit: int = UNLIMITED
     until: float = UNLIMITED
@@ -53,7 +58,7 @@ class Plan:
 
 
 class Request:
-    """One registration under way."""
+    """One request in flight."""
 
     def __init__(self, path: str, username: str) -> None:
         body = json.dumps({"username": username, "password": PASSWORD}).encode()
@@ -67,15 +72,15 @@ class Request:
         self.sent = 0.0
         self.received = b""
 
-    def connect(self, port: int) -> bool:
-        return self.socket.connect_ex(("127.0.0.1", port)) in STARTED
+    def connect(self, address: tuple[str, int]) -> bool:
+        return self.socket.connect_ex(address) in STARTED
 
     def send(self, now: float) -> None:
         self.sent = self.sent or now
         self.socket.send(self.wire)
 
     def is_complete(self) -> bool:
-        """Read what there is; whether that was the end."""
+        """Read what has arrived; returns whether that was the end."""
         chunk = self.socket.recv(65536)
         self.received += chunk
         return not chunk
@@ -85,52 +90,54 @@ class Request:
         return int(self.received[9:12]) if self.received.startswith(b"HTTP/1.1 ") else 0
 
 
-class Crowd:
-    """Carries a plan out."""
+class Sender:
+    """Carries out a schedule."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.answers: list[Answer] = []
-        self.waiting = deque((at, n) for n, (at, _) in enumerate(plan.requests))
-        self.ready: dict[int, Request] = {}  # connected ahead, for the barrier
-        self.flying: dict[Request, float] = {}  # with the time of their sending
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        parts = urlsplit(schedule.url)
+        self.address = (parts.hostname or "", parts.port or 80)
+        self.responses: list[Response] = []
+        self.waiting = deque((at, n) for n, (at, _) in enumerate(schedule.requests))
+        self.ready: dict[int, Request] = {}  # connected before the barrier
+        self.in_flight: dict[Request, float] = {}  # and when each was sent
         self.selector = selectors.EpollSelector()
         self.started = 0.0
 
-    def run(self) -> list[Answer]:
-        if self.plan.barrier:
+    def run(self) -> list[Response]:
+        if self.schedule.barrier:
             self.ready = {n: self._connected(n) for n in range(len(self.waiting))}
-            time.sleep(0.5)  # the workers shall have accepted them all
+            time.sleep(0.5)  # until the workers have accepted them all
         self.started = time.monotonic()
-        while self.waiting or self.flying:
+        while self.waiting or self.in_flight:
             self._launch()
             for key, _ in self.selector.select(self._pause()):
                 self._advance(key.data, key.events)
             self._give_up()
-        return self.answers
+        return self.responses
 
     def _now(self) -> float:
         return time.monotonic() - self.started
 
     def _pause(self) -> float:
-        if self.waiting and len(self.flying) < self.plan.limit:
+        if self.waiting and len(self.in_flight) < self.schedule.limit:
             return min(max(self.waiting[0][0] - self._now(), 0), 0.1)
         return 0.1
 
     def _launch(self) -> None:
-        if self._now() > self.plan.until:
+        if self._now() > self.schedule.until:
             self.waiting.clear()
-        while self.waiting and len(self.flying) < self.plan.limit:
+        while self.waiting and len(self.in_flight) < self.schedule.limit:
             at, n = self.waiting[0]
             if at > self._now():
                 return
             self.waiting.popleft()
             request = self.ready.pop(n, None) or self._request(n)
-            request.sent = self.flying[request] = self._now()
-            if self.plan.barrier:
+            request.sent = self.in_flight[request] = self._now()
+            if self.schedule.barrier:
                 request.send(self._now())
                 self.selector.register(request.socket, selectors.EVENT_READ, request)
-            elif request.connect(self.plan.port):
+            elif request.connect(self.address):
                 self.selector.register(request.socket, selectors.EVENT_WRITE, request)
             else:
                 self._finish(request, 0)
@@ -146,29 +153,29 @@ class Crowd:
             self._finish(request, 0)
 
     def _give_up(self) -> None:
-        while self.flying:
-            request, sent = next(iter(self.flying.items()))  # the oldest
-            if self._now() - sent < self.plan.patience:
+        while self.in_flight:
+            request, sent = next(iter(self.in_flight.items()))  # the oldest
+            if self._now() - sent < self.schedule.patience:
                 return
             self._finish(request, 0)
 
     def _finish(self, request: Request, status: int) -> None:
-        del self.flying[request]
+        del self.in_flight[request]
         if request.socket in self.selector.get_map():
             self.selector.unregister(request.socket)
         request.socket.close()
-        self.answers.append(Answer(request.sent, status, (self._now() - request.sent) * 1000))
+        self.responses.append(Response(request.sent, status, (self._now() - request.sent) * 1000))
 
     def _request(self, n: int) -> Request:
-        return Request(self.plan.path, self.plan.requests[n][1])
+        return Request(self.schedule.path, self.schedule.requests[n][1])
 
     def _connected(self, n: int) -> Request:
         request = self._request(n)
         request.socket.setblocking(True)
-        request.socket.connect(("127.0.0.1", self.plan.port))
+        request.socket.connect(self.address)
         request.socket.setblocking(False)
         return request
 
 
 if __name__ == "__main__":
-    json.dump(Crowd(Plan(**json.load(sys.stdin))).run(), sys.stdout)
+    json.dump(Sender(Schedule(**json.load(sys.stdin))).run(), sys.stdout)

@@ -1,4 +1,4 @@
--- What every script for wrk does with the answers: counts them, and prints one line of JSON.
+-- Shared by every wrk script: counts the responses by status and prints one line of JSON.
 
 statuses = {}
 local threads = {}

@@ -1,4 +1,4 @@
-"""Who visits: accounts that are signed in, each through the contender's own endpoint."""
+"""Accounts that are signed in, each through the contender's own endpoint."""
 
 from __future__ import annotations
 
@@ -7,53 +7,59 @@ from pathlib import Path
 
 import httpx
 
-from kits.bench.testbed import Contender, Stage
+from kits.bench.contender import Contender, Engines
 from kits.generators import LoadError
-from kits.scheduled import PASSWORD
+from tests.credentials import PASSWORD
 
-PEOPLE = 100
-NAMES = [f"visitor{n}" for n in range(PEOPLE)]
+ACCOUNTS = 100
+NAMES = [f"visitor{n}" for n in range(ACCOUNTS)]
 
 
-def lines(stage: Stage, texts: Iterable[str]) -> Path:
-    """A file of them, for wrk."""
-    path = stage.subdirectory() / "lines"
+def write_lines(engines: Engines, texts: Iterable[str]) -> Path:
+    """Write a file with one text per line, for wrk."""
+    path = engines.subdirectory() / "lines"
     path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
     return path
 
 
-def sign_in(contender: Contender, cookies: Iterable[str] = ("",) * PEOPLE) -> list[str]:
-    """Put an account into as many sessions; their cookies, as the header has them.
+def sign_in(contender: Contender, cookies: Iterable[str] = ("",) * ACCOUNTS) -> list[str]:
+    """Put an account into each session.
 
     Args:
-        cookies: of sessions that exist already; empty: a new one.
+        contender: with a view for it.
+        cookies: of existing sessions; an empty one starts a session.
+
+    Returns:
+        The Cookie headers of the sessions.
     """
     found = []
     with httpx.Client(base_url=contender.url, timeout=10) as client:
         for n, cookie in enumerate(cookies):
             account = {"id": n, "username": NAMES[n], "created_at": "2026-01-01T00:00:00.000Z"}
             headers = {"Cookie": cookie} if cookie else {}
-            answer = client.post("/sign-in", json=account, headers=headers)
+            response = client.post("/sign-in", json=account, headers=headers)
             client.cookies.clear()
-            found.append(cookie or _cookie(answer))
+            found.append(cookie or _cookie(response))
     return found
 
 
-def sign_up(contender: Contender) -> list[str]:
-    """Have everybody registered at the service and signed in; the cookies of their sessions."""
+def register(contender: Contender) -> list[str]:
+    """Register every account at the service, or sign it in if an earlier row has registered it;
+    returns the Cookie headers of the sessions."""
     found = []
     with httpx.Client(base_url=contender.url, timeout=10) as client:
         for name in NAMES:
             body = {"username": name, "password": PASSWORD}
-            answer = client.post("/api/v1/accounts", json=body)
-            if answer.status_code == 409:  # of an earlier row
-                answer = client.post("/api/v1/sessions", json=body)
+            response = client.post("/api/v1/accounts", json=body)
+            if response.status_code == 409:
+                response = client.post("/api/v1/sessions", json=body)
             client.cookies.clear()
-            found.append(_cookie(answer))
+            found.append(_cookie(response))
     return found
 
 
-def _cookie(answer: httpx.Response) -> str:
-    if "Set-Cookie" not in answer.headers:
-        raise LoadError(f"{answer.request.url.path} answered {answer.status_code} without a cookie")
-    return answer.headers["Set-Cookie"].partition(";")[0]
+def _cookie(response: httpx.Response) -> str:
+    if "Set-Cookie" not in response.headers:
+        path = response.request.url.path
+        raise LoadError(f"{path} answered {response.status_code} without a cookie")
+    return response.headers["Set-Cookie"].partition(";")[0]

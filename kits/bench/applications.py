@@ -1,6 +1,6 @@
-"""The contenders on WSGI, but for Django: two without a session, as limits, and two with one.
+"""The contenders on WSGI, except Django: two without a session, as upper limits, and two with one.
 
-Those with a session keep in it who is signed in, and answer that as JSON.
+Those with a session keep the signed-in account in it, and return it as JSON.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ VERIFIED = [
 
 
 def plain() -> WSGIApplication:
-    """What `/auth/verify` answers, without looking at anything."""
+    """The response of `/auth/verify`, without reading anything."""
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", list(VERIFIED))
@@ -41,7 +41,7 @@ def plain() -> WSGIApplication:
 
 
 def bare_flask() -> Flask:
-    """The same JSON as the others without a session, and a JSON POST that is refused."""
+    """The same JSON as the others, without a session, and a JSON POST that is rejected."""
     app = Flask(__name__)
     _be_ready(app)
 
@@ -57,7 +57,7 @@ def bare_flask() -> Flask:
 
 
 def stock_flask_session() -> Flask:
-    """Flask-Session as it comes."""
+    """Flask-Session with its defaults."""
     app = Flask(__name__)
     app.config.update(SESSION_TYPE="redis", SESSION_REDIS=Redis.from_url(os.environ["REDIS_URL"]))
     Session(app)
@@ -66,7 +66,7 @@ def stock_flask_session() -> Flask:
 
 
 def coatcheck() -> Flask:
-    """The service, with views of a user's own."""
+    """The service with a user's own views."""
     return _with_views(create_app())
 
 

@@ -1,4 +1,4 @@
-"""The contender on Django: sessions in its cache, and the cache in Redis by django-redis."""
+"""The contender on Django: sessions in its cache, and the cache in Redis through django-redis."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def site() -> WSGIApplication:
-    """The application, with nothing around its views but sessions."""
+    """The application, whose only middleware is that for sessions."""
     settings.configure(
         ALLOWED_HOSTS=["*"],
         CACHES={
@@ -34,18 +34,18 @@ def site() -> WSGIApplication:
 
 
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """Keep in the session who it is."""
+    """Keep the account in the session."""
     request.session["account"] = json.loads(request.body)
     return HttpResponse(status=204)
 
 
 def me(request: HttpRequest) -> HttpResponse:
-    """Who is signed in."""
+    """The signed-in account."""
     return JsonResponse({"account": request.session["account"]})
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Asked by the kit before it begins."""
+    """The kit waits for this before it measures."""
     return JsonResponse({"status": "ready"})
 
 

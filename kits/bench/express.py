@@ -1,4 +1,4 @@
-"""The contender that is no Python: Express, on as many processes as the others have."""
+"""The contender that is not Python: Express, on as many processes as the others have workers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pathlib import Path
 
 import psutil
 
-from kits.bench.testbed import Contender, Stage
-from kits.load.testbed import WORKERS
+from kits.bench.contender import Contender, Engines
+from kits.engines import WORKERS
 from tests.conditions import eventually
-from tests.servers import ROOT, Server, free_port, is_ready
+from tests.ports import free_port
+from tests.servers import ROOT, Server, is_ready
 
 SOURCE = Path(__file__).with_name("express")
-HOME = ROOT / ".data/bench/express"  # where its libraries are installed, once
+HOME = ROOT / ".data/bench/express"  # its libraries are installed here, once
 LOCK = "package-lock.json"
 INSTALL = ["npm", "ci", "--engine-strict", "--ignore-scripts", "--no-audit", "--no-fund"]
 INSTALL_LIMIT = 300.0  # seconds
@@ -29,7 +30,7 @@ class NotMeasured(Exception):
 
 
 def install() -> None:
-    """Have its libraries in HOME.
+    """Install its libraries into HOME unless they are there already.
 
     Raises:
         NotMeasured: Node or npm is missing, or npm fails.
@@ -39,12 +40,12 @@ def install() -> None:
             raise NotMeasured(f"{program} is not installed; on Debian: apt-get install nodejs npm")
     lock = HOME / LOCK
     if not (lock.exists() and lock.read_bytes() == (SOURCE / LOCK).read_bytes()):
-        _install_afresh()
+        _install_from_lock()
     shutil.copy(SOURCE / "server.js", HOME)
 
 
-def _install_afresh() -> None:
-    """In a directory beside, so that an installation that was interrupted is done again."""
+def _install_from_lock() -> None:
+    """Install into a directory next to it, so that an interrupted installation starts again."""
     unfinished = HOME.with_name("unfinished")
     for directory in (unfinished, HOME):
         shutil.rmtree(directory, ignore_errors=True)
@@ -69,17 +70,17 @@ def _install_afresh() -> None:
 
 
 @contextmanager
-def serve(stage: Stage, workers: int = WORKERS) -> Iterator[Contender]:
-    """Run it, installed; gone without a trace afterwards."""
+def serve(engines: Engines, workers: int = WORKERS) -> Iterator[Contender]:
+    """Run it, once installed; nothing of it remains afterwards."""
     port = free_port()
     environ = {
         "NODE_ENV": "production",
         "PATH": os.environ["PATH"],
         "PORT": str(port),
-        "REDIS_SOCKET": stage.engine.url.removeprefix("unix://"),
+        "REDIS_SOCKET": engines.redis_engine.url.removeprefix("unix://"),
         "WORKERS": str(workers),
     }
-    log = stage.subdirectory() / "node.log"
+    log = engines.subdirectory() / "node.log"
     options = {"cwd": HOME, "env": environ, "start_new_session": True}
     with (
         log.open("wb") as output,
@@ -88,6 +89,6 @@ def serve(stage: Stage, workers: int = WORKERS) -> Iterator[Contender]:
         server = Server(f"http://127.0.0.1:{port}", psutil.Process(node.pid), log)
         try:
             eventually(lambda: len(server.workers()) == workers and is_ready(server.url), within=30)
-            yield Contender(stage, server)
+            yield Contender(engines, server)
         finally:
             os.killpg(node.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What a session check costs as things grow: workers, connections, keys, sessions."""
+"""What a session check costs as workers, connections and keys grow in number."""
 
 from __future__ import annotations
 
@@ -7,61 +7,62 @@ from contextlib import ExitStack
 import httpx
 
 from kits.bench import accounts
+from kits.bench.contender import COATCHECK, Engines
+from kits.bench.measurement import get_with_cookies, in_turn
 from kits.bench.section import Section
 from kits.bench.session_checks import CURRENT, VERIFY
-from kits.bench.testbed import COATCHECK, Stage
-from kits.bench.workloads import cookies, in_turn
 from kits.command import Effort, Say
 
 WORKERS = (1, 2, 4)
 CONNECTIONS = (8, 32, 128, 512)
 KEYS = (1, 30)
-VALUE = "a value of a usual size"
+VALUE = "a value of typical size"
 BRIEF = 3.0  # seconds: nothing here is judged
 
 
-def workers(stage: Stage, effort: Effort, say: Say) -> Section:
-    """As many as there are cores, and fewer, and more."""
+def workers(engines: Engines, effort: Effort, say: Say) -> Section:
+    """Run fewer workers than there are cores, as many, and more."""
     with ExitStack() as stack:
-        contenders = {n: stack.enter_context(stage.serve(COATCHECK, n)) for n in WORKERS}
-        file = accounts.lines(stage, accounts.sign_up(contenders[WORKERS[0]]))
-        visits = [
-            cookies(f"{path}, {n} workers", contender, path, file)
+        contenders = {n: stack.enter_context(engines.serve(COATCHECK, n)) for n in WORKERS}
+        cookies = accounts.register(contenders[WORKERS[0]])
+        file = accounts.write_lines(engines, cookies)
+        loads = [
+            get_with_cookies(f"{path}, {n} workers", contender, path, file)
             for path in (VERIFY, CURRENT)
             for n, contender in contenders.items()
         ]
-        return Section("workers", "By workers", in_turn(visits, brief(effort), say))
+        return Section("workers", "By workers", in_turn(loads, _brief(effort), say))
 
 
-def connections(stage: Stage, effort: Effort, say: Say) -> Section:
-    """More of them than the workers can answer at a time: who waits, waits longer."""
-    with stage.serve(COATCHECK) as contender:
-        file = accounts.lines(stage, accounts.sign_up(contender))
-        visits = [
-            cookies(f"{path}, {n} connections", contender, path, file, n)
+def connections(engines: Engines, effort: Effort, say: Say) -> Section:
+    """Open more connections than the workers can answer at a time: the rest wait longer."""
+    with engines.serve(COATCHECK) as contender:
+        file = accounts.write_lines(engines, accounts.register(contender))
+        loads = [
+            get_with_cookies(f"{path}, {n} connections", contender, path, file, n)
             for path in (VERIFY, CURRENT)
             for n in CONNECTIONS
         ]
-        return Section("connections", "By connections", in_turn(visits, brief(effort), say))
+        return Section("connections", "By connections", in_turn(loads, _brief(effort), say))
 
 
-def keys(stage: Stage, effort: Effort, say: Say) -> Section:
-    """A session of few keys and one of many: all of them are read."""
-    with stage.serve(COATCHECK) as contender:
-        visits = []
+def keys(engines: Engines, effort: Effort, say: Say) -> Section:
+    """Check a session with few keys and one with many: every check reads all of them."""
+    with engines.serve(COATCHECK) as contender:
+        loads = []
         for n in KEYS:
-            found = accounts.sign_up(contender)
-            for cookie in found:
+            cookies = accounts.register(contender)
+            for cookie in cookies:
                 _fill(contender.url, cookie, n)
-            file = accounts.lines(stage, found)
-            visits += [
-                cookies(f"{path}, {n} keys", contender, path, file) for path in (VERIFY, CURRENT)
+            file = accounts.write_lines(engines, cookies)
+            loads += [
+                get_with_cookies(f"{path}, {n} keys", contender, path, file)
+                for path in (VERIFY, CURRENT)
             ]
-        return Section("keys", "By keys in the session", in_turn(visits, brief(effort), say))
+        return Section("keys", "By keys in the session", in_turn(loads, _brief(effort), say))
 
 
-def brief(effort: Effort) -> Effort:
-    """As many rounds, none of them long."""
+def _brief(effort: Effort) -> Effort:
     return Effort(effort.rounds, min(effort.seconds, BRIEF))
 
 

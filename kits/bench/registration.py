@@ -1,4 +1,4 @@
-"""What is not a session check: duplicates of a taken name; new accounts and logins, which hash."""
+"""Requests other than session checks: duplicates of a taken name, new accounts, logins."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-import psycopg
-
-from kits import hasher
 from kits.bench import accounts
-from kits.bench.section import Section, as_fast
+from kits.bench.contender import COATCHECK, Contender, Engines
+from kits.bench.measurement import Load, in_turn, post_bodies
+from kits.bench.section import Section, at_least
 from kits.bench.session_checks import BARE
-from kits.bench.testbed import COATCHECK, Contender, Stage
-from kits.bench.workloads import Visit, bodies, in_turn
-from kits.command import Effort, Say, Verdict
-from kits.generators import CONNECTIONS, Run, crowd
-from kits.load import costs as meters
-from kits.load.testbed import WORKERS, port
-from kits.scheduled import PASSWORD, Plan
+from kits.command import Effort, Say
+from kits.counters import published_hashes, settle, statements
+from kits.engines import WORKERS
+from kits.generators import CONNECTIONS, Run, scheduled
+from kits.hasher import LIBRARIES, hashes_per_second
+from kits.scheduled import Schedule
+from kits.verdict import Verdict
+from tests.credentials import PASSWORD
 
 DATABASE = "coatcheck"
 DUPLICATE = "hot duplicate"
@@ -32,76 +32,72 @@ MOST = 1000  # hashes a second that no machine reaches
 _serial = itertools.count()
 
 
-def duplicates(stage: Stage, effort: Effort, say: Say) -> Section:
-    """One name that was registered a moment ago, over and over."""
+def duplicates(engines: Engines, effort: Effort, say: Say) -> Section:
+    """Request one name over and over that was registered a moment ago."""
     body = {"username": "hot", "password": PASSWORD}
-    file = accounts.lines(stage, [json.dumps(body)])
-    with stage.serve("applications:bare_flask") as bare, stage.serve(COATCHECK) as contender:
-        crowd(Plan(port(contender.server), [(0.0, "hot")]))
-        visits = [
-            bodies(BARE, bare, "/accounts", file, 409),
-            bodies(DUPLICATE, contender, "/api/v1/accounts", file, 409),
+    file = accounts.write_lines(engines, [json.dumps(body)])
+    with engines.serve("applications:bare_flask") as bare, engines.serve(COATCHECK) as contender:
+        scheduled(Schedule(contender.url, [(0.0, "hot")]))
+        loads = [
+            post_bodies(BARE, bare, "/accounts", file, 409),
+            post_bodies(DUPLICATE, contender, "/api/v1/accounts", file, 409),
         ]
-        meters.settle()
-        hashes, statements = meters.published_hashes(contender.url), _statements(stage)
-        limit, ours = in_turn(visits, effort, say)
-        meters.settle()
-        hashes = meters.published_hashes(contender.url) - hashes
-        statements = _statements(stage) - statements
-    measured = f"{hashes} hashes and {statements} statements, in all rounds together"
-    fine = hashes == 0 and statements <= TRANSACTIONS
+        settle()
+        hashes, sent = published_hashes(contender.url), _statements(engines)
+        limit, ours = in_turn(loads, effort, say)
+        settle()
+        hashes = published_hashes(contender.url) - hashes
+        sent = _statements(engines) - sent
+    measured = f"{hashes} hashes and {sent} statements, in all rounds together"
+    fine = hashes == 0 and sent <= TRANSACTIONS
     target = f"0 hashes and ≤ {TRANSACTIONS} Postgres transactions"
-    verdicts = [as_fast(ours, OF_BARE, limit), Verdict(DUPLICATE, target, measured, fine)]
+    verdicts = [at_least(ours, OF_BARE, limit), Verdict(DUPLICATE, target, measured, fine)]
     return Section("duplicates", "Hot duplicates", [limit, ours], verdicts)
 
 
-def hashing(stage: Stage, effort: Effort, say: Say) -> Section:
-    """New accounts and logins, by so many visitors at a time, and argon2id alone, as the service
-    computes it and as most others do."""
-    with stage.serve(COATCHECK) as contender:
-        accounts.sign_up(contender)
-        loads: dict[str, Callable[[float], Run]] = {
-            **{f"{library} alone": partial(_alone, library) for library in hasher.LIBRARIES},
-            "new registrations": lambda seconds: crowd(registrations(contender, seconds)),
-            "logins": lambda seconds: crowd(logins(contender, seconds)),
+def hashing(engines: Engines, effort: Effort, say: Say) -> Section:
+    """Register and log in on a fixed number of connections; for comparison, compute argon2id
+    alone, as the service does and as most others do."""
+    with engines.serve(COATCHECK) as contender:
+        accounts.register(contender)
+        drives: dict[str, Callable[[float], Run]] = {
+            **{f"{library} alone": partial(_hash_alone, library) for library in LIBRARIES},
+            "new registrations": lambda seconds: scheduled(registrations(contender, seconds)),
+            "logins": lambda seconds: scheduled(logins(contender, seconds)),
         }
-        visits = [
-            Visit(title, contender, load, 201, refusable=True) for title, load in loads.items()
+        loads = [
+            Load(title, contender, drive, 201, may_shed=True) for title, drive in drives.items()
         ]
-        results = in_turn(visits, effort, say)
-    alone, ours = results[: len(hasher.LIBRARIES)], results[len(hasher.LIBRARIES) :]
-    verdicts = [as_fast(result, OF_HASHER, each) for each in alone for result in ours]
+        results = in_turn(loads, effort, say)
+    alone, ours = results[: len(LIBRARIES)], results[len(LIBRARIES) :]
+    verdicts = [at_least(result, OF_HASHER, each) for each in alone for result in ours]
     return Section("hashing", "Registrations and logins", results, verdicts)
 
 
-def registrations(contender: Contender, seconds: float) -> Plan:
-    """Names that are all new."""
+def registrations(contender: Contender, seconds: float) -> Schedule:
+    """Registrations of new names."""
     prefix = f"new{next(_serial)}"
     requests = [(0.0, f"{prefix}x{n}") for n in range(round(MOST * seconds))]
-    return Plan(port(contender.server), requests, limit=CONNECTIONS, until=seconds)
+    return Schedule(contender.url, requests, limit=CONNECTIONS, until=seconds)
 
 
-def logins(contender: Contender, seconds: float, rate: float = math.inf) -> Plan:
-    """Of everybody in turn; `rate` of them a second, or as many as there are connections for."""
+def logins(contender: Contender, seconds: float, rate: float = math.inf) -> Schedule:
+    """Logins of every account in turn: `rate` a second, or as many as the connections allow."""
     requests = [
-        (n / rate, accounts.NAMES[n % accounts.PEOPLE])
+        (n / rate, accounts.NAMES[n % accounts.ACCOUNTS])
         for n in range(round(min(MOST, rate) * seconds))
     ]
     limit = CONNECTIONS if rate == math.inf else len(requests)
-    return Plan(
-        port(contender.server), requests, limit=limit, until=seconds, path="/api/v1/sessions"
-    )
+    return Schedule(contender.url, requests, limit=limit, until=seconds, path="/api/v1/sessions")
 
 
-def _alone(library: str, seconds: float) -> Run:
-    rate = hasher.alone(WORKERS, seconds, library)
+def _hash_alone(library: str, seconds: float) -> Run:
+    rate = hashes_per_second(WORKERS, seconds, library)
     count = round(rate * seconds)
     return Run(seconds, count, Counter({201: count}), math.nan, math.nan, 1.0)
 
 
-def _statements(stage: Stage) -> int:
-    """By the service, so that autovacuum does not count: no fewer than its transactions."""
-    with psycopg.connect(stage.postgres.superuser_url, autocommit=True) as connection:
-        done = connection.execute(meters.STATEMENTS, (DATABASE,)).fetchone()
-        _, failed = connection.execute(meters.TRANSACTIONS, (DATABASE,)).fetchone() or (0, 0)
-    return int(done[0] if done else 0) + failed
+def _statements(engines: Engines) -> int:
+    """The statements of the service, which are at least as many as its transactions. Autovacuum
+    does not count."""
+    return statements(engines.postgres.superuser_url, DATABASE).total

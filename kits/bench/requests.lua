@@ -1,7 +1,7 @@
--- Visits for wrk: `wrk -s requests.lua URL -- MODE FILE`. Prints one line of JSON.
+-- Requests for wrk: `wrk -s requests.lua URL -- MODE FILE`. Prints one line of JSON.
 --
--- cookies  GET, with a line of FILE, chosen at random, as the Cookie header
--- bodies   POST, with a line of FILE, chosen at random, as the JSON body
+-- get   with a line of FILE, chosen at random, as the Cookie header
+-- post  with a line of FILE, chosen at random, as the JSON body
 
 dofile(debug.getinfo(1, 'S').source:match('^@(.*)requests.lua$') .. '../tally.lua')
 
@@ -15,7 +15,7 @@ end
 
 function init(arguments)
   local mode, lines = arguments[1], read(arguments[2])
-  if mode == 'cookies' then
+  if mode == 'get' then
     wrk.headers['Cookie'] = '@'
     local before, after = wrk.format():match('^(.*)@(.*)$')
     request = function()

@@ -1,4 +1,4 @@
-"""Who is this? Every contender answers it, from a session where it has one."""
+"""“Who is signed in?” Every contender answers it, from a session if it has one."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
 from kits.bench import accounts, express
+from kits.bench.contender import COATCHECK, Contender, Engines
 from kits.bench.express import NotMeasured
-from kits.bench.section import Section, as_fast, as_prompt
-from kits.bench.testbed import COATCHECK, Contender, Stage
-from kits.bench.workloads import Result, Visit, cookies, in_turn
-from kits.command import Effort, Say, Verdict
-from kits.load.comparison_report import number
+from kits.bench.measurement import Load, Result, get_with_cookies, in_turn
+from kits.bench.section import Section, as_prompt, at_least
+from kits.command import Effort, Say
+from kits.report import number
+from kits.verdict import Verdict
 
 PLAIN, BARE = "plain WSGI callable", "bare Flask"
 STOCK, DJANGO, EXPRESS = "stock Flask-Session", "Django + django-redis", "Express + connect-redis"
@@ -29,54 +30,56 @@ REDIS_CPU, COMMANDS = 8.0, 1.02  # µs, commands
 SLOWER = 1.5  # times
 
 
-def checks(stage: Stage, effort: Effort, say: Say) -> Section:
-    """All contenders, served at the same time and asked in turn."""
-    words: list[str] = []
+def checks(engines: Engines, effort: Effort, say: Say) -> Section:
+    """Serve all contenders at the same time, and ask them in turn."""
+    notes: list[str] = []
     with ExitStack() as stack:
-        visits = [*_limits(stage, stack), *_peers(stage, stack)]
+        loads = [*_without_session(engines, stack), *_peers(engines, stack)]
         try:
             express.install()
-            visits.append(_peer(EXPRESS, stage, stack.enter_context(express.serve(stage))))
+            loads.append(_peer(EXPRESS, engines, stack.enter_context(express.serve(engines))))
         except NotMeasured as problem:
-            words.append(f"{EXPRESS} was not measured: {problem}.")
-            say(words[-1])
-        results = in_turn([*visits, *_ours(stage, stack)], effort, say)
+            notes.append(f"{EXPRESS} was not measured: {problem}.")
+            say(notes[-1])
+        results = in_turn([*loads, *_coatcheck(engines, stack)], effort, say)
     found = {result.title: result for result in results}
-    return Section("checks", "Session checks", results, list(verdicts(found)), words)
+    return Section("checks", "Session checks", results, list(verdicts(found)), notes)
 
 
-def _limits(stage: Stage, stack: ExitStack) -> Iterator[Visit]:
-    """They are sent a cookie as the others are, and leave it alone."""
-    file = accounts.lines(stage, ["session=" + "0" * 55])
-    contender = stack.enter_context(stage.serve("applications:plain"))
-    yield cookies(PLAIN, contender, VERIFY, file)
-    contender = stack.enter_context(stage.serve("applications:bare_flask"))
-    yield cookies(BARE, contender, "/me", file)
+def _without_session(engines: Engines, stack: ExitStack) -> Iterator[Load]:
+    """Contenders that get a cookie like the others and ignore it: no session can be faster."""
+    file = accounts.write_lines(engines, ["session=" + "0" * 55])
+    contender = stack.enter_context(engines.serve("applications:plain"))
+    yield get_with_cookies(PLAIN, contender, VERIFY, file)
+    contender = stack.enter_context(engines.serve("applications:bare_flask"))
+    yield get_with_cookies(BARE, contender, "/me", file)
 
 
-def _peers(stage: Stage, stack: ExitStack) -> Iterator[Visit]:
-    contender = stack.enter_context(stage.serve("applications:stock_flask_session"))
-    yield _peer(STOCK, stage, contender)
-    contender = stack.enter_context(stage.serve("django_site:site"))
-    yield _peer(DJANGO, stage, contender)
+def _peers(engines: Engines, stack: ExitStack) -> Iterator[Load]:
+    contender = stack.enter_context(engines.serve("applications:stock_flask_session"))
+    yield _peer(STOCK, engines, contender)
+    contender = stack.enter_context(engines.serve("django_site:site"))
+    yield _peer(DJANGO, engines, contender)
 
 
-def _peer(title: str, stage: Stage, contender: Contender) -> Visit:
-    return cookies(title, contender, "/me", accounts.lines(stage, accounts.sign_in(contender)))
+def _peer(title: str, engines: Engines, contender: Contender) -> Load:
+    file = accounts.write_lines(engines, accounts.sign_in(contender))
+    return get_with_cookies(title, contender, "/me", file)
 
 
-def _ours(stage: Stage, stack: ExitStack) -> Iterator[Visit]:
-    contender = stack.enter_context(stage.serve(COATCHECK))
-    file = accounts.lines(stage, accounts.sign_in(contender, accounts.sign_up(contender)))
+def _coatcheck(engines: Engines, stack: ExitStack) -> Iterator[Load]:
+    contender = stack.enter_context(engines.serve(COATCHECK))
+    cookies = accounts.sign_in(contender, accounts.register(contender))
+    file = accounts.write_lines(engines, cookies)
     for title, path in PATHS.items():
-        yield cookies(title, contender, path, file)
+        yield get_with_cookies(title, contender, path, file)
 
 
 def verdicts(found: Mapping[str, Result]) -> Iterator[Verdict]:
-    """The targets, but for those of a contender that was not measured."""
+    """Judge every target whose contender was measured."""
     for ours, least, theirs in LEAST:
         if theirs in found:
-            yield as_fast(found[ours], least, found[theirs])
+            yield at_least(found[ours], least, found[theirs])
     for title in (VERIFY, CURRENT):
         median = found[title].median
         target = f"≤ {REDIS_CPU:.0f} µs of Redis' CPU and ≤ {COMMANDS} commands"

@@ -11,29 +11,29 @@ from typing import Any
 import msgspec
 from redis import Redis
 
-from kits import hasher
 from kits.bench import accounts
+from kits.bench.contender import COATCHECK, Contender, Engines
 from kits.bench.growth import KEYS, VALUE
-from kits.bench.section import Section, as_fast
+from kits.bench.measurement import Load, get_with_cookies, in_turn
+from kits.bench.section import Section, at_least
 from kits.bench.session_checks import VERIFY
-from kits.bench.testbed import COATCHECK, Contender, Stage
-from kits.bench.workloads import Visit, cookies, in_turn
 from kits.command import Effort, Say
+from kits.hasher import settings
 from service.sessions.ids import new_locator
 from service.sessions.record import Limits, Metadata, Owner
 from service.sessions.store import SessionStore
 
 SIZES = (1_000, 100_000, 1_000_000)
-VISITED = 1_000  # of each, so that how often a touch is due does not depend on the size
+VISITED = 1_000  # of each size, so that the number of touches does not depend on the size
 BATCH = 1_000
 WEIGHED = 10_000  # sessions, to weigh one with keys
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-LEAST = 0.9  # of the rate with the fewest
+LEAST = 0.9  # of the rate with the fewest sessions
 
 
-class Pipelined:
-    """A client whose scripts are only noted down, for the store to fill Redis without a wait for
-    each session."""
+class PipelinedScripts:
+    """Stands in for a Redis client, so that a store can create sessions without waiting for
+    each."""
 
     def __init__(self, redis: Redis) -> None:
         self.pipeline = redis.pipeline(transaction=False)
@@ -41,61 +41,62 @@ class Pipelined:
     def register_script(self, text: str) -> Callable[..., int]:
         script = self.pipeline.register_script(text)
 
-        def note(keys: Sequence[Any], args: Sequence[Any]) -> int:
+        def enqueue(keys: Sequence[Any], args: Sequence[Any]) -> int:
             script(keys=keys, args=args)
-            return 1  # a time, which nobody looks at
+            return 1  # stands for a time that the store does not use
 
-        return note
+        return enqueue
 
 
-def sizes(stage: Stage, effort: Effort, say: Say) -> Section:
-    """Each number of sessions in a Redis of its own, side by side."""
-    words = []
+def sizes(engines: Engines, effort: Effort, say: Say) -> Section:
+    """Keep each number of sessions in a Redis of its own, side by side."""
+    notes = []
     with ExitStack() as stack:
-        visits = []
+        loads = []
         for size in SIZES:
-            place = stack.enter_context(stage.with_another_redis())
+            place = stack.enter_context(engines.with_another_redis())
             say(f"Filling a Redis with {size} sessions")
             ids, memory = fill(place.redis, size)
-            words.append(_weight(memory, f"one of {size} sessions"))
-            visits += _visits(stack.enter_context(place.serve(COATCHECK)), ids)
-        results = in_turn(visits, effort, say)
+            notes.append(_memory(memory, f"one of {size} sessions"))
+            loads += _loads(stack.enter_context(place.serve(COATCHECK)), ids)
+        results = in_turn(loads, effort, say)
     for keys in KEYS:
-        with stage.with_another_redis() as place:
+        with engines.with_another_redis() as place:
             _, memory = fill(place.redis, WEIGHED, keys)
-        words.append(_weight(memory, f"a session of {keys} keys"))
-    verdicts = [as_fast(results[-2], LEAST, results[0])]
-    return Section("sessions", f"{VERIFY} by live sessions", results, verdicts, words)
+        notes.append(_memory(memory, f"a session of {keys} keys"))
+    verdicts = [at_least(results[-2], LEAST, results[0])]
+    return Section("sessions", f"{VERIFY} by live sessions", results, verdicts, notes)
 
 
-def _visits(contender: Contender, ids: Sequence[str]) -> Iterator[Visit]:
-    (cookie, *_) = accounts.sign_up(contender)
+def _loads(contender: Contender, ids: Sequence[str]) -> Iterator[Load]:
+    (cookie, *_) = accounts.register(contender)
     name = cookie.partition("=")[0]
     titles = {f"{len(ids)} sessions": random.sample(ids, min(VISITED, len(ids)))}
     if len(ids) == max(SIZES):
         titles[f"{len(ids)} sessions, each of them visited"] = list(ids)
     for title, visited in titles.items():
-        file = accounts.lines(contender.stage, (f"{name}={each}" for each in visited))
-        yield cookies(title, contender, VERIFY, file)
+        cookies = (f"{name}={each}" for each in visited)
+        file = accounts.write_lines(contender.engines, cookies)
+        yield get_with_cookies(title, contender, VERIFY, file)
 
 
 def fill(redis: Redis, size: int, keys: int = 0) -> tuple[list[str], float]:
-    """Let the service's own code store so many sessions, each of another account; their ids, and
-    bytes for each."""
+    """Let the service's own code store sessions, each of another account; returns their ids, and
+    the bytes for each."""
     before = redis.info("memory")["used_memory"]
-    pipelined, chosen = Pipelined(redis), hasher.settings()
+    scripts, chosen = PipelinedScripts(redis), settings()
     limits = Limits(chosen.session_idle, chosen.session_lifetime)
-    store = SessionStore(pipelined, limits, limits, chosen.sessions_per_account)
+    store = SessionStore(scripts, limits, limits, chosen.sessions_per_account)
     fields = {f"key{n}": msgspec.msgpack.encode(VALUE) for n in range(keys)}
     ids = []
     for n in range(size):
         metadata = Metadata(Owner(n, f"visitor{n}", time.time()), False, "127.0.0.1", AGENT)
         ids.append(store.create(metadata, fields, new_locator(), epoch=0).id.value)
         if n % BATCH == BATCH - 1:
-            pipelined.pipeline.execute()
-    pipelined.pipeline.execute()
+            scripts.pipeline.execute()
+    scripts.pipeline.execute()
     return ids, (redis.info("memory")["used_memory"] - before) / size
 
 
-def _weight(memory: float, what: str) -> str:
+def _memory(memory: float, what: str) -> str:
     return f"Memory of {what}: {memory:.0f} bytes of Redis."

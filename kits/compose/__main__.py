@@ -1,131 +1,133 @@
-"""Rehearse the production stack: build it, use it, restart it, take it away and bring it back.
+"""Rehearse the production stack: build it, use it, restart it, take it down and bring it back.
 
-    python -m kits.compose [--keep]
-
-Needs Docker with compose, and nothing of this project installed. Works in a compose project of
-its own on a free port, and removes all of it at the end. Exit status 0 if every check passed.
+Needs Docker with compose, and nothing of this project installed. Works in a compose project of its
+own on a free port, and removes everything at the end. Exits with 0 if every check passes.
 """
+
+from __future__ import annotations
 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 
-from kits.compose import checks as surroundings
-from kits.compose.stack import ONE_SHOTS, PROJECT, SERVICES, Failure, Stack, expect
+from kits.command import exit_on_sigterm
+from kits.compose.checks import Check, isolation_checks
+from kits.compose.stack import ONE_SHOTS, PROJECT, ROOT, SERVICES, Failure, Stack, expect
 from kits.compose.visitor import Visitor
+from kits.report import Report
+from kits.verdict import Verdict
 
-Check = tuple[str, Callable[[], str | None]]
+OUTPUT = ROOT / ".data/compose"
+KEPT = "session and account still there"
 
 
 def main() -> int:
-    """Run the checks in order; each builds upon those before it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Run every check; returns the exit status."""
+    exit_on_sigterm()
+    parser = argparse.ArgumentParser(
+        prog="python -m kits.compose",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--keep", action="store_true", help="leave the stack running at the end")
     keep = parser.parse_args().keep
     stack = Stack()
     stack.remove()
+    report = Report("Rehearsal of the production stack")
     try:
-        passed = report(rehearse(stack))
-        if not passed:
+        report.judge(perform(rehearsal(stack)))
+        if not report.passed:
             print(stack.compose("logs", "--no-color", "--tail", "30"))
     finally:
         if keep:
-            print(f"Left running: project {PROJECT}, http://127.0.0.1:{stack.port}")
+            print(f"Still running: project {PROJECT}, http://127.0.0.1:{stack.port}")
         else:
             stack.remove()
-    return 0 if passed else 1
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    report.publish(OUTPUT / "report.md")
+    return 0 if report.passed else 1
 
 
-def rehearse(stack: Stack) -> Iterator[Check]:
-    """What is checked, and how."""
+def rehearsal(stack: Stack) -> Iterator[Check]:
+    """The checks in order; each builds on those before it."""
     visitor = Visitor(stack.port)
-    yield "up -d --build: every service healthy", lambda: stack.up("--build")
-    for title, check in surroundings.CHECKS:
-        yield title, partial(check, stack)
-    yield "register through the published port", lambda: register(visitor)
-    yield "log in through the published port", lambda: visitor.log_in() and None
+    yield Check("up -d --build", "every service healthy", lambda: stack.up("--build"))
+    yield from isolation_checks(stack)
+    yield Check("register", "works through the published port", lambda: _register(visitor))
+    yield Check("log in", "works through the published port", visitor.log_in)
     for service in (*SERVICES, *ONE_SHOTS):
-        yield f"restart {service}: session and account there", restart(stack, visitor, service)
-    yield "stop: each ends by itself, in time", lambda: stop(stack)
-    yield "down, up: session and account there", lambda: down_and_up(stack, visitor)
+        yield Check(f"restart {service}", KEPT, _restart(stack, visitor, service))
+    yield Check("stop", "each service exits by itself, in time", lambda: _stop(stack))
+    yield Check("down, up", KEPT, lambda: _down_and_up(stack, visitor))
     for service in SERVICES:
-        yield f"kill -9 {service}: back by itself, data there", kill(stack, visitor, service)
+        subject, target = f"kill -9 {service}", f"restarts by itself, {KEPT}"
+        yield Check(subject, target, _kill(stack, visitor, service))
 
 
-def report(checks: Iterator[Check]) -> bool:
-    """Run the checks, say each result at once, and all of them again in a table."""
-    lines = []
-    passed = True
-    for title, check in checks:
+def perform(checks: Iterable[Check]) -> Iterator[Verdict]:
+    """Run checks one after the other, and print each verdict at once."""
+    for check in checks:
         started = time.monotonic()
         try:
-            detail, result = check(), "ok"
+            seen, passed = check.run() or "yes", True
         except Failure as failure:
-            detail, result, passed = str(failure), "FAILED", False
-        seconds = time.monotonic() - started
-        print(f"{result:6} {seconds:6.1f} s  {title}: {detail or 'yes'}", flush=True)
-        lines.append(f"| {result} | {seconds:.1f} s | {title} |")
-    print("\n| result | took | check |\n|---|---|---|", *lines, sep="\n", flush=True)
-    return passed
+            seen, passed = str(failure), False
+        took = f"{time.monotonic() - started:.1f} s"
+        verdict = Verdict(check.subject, check.target, f"{seen} ({took})", passed)
+        print(verdict, flush=True)
+        yield verdict
 
 
-def register(visitor: Visitor) -> str:
+def _register(visitor: Visitor) -> str:
     attributes = {part.strip() for part in visitor.register().split(";")[1:]}
     expected = {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"}
     expect(attributes == expected, f"the cookie has {attributes}")
-    visitor.still_signed_in()
+    visitor.expect_signed_in()
     return f"__Host-session; {'; '.join(sorted(expected))}"
 
 
-def restart(stack: Stack, visitor: Visitor, service: str) -> Callable[[], str]:
+def _restart(stack: Stack, visitor: Visitor, service: str) -> Callable[[], str]:
     def check() -> str:
         stack.compose("restart", service)
         started = time.monotonic()
         if service in ONE_SHOTS:
             stack.await_success(service)
-        still_there(visitor)
+        visitor.expect_everything()
         served = time.monotonic() - started
         if service in SERVICES:
             stack.await_healthy(service)
-        return f"served {served:.1f} s after it had started"
+        return f"served {served:.1f} s after the restart"
 
     return check
 
 
-def stop(stack: Stack) -> str:
+def _stop(stack: Stack) -> str:
     stack.compose("stop")
     codes = {service: stack.inspect(service)["State"]["ExitCode"] for service in SERVICES}
     expect(not any(codes.values()), f"exit statuses {codes}")
     return f"exit statuses {codes}"
 
 
-def down_and_up(stack: Stack, visitor: Visitor) -> str:
+def _down_and_up(stack: Stack, visitor: Visitor) -> str:
     stack.compose("down")
     left = [service for service in SERVICES if stack.containers(service)]
     expect(not left, f"still there after down: {left}")
     stack.up()
-    still_there(visitor)
+    visitor.expect_everything()
     return "new containers, old data"
 
 
-def kill(stack: Stack, visitor: Visitor, service: str) -> Callable[[], str]:
+def _kill(stack: Stack, visitor: Visitor, service: str) -> Callable[[], str]:
     def check() -> str:
         started = time.monotonic()
         stack.kill_main_process(service)
-        still_there(visitor)
+        visitor.expect_everything()
         served = time.monotonic() - started
         stack.await_healthy(service)
         return f"served again after {served:.1f} s"
 
     return check
-
-
-def still_there(visitor: Visitor) -> None:
-    visitor.ready()
-    visitor.still_signed_in()
-    visitor.still_registered()
 
 
 if __name__ == "__main__":

@@ -1,16 +1,29 @@
-"""What can be checked without being a visitor: who runs, as whom, and who can reach what.
+"""How the services are isolated: which run, under which user, and which can reach which.
 
-Each check returns what it saw, for the report, and raises Failure if that is not as it must be.
+Each check returns what it saw, for the report, and raises Failure if something is wrong.
 """
+
+from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
 
 from kits.compose.stack import ONE_SHOTS, PROJECT, SERVICES, Stack, docker, expect
 
 MAIN_PROCESS = "/proc/1/status"
 BUILD_TOOLS = ("gcc", "cc", "g++", "make", "ld", "pip", "pip3")
 DEVELOPMENT_ONLY = ("service/embedded", "service/serve.py", "service/webserver.py", "kits", "tests")
+
+
+class Check(NamedTuple):
+    """What is checked, what must hold, and the function that checks it."""
+
+    subject: str
+    target: str
+    run: Callable[[], str | None]
 
 
 def started_in_order(stack: Stack) -> str:
@@ -24,7 +37,7 @@ def started_in_order(stack: Stack) -> str:
         state["migrate"]["FinishedAt"],
         state["web"]["StartedAt"],
     ]
-    order = [moment.rstrip("Z") for moment in order]  # 19.42Z would come after 19.421Z
+    order = [moment.rstrip("Z") for moment in order]  # as text, 19.42Z sorts after 19.421Z
     expect(order == sorted(order), f"out of order: {order}")
     return docker("logs", stack.inspect("migrate")["Id"]).strip()
 
@@ -36,9 +49,9 @@ def published(stack: Stack) -> str:
         ports[service] = [host for hosts in bindings.values() for host in hosts or []]
     expect(
         ports.pop("web") == [{"HostIp": "127.0.0.1", "HostPort": str(stack.port)}],
-        "web is not published, or elsewhere",
+        "web is not published there",
     )
-    expect(not any(ports.values()), f"published too: {ports}")
+    expect(not any(ports.values()), f"also published: {ports}")
     return f"127.0.0.1:{stack.port}"
 
 
@@ -49,8 +62,10 @@ def networks(stack: Stack) -> str:
         of_engines |= set(stack.inspect(engine)["NetworkSettings"]["Networks"])
     expect(len(of_engines) == 1, f"the engines are on {sorted(of_engines)}")
     (back,) = of_engines
-    expect(json.loads(docker("network", "inspect", back))[0]["Internal"], f"{back} leads outside")
-    expect(of_web - {back} != set(), "web has no network of its own")
+    expect(
+        json.loads(docker("network", "inspect", back))[0]["Internal"], f"{back} reaches the outside"
+    )
+    expect(of_web - {back} != set(), "web is on no other network")
     return back
 
 
@@ -66,11 +81,11 @@ def unprivileged(stack: Stack) -> str:
 
 
 def read_only(stack: Stack) -> str:
-    # Postgres' socket lies in its image; docker-compose.yml says more.
+    # Postgres's socket is in its image; see docker-compose.yml.
     for service in ("web", "redis", "cache"):
         expect(stack.inspect(service)["HostConfig"]["ReadonlyRootfs"], f"{service} is writable")
     attempt = "import errno\ntry: open('/app/x', 'w')\nexcept OSError as e: print(e.errno)"
-    expect(stack.inside("web", "python", "-c", attempt).strip() == "30", "/app can be written to")
+    expect(stack.inside("web", "python", "-c", attempt).strip() == "30", "/app is writable")
     return "web, redis and cache"
 
 
@@ -92,7 +107,9 @@ def engines(stack: Stack) -> str:
     superuser = stack.inside("postgres", "psql", "-U", "postgres", "-tAc", query).strip()
     expect(superuser == "f", "the service's role is a superuser")
     for engine, policy, append in (("redis", "noeviction", "yes"), ("cache", "allkeys-lru", "no")):
-        expect("NOAUTH" in stack.inside(engine, "redis-cli", "ping"), f"{engine} asks no password")
+        expect(
+            "NOAUTH" in stack.inside(engine, "redis-cli", "ping"), f"{engine} asks for no password"
+        )
         for setting, value in (("maxmemory-policy", policy), ("appendonly", append)):
             ask = f"REDISCLI_AUTH=$(cat /run/secrets/password) redis-cli config get {setting}"
             answer = stack.inside(engine, "sh", "-c", ask).split()
@@ -112,17 +129,20 @@ def passwords_hidden(stack: Stack) -> str:
         visible += json.dumps(container) + stack.compose("logs", "--no-color", service)
         if container["State"]["Running"]:
             visible += docker("top", container["Id"], "-o", "pid,args")
-    expect(not any(word in visible for word in words), "a password is there to be seen")
+    expect(not any(word in visible for word in words), "a password is visible")
     return f"{len(words)} passwords, {len(visible)} characters searched"
 
 
-CHECKS = (
-    ("started in order: passwords, engines, migrate, web", started_in_order),
-    ("only the web port is published, on 127.0.0.1", published),
-    ("the engines are on the internal network only", networks),
-    ("no service runs as root, none has a capability", unprivileged),
-    ("root file systems are read-only", read_only),
-    ("the image holds no build tools, nothing of development", lean),
-    ("the engines are set as a database and a cache", engines),
-    ("no password in inspect, process lists, logs, image", passwords_hidden),
-)
+def isolation_checks(stack: Stack) -> Iterator[Check]:
+    """Every check of this module."""
+    for subject, target, check in (
+        ("start", "in order: passwords, engines, migrate, web", started_in_order),
+        ("published ports", "only that of web, on 127.0.0.1", published),
+        ("networks", "the engines are only on the internal one", networks),
+        ("privileges", "no service runs as root or has a capability", unprivileged),
+        ("root file systems", "read-only", read_only),
+        ("image", "no build tools, no development code", lean),
+        ("engine settings", "one store and one cache, no superuser", engines),
+        ("passwords", "in no inspect output, process list, log or image", passwords_hidden),
+    ):
+        yield Check(subject, target, partial(check, stack))

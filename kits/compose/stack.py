@@ -1,30 +1,33 @@
-"""A compose project of our own, beside any that an operator runs from the same files."""
+"""A compose project of the kit's own, beside any that an operator runs from the same files."""
+
+from __future__ import annotations
 
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "coatcheck-rehearsal"
 SERVICES = ("web", "postgres", "redis", "cache")
 ONE_SHOTS = ("passwords", "migrate")
-BUILD_LIMIT = 900.0  # seconds, as all of these
+BUILD_LIMIT = 900.0  # seconds, like those below
 COMMAND_LIMIT = 180.0
 START_LIMIT = 120.0
 
 
 class Failure(Exception):
-    """Something is not as it must be; the message says what."""
+    """Something is wrong; the message says what."""
 
 
 class Stack:
-    """Our containers, and what Docker says about them."""
+    """The containers, and what Docker reports about them."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -38,24 +41,24 @@ class Stack:
         }
 
     def compose(self, *words: str, limit: float = COMMAND_LIMIT) -> str:
-        """Run docker compose; the file is named, so that an operator's override stays out."""
+        """Run docker compose; it names the file, so that no operator's override applies."""
         file = ["-f", str(ROOT / "docker-compose.yml"), "-p", PROJECT]
         return run([*self._compose, *file, *words], limit, self._environ)
 
     def up(self, *options: str) -> None:
-        """Start everything, and wait until all of it is well."""
+        """Start everything, and wait until every service is healthy."""
         self.compose("up", "-d", *options, limit=BUILD_LIMIT)
         for service in SERVICES:
             self.await_healthy(service)
 
     def remove(self) -> None:
-        """Leave nothing behind: no container, network, volume or image."""
+        """Remove every container, network, volume and image of the project."""
         self.compose("down", "--volumes", "--remove-orphans")
         if docker("image", "ls", "--quiet", PROJECT):
             docker("image", "rm", PROJECT)
 
     def containers(self, service: str) -> list[str]:
-        """The ids of the containers of `service`, running or not."""
+        """The ids of the containers of `service`, whether they run or not."""
         label = "label=com.docker.compose"
         ours = ["--filter", f"{label}.project={PROJECT}", "--filter", f"{label}.service={service}"]
         return docker("ps", "--all", "--quiet", *ours).split()
@@ -87,10 +90,10 @@ class Stack:
             raise Failure(f"{one_shot} exited with {status}")
 
     def kill_main_process(self, service: str) -> None:
-        """SIGKILL from outside, as the kernel's out-of-memory killer would.
+        """Send SIGKILL from outside, as the kernel's out-of-memory killer does.
 
-        Not `docker kill`, after which Docker takes the container for stopped on purpose; and not
-        from within, where the kernel protects process 1.
+        `docker kill` would not do: Docker would treat the container as stopped on purpose. Nor
+        would a kill from within, where the kernel protects process 1.
         """
         before = self.inspect(service)
         expect(before["State"]["Running"], f"{service} is not running")
@@ -122,7 +125,7 @@ def run(command: list[str], limit: float, environ: dict[str, str] | None = None)
             command, capture_output=True, text=True, timeout=limit, env=environ, check=False
         )
     except subprocess.TimeoutExpired:
-        raise Failure(f"{' '.join(command)}: no end after {limit:.0f} s") from None
+        raise Failure(f"{' '.join(command)}: still running after {limit:.0f} s") from None
     if done.returncode:
         last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
         raise Failure(f"{' '.join(command)}: exit status {done.returncode}\n{last}")
@@ -139,19 +142,12 @@ def wait(condition: Callable[[], bool], complaint: str, limit: float = START_LIM
 
 
 def compose_command() -> list[str]:
-    """`docker compose`, or its predecessor where there is only that."""
+    """`docker compose`, or its predecessor if only that is installed."""
     for command in (["docker", "compose"], ["docker-compose"]):
         try:
-            # Without the plug-in, `docker compose version` prints the version of docker.
+            # Without the plug-in, `docker compose version` prints the version of docker itself.
             if re.search("compose", run([*command, "version"], COMMAND_LIMIT), re.IGNORECASE):
                 return command
         except (Failure, FileNotFoundError):
             continue
-    raise Failure("neither `docker compose` nor `docker-compose` is here")
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    raise Failure("neither `docker compose` nor `docker-compose` is installed")

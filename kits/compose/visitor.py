@@ -1,5 +1,7 @@
-"""Somebody with an account, who comes through the published port and carries the cookie by hand:
-it is Secure, and here is no TLS."""
+"""A visitor with an account, who uses the published port. It sends the cookie by hand, because the
+cookie is Secure and the port has no TLS."""
+
+from __future__ import annotations
 
 import http.client
 import json
@@ -12,12 +14,12 @@ from kits.compose.stack import Failure
 
 COOKIE = "__Host-session"
 RECOVERY_LIMIT = 60.0  # seconds
-# What a part that is just restarting may answer; anything else at once is a failure.
+# Statuses that a service may return while it restarts; any other is a failure at once.
 NOT_NOW = (429, 503)
 
 
 class Visitor:
-    """An account and one session of it."""
+    """An account and one of its sessions."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -28,45 +30,42 @@ class Visitor:
         self._cookie = ""
 
     def register(self) -> str:
-        """Make the account; returns the Set-Cookie header."""
-        headers, _ = self._ask("POST", "/api/v1/accounts", 201, self._credentials)
+        """Create the account; returns the Set-Cookie header."""
+        headers, _ = self._request("POST", "/api/v1/accounts", 201, self._credentials)
         cookie = headers["Set-Cookie"] or ""
         self._cookie = SimpleCookie(cookie)[COOKIE].value
         return cookie
 
-    def log_in(self) -> str:
-        """Sign in once more, and prove that the new session works; returns its id."""
-        headers, _ = self._ask("POST", "/api/v1/sessions", 201, self._credentials)
-        cookie = SimpleCookie(headers["Set-Cookie"])[COOKIE].value
-        self._is_me(cookie)
-        return cookie
+    def log_in(self) -> None:
+        """Sign in once more, and use the new session."""
+        headers, _ = self._request("POST", "/api/v1/sessions", 201, self._credentials)
+        self._is_me(SimpleCookie(headers["Set-Cookie"])[COOKIE].value)
 
-    def still_signed_in(self) -> None:
-        """The session that registering began is still there."""
+    def expect_signed_in(self) -> None:
+        """Check that the session of the registration still exists."""
         self._is_me(self._cookie)
 
-    def still_registered(self) -> None:
-        """The account is still there: its password works, and its name is taken."""
+    def expect_everything(self) -> None:
+        """Check that the service is ready, and that the session and the account still exist: the
+        password opens the account, and its name is taken."""
+        self._request("GET", "/readyz", 200)
+        self.expect_signed_in()
         self.log_in()
-        self._ask("POST", "/api/v1/accounts", 409, self._credentials)
-
-    def ready(self) -> dict[str, Any]:
-        """What /readyz says, once it says yes."""
-        return self._ask("GET", "/readyz", 200)[1]
+        self._request("POST", "/api/v1/accounts", 409, self._credentials)
 
     def _is_me(self, cookie: str) -> None:
-        _, answer = self._ask("GET", "/api/v1/sessions/current", 200, cookie=cookie)
+        _, answer = self._request("GET", "/api/v1/sessions/current", 200, cookie=cookie)
         if answer["account"]["username"] != self._credentials["username"]:
-            raise Failure(f"signed in as somebody else: {answer['account']}")
+            raise Failure(f"signed in as another account: {answer['account']}")
 
-    def _ask(
+    def _request(
         self, method: str, path: str, expected: int, body: object = None, cookie: str = ""
     ) -> tuple[http.client.HTTPMessage, dict[str, Any]]:
-        """Ask until the answer is more than "not now"; raise Failure if it is not `expected`."""
+        """Send until the service is available; raises Failure if the status is not `expected`."""
         deadline = time.monotonic() + RECOVERY_LIMIT
         while True:
             try:
-                status, headers, answer = self._ask_once(method, path, body, cookie)
+                status, headers, answer = self._send(method, path, body, cookie)
                 seen = f"{status} {answer[:300]!r}"
             except (OSError, http.client.HTTPException) as problem:
                 status, seen = 0, repr(problem)
@@ -78,7 +77,7 @@ class Visitor:
                 raise Failure(f"{method} {path} after {RECOVERY_LIMIT:.0f} s: still {seen}")
             time.sleep(0.2)
 
-    def _ask_once(
+    def _send(
         self, method: str, path: str, body: object, cookie: str
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
         headers = {"Content-Type": "application/json"} if body else {}

@@ -1,26 +1,27 @@
-"""`python -m kits.load`: the ways to register side by side, and the targets.
+"""Measure registration under load.
 
-python -m kits.load ways       the four ways under each load, as Markdown and as a picture
-python -m kits.load targets    the target table; exits with 1 if one is missed
-python -m kits.load targets herd spellings     some of its rows
+python -m kits.load targets                   every target; exits with 1 if one is missed
+python -m kits.load targets herd spellings    only some rows
+python -m kits.load compare                   the service beside the strategies of tutorials
 """
 
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from kits.command import Effort, Say, Verdict, add_options, say
+from kits.command import Effort, Say, add_effort_options, exit_on_sigterm, say
 from kits.generators import LoadError, require_wrk
 from kits.load import cache_growth, comparison_report, count_targets, time_targets
 from kits.load.comparison import compare
-from kits.load.testbed import Arena, arena
+from kits.load.deployment import Engines, start_engines
+from kits.report import Report
+from kits.verdict import Verdict
 
-TARGETS: dict[str, Callable[[Arena, Effort, Say], Iterator[Verdict]]] = {
+TARGETS: dict[str, Callable[[Engines, Effort, Say], Iterator[Verdict]]] = {
     "herd": count_targets.herd,
     "spellings": count_targets.spellings,
     "cold": count_targets.cold,
@@ -32,43 +33,40 @@ TARGETS: dict[str, Callable[[Arena, Effort, Say], Iterator[Verdict]]] = {
 
 
 def main() -> int:
-    """Run what the command line asks for; the exit status."""
-    # So that everything that was started is ended.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    """Run what the command line asks for; returns the exit status."""
+    exit_on_sigterm()
     options = _options()
     options.output.mkdir(parents=True, exist_ok=True)
+    effort = Effort(options.rounds, options.seconds)
     try:
         require_wrk()
-        with tempfile.TemporaryDirectory(prefix="load-") as directory, arena(Path(directory)) as it:
-            if options.command == "ways":
-                return ways(it, options.effort, options.output)
-            return targets(it, options.effort, options.output, options.rows or list(TARGETS))
+        with (
+            tempfile.TemporaryDirectory(prefix="load-") as directory,
+            start_engines(Path(directory)) as engines,
+        ):
+            if options.command == "compare":
+                return _compare(engines, effort, options.output)
+            return _judge(engines, effort, options.output, options.rows or list(TARGETS))
     except LoadError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
 
 
-def ways(arena: Arena, effort: Effort, output: Path) -> int:
-    """Compare, print and draw."""
-    results = compare(arena, effort.rounds, effort.seconds, say)
-    text = comparison_report.markdown(results)
-    (output / "ways.md").write_text(text, encoding="utf-8")
-    comparison_report.draw(results, output / "ways.png")
-    print(f"\n{text}\nWritten to {output / 'ways.md'}, drawn in {output / 'ways.png'}")
+def _compare(engines: Engines, effort: Effort, output: Path) -> int:
+    results = compare(engines, effort, say)
+    comparison_report.draw(results, output / "comparison.png")
+    comparison_report.report(results).publish(output / "comparison.md")
     return 0
 
 
-def targets(arena: Arena, effort: Effort, output: Path, rows: list[str]) -> int:
-    """Measure and judge; 1 if a target is missed."""
-    verdicts = []
+def _judge(engines: Engines, effort: Effort, output: Path, rows: Sequence[str]) -> int:
+    report = Report("Registration under load")
     for row in rows:
-        for verdict in TARGETS[row](arena, effort, say):
-            say(f"{'pass' if verdict.passed else 'FAIL'}: {verdict.what}: {verdict.measured}")
-            verdicts.append(verdict)
-    text = comparison_report.judged(verdicts)
-    (output / "targets.md").write_text(text + "\n", encoding="utf-8")
-    print(f"\n{text}\n\nWritten to {output / 'targets.md'}")
-    return 0 if all(verdict.passed for verdict in verdicts) else 1
+        for verdict in TARGETS[row](engines, effort, say):
+            say(str(verdict))
+            report.judge([verdict])
+    report.publish(output / "targets.md")
+    return 0 if report.passed else 1
 
 
 def _options() -> argparse.Namespace:
@@ -77,14 +75,13 @@ def _options() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", choices=("ways", "targets"))
+    parser.add_argument("command", choices=("targets", "compare"))
     parser.add_argument("rows", nargs="*", metavar="row", help=f"of {', '.join(TARGETS)}")
-    add_options(parser, ".data/load")
+    add_effort_options(parser, ".data/load")
     options = parser.parse_args()
     for row in options.rows:
-        if options.command == "ways" or row not in TARGETS:
+        if options.command == "compare" or row not in TARGETS:
             parser.error(f"there is no row {row!r}; targets has {', '.join(TARGETS)}")
-    options.effort = Effort(options.rounds, options.seconds)
     return options
 
 

@@ -1,37 +1,36 @@
-"""The ways side by side: every scenario in turn, every way in turn within each round."""
+"""The strategies side by side: in every scenario they take turns, round by round."""
 
 from __future__ import annotations
 
 import resource
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
 
-from kits import hasher
+from kits.command import Effort, Say
+from kits.counters import settle
+from kits.engines import WORKERS
 from kits.generators import LONGEST_WAIT, Run
-from kits.load import costs as meters
-from kits.load import scenarios
-from kits.load.costs import Cost
-from kits.load.scenarios import EXISTING, SCENARIOS, Scenario
-from kits.load.testbed import WAYS, WORKERS, Arena, Entrant, Way
-
-Say = Callable[[str], None]
+from kits.hasher import hashes_per_second
+from kits.load.costs import Cost, dead_tuples, metered
+from kits.load.deployment import STRATEGIES, Deployment, Engines, Strategy
+from kits.load.scenarios import EXISTING, SCENARIOS, Scenario, overload
 
 OVERLOAD, OVERLOAD_SECONDS = 10, 20.0
-SPARE = 200  # descriptors, for all but connections
+SPARE = 200  # file descriptors for everything except connections
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one way did in one scenario, over all rounds."""
+    """What one strategy did in one scenario, over all rounds."""
 
-    way: Way
+    strategy: Strategy
     scenario: Scenario
     runs: Sequence[Run]
     costs: Sequence[Cost]  # of each round
-    dead: int
+    dead: int  # tuples
 
     @property
     def cost(self) -> Cost:
@@ -39,12 +38,12 @@ class Result:
 
     @property
     def requests(self) -> int:
-        """How many were sent, which is what the costs were spent on."""
+        """How many requests were sent, and so caused the cost."""
         return sum(run.sent for run in self.runs)
 
     @property
     def rate(self) -> float:
-        return median(run.rate for run in self.runs)
+        return median(run.decided for run in self.runs)
 
     @property
     def p50(self) -> float:
@@ -64,55 +63,55 @@ class Result:
         return sum((run.statuses for run in self.runs), Counter())
 
 
-def compare(arena: Arena, rounds: int, seconds: float, say: Say) -> list[Result]:
-    """Every way under every load; the overload comes last, as it leaves some of them in ruins."""
+def compare(engines: Engines, effort: Effort, say: Say) -> list[Result]:
+    """Put every strategy under every load; the overload comes last because some do not recover."""
     results = []
     with ExitStack() as stack:
-        entrants = [stack.enter_context(arena.enter(way)) for way in WAYS]
-        for entrant in entrants:
-            entrant.add_existing(EXISTING)
+        deployments = [stack.enter_context(engines.deploy(each)) for each in STRATEGIES]
+        for deployment in deployments:
+            deployment.add_existing(EXISTING)
         for scenario in SCENARIOS:
-            results += in_turn(scenario, entrants, rounds, seconds, say)
-    return results + overloaded(arena, say)
+            results += in_turn(scenario, deployments, effort, say)
+    return results + _overloaded(engines, say)
 
 
 def in_turn(
-    scenario: Scenario, entrants: Sequence[Entrant], rounds: int, seconds: float, say: Say
+    scenario: Scenario, deployments: Sequence[Deployment], effort: Effort, say: Say
 ) -> list[Result]:
-    """One scenario; each round begins with another way."""
-    runs: dict[str, list[Run]] = {entrant.way.key: [] for entrant in entrants}
+    """Run one scenario; each round starts with a different strategy."""
+    runs: dict[str, list[Run]] = {each.strategy.key: [] for each in deployments}
     costs: dict[str, list[Cost]] = {key: [] for key in runs}
-    dead = [meters.dead_tuples(entrant) for entrant in entrants]
-    meters.settle()
-    for number in range(rounds):
-        say(f"{scenario.title}, round {number + 1} of {rounds}")
-        with meters.metered(entrants) as spent:
-            for entrant in [*entrants[number:], *entrants[:number]]:
-                runs[entrant.way.key].append(scenario.drive(entrant, seconds))
+    dead = [dead_tuples(deployment) for deployment in deployments]
+    settle()
+    for number in range(effort.rounds):
+        say(f"{scenario.title}, round {number + 1} of {effort.rounds}")
+        with metered(deployments) as spent:
+            for deployment in [*deployments[number:], *deployments[:number]]:
+                runs[deployment.strategy.key].append(scenario.drive(deployment, effort.seconds))
         for key, cost in spent.items():
             costs[key].append(cost)
     return [
         Result(
-            entrant.way,
+            deployment.strategy,
             scenario,
-            runs[entrant.way.key],
-            costs[entrant.way.key],
-            meters.dead_tuples(entrant) - earlier,
+            runs[deployment.strategy.key],
+            costs[deployment.strategy.key],
+            dead_tuples(deployment) - earlier,
         )
-        for entrant, earlier in zip(entrants, dead, strict=True)
+        for deployment, earlier in zip(deployments, dead, strict=True)
     ]
 
 
-def overloaded(arena: Arena, say: Say) -> list[Result]:
-    """Each way on its own, since those without a bound are still hashing long afterwards."""
-    # Without a bound each request stays until it is given up, later than that if the load falls
-    # behind, and holds a descriptor.
+def _overloaded(engines: Engines, say: Say) -> list[Result]:
+    """Overload each strategy alone: one without a bound is still hashing long afterwards."""
+    # Without a bound, every request holds a descriptor until it times out, or longer if the load
+    # generator falls behind.
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    rate = min(OVERLOAD * hasher.alone(WORKERS, 3), (descriptors - SPARE) / (2 * LONGEST_WAIT))
-    drive = scenarios.overload(rate)
-    scenario = Scenario("overload", f"Overload: {rate:.0f} new names a second", drive)
+    most = (descriptors - SPARE) / (2 * LONGEST_WAIT)
+    rate = min(OVERLOAD * hashes_per_second(WORKERS, 3), most)
+    scenario = Scenario("overload", f"Overload: {rate:.0f} new names a second", overload(rate))
     results = []
-    for way in WAYS:
-        with arena.enter(way) as entrant:
-            results += in_turn(scenario, [entrant], 1, OVERLOAD_SECONDS, say)
+    for strategy in STRATEGIES:
+        with engines.deploy(strategy) as deployment:
+            results += in_turn(scenario, [deployment], Effort(1, OVERLOAD_SECONDS), say)
     return results

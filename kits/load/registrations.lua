@@ -1,8 +1,8 @@
 -- Registrations for wrk: `wrk -s registrations.lua URL -- MODE NAME [COUNT [STEP]]`. Prints one line of JSON.
 --
--- same    NAME over and over
--- each    NAME0, NAME1, …, every one of them COUNT times
--- random  one of COUNT names: NAME0, NAME(STEP), NAME(2 * STEP), …
+-- same    NAME, over and over
+-- each    NAME0, NAME1, …, COUNT times each
+-- random  one of COUNT names, chosen at random: NAME0, NAME(STEP), NAME(2 * STEP), …
 
 dofile(debug.getinfo(1, 'S').source:match('^@(.*)registrations.lua$') .. '../tally.lua')
 

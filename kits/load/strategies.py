@@ -1,8 +1,8 @@
-"""Four ways to register a name, each a Flask application with the same endpoint.
+"""Four strategies to register a name, each a Flask application with the same endpoint.
 
-The first three are what tutorials publish, with the pool and the client that they use as they
-come: a transaction for each request. They get the service's hasher, since the usual call would hold
-up every other request for its time. None of them bounds its queue.
+The first three are what tutorials publish, with the pool and the client that they use at their
+defaults: one transaction for each request. They use the service's hasher, because the usual call
+would block every other request for its duration. None of them bounds its queue.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ import config
 from service import create_app
 from service.accounts.passwords import PasswordHasher
 
-# Name files that grow by one byte with each hash, and with each worker that is ready for requests.
+# These variables name files: one grows by a byte with each hash, the other with each worker that
+# is ready.
 HASHES, READY = "LOAD_HASHES", "LOAD_READY"
 CACHED = 3600  # seconds
 
@@ -42,8 +43,8 @@ INSERT = "INSERT INTO accounts (username, password_hash) VALUES (%s, %s) RETURNI
 Register = Callable[[str, str], bool]
 
 
-class Parts:
-    """What all of them are made of."""
+class Tutorial:
+    """What the tutorials have in common."""
 
     def __init__(self) -> None:
         count_hashes()
@@ -73,39 +74,39 @@ class Parts:
 
 
 def select_then_insert() -> Flask:
-    parts = Parts()
+    tutorial = Tutorial()
 
     def register(username: str, password: str) -> bool:
-        return not parts.exists(username) and parts.insert(username, password)
+        return not tutorial.exists(username) and tutorial.insert(username, password)
 
     return application(register)
 
 
 def insert_and_catch() -> Flask:
-    parts = Parts()
-    return application(parts.insert)
+    tutorial = Tutorial()
+    return application(tutorial.insert)
 
 
 def redis_then_insert() -> Flask:
-    parts = Parts()
+    tutorial = Tutorial()
 
     def register(username: str, password: str) -> bool:
         key = f"username:{username}"
-        if parts.redis.get(key) is not None or not parts.insert(username, password):
+        if tutorial.redis.get(key) is not None or not tutorial.insert(username, password):
             return False
-        parts.redis.set(key, "1", ex=CACHED)
+        tutorial.redis.set(key, "1", ex=CACHED)
         return True
 
     return application(register)
 
 
-def ours() -> Flask:
+def coatcheck() -> Flask:
     count_hashes()
     return ready(create_app())
 
 
 def application(register: Register) -> Flask:
-    """The endpoint, and what the kit asks of an application."""
+    """The endpoint, and the readiness check that the kit needs."""
     app = Flask(__name__)
 
     @app.post("/api/v1/accounts")
@@ -123,14 +124,14 @@ def application(register: Register) -> Flask:
 
 
 def ready(app: Flask) -> Flask:
-    """Tell the kit that one more worker has its application."""
+    """Tell the kit that one more worker is ready."""
     with Path(os.environ[READY]).open("ab") as file:
         file.write(b".")
     return app
 
 
 def count_hashes() -> None:
-    """Count in the library, below whatever the applications count themselves."""
+    """Count in the library, so that no application can forget to."""
     log = os.open(os.environ[HASHES], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def counted(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,5 +1,5 @@
-// Express, express-session and connect-redis as their documentation puts them together, one process
-// for each of WORKERS. Environment: PORT, WORKERS, REDIS_SOCKET.
+// Express, express-session and connect-redis, combined as in their documentation, in WORKERS
+// processes. Environment: PORT, WORKERS, REDIS_SOCKET.
 
 import cluster from 'node:cluster'
 import { RedisStore } from 'connect-redis'
@@ -7,7 +7,7 @@ import express from 'express'
 import session from 'express-session'
 import { createClient } from 'redis'
 
-// A line for each request, with what gunicorn's says.
+// One line for each request, with the same fields as gunicorn's.
 function log (request, response, next) {
   const started = process.hrtime.bigint()
   response.on('finish', () => {

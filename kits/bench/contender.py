@@ -1,4 +1,4 @@
-"""What all contenders are served on: one Postgres, one Redis, and the cost of a load on them."""
+"""The applications that compete, the engines that all of them share, and what a load costs both."""
 
 from __future__ import annotations
 
@@ -9,25 +9,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import psutil
 from redis import Redis
 
-from kits.load.costs import redis_commands
-from kits.load.testbed import COUNTING, WORKERS, counting_postgres, forget_settings
+from kits.counters import cpu_seconds, redis_commands
+from kits.engines import COUNTING, PRODUCTION, WORKERS, counting_postgres, forget_settings
 from service.embedded import Postgres as EmbeddedPostgres
 from service.embedded import Redis as EmbeddedRedis
 from service.storage.migrations import migrate
 from tests.conditions import eventually
 from tests.servers import Server, gunicorn
 
-WHILE, IDLE = 0.3, 0.02  # seconds; seconds of CPU within them
+PERIOD, IDLE = 0.3, 0.02  # seconds; seconds of CPU that an idle contender may use in them
 
 COATCHECK = "applications:coatcheck"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of CPU by who spent them, and commands to Redis, those inside of scripts included."""
+    """Seconds of CPU by who spent them, and commands to Redis, including those in scripts."""
 
     workers: float
     redis: float
@@ -43,12 +42,12 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """The engines, and the environment that is not any contender's own. Use `stage`."""
+class Engines:
+    """Postgres and Redis, which contenders share. Use `start_engines`."""
 
     directory: Path
     postgres: EmbeddedPostgres
-    engine: EmbeddedRedis
+    redis_engine: EmbeddedRedis
     redis: Redis
     environment: str
 
@@ -59,21 +58,21 @@ class Stage:
             "COATCHECK_ENV": self.environment,
             "COATCHECK_THROTTLING": "off",
             "DATABASE_URL": self.postgres.url,
-            "REDIS_URL": self.engine.url,
+            "REDIS_URL": self.redis_engine.url,
         }
         application = f"kits.bench.{application}()"
         with gunicorn(self.subdirectory(), environ, workers, application) as server:
             yield Contender(self, server)
 
     @contextmanager
-    def with_another_redis(self) -> Iterator[Stage]:
+    def with_another_redis(self) -> Iterator[Engines]:
         """The same Postgres and an empty Redis."""
         directory = self.subdirectory()
-        with redis(directory) as (engine, client):
-            yield Stage(directory, self.postgres, engine, client, self.environment)
+        with _start_redis(directory) as (engine, client):
+            yield Engines(directory, self.postgres, engine, client, self.environment)
 
     def subdirectory(self) -> Path:
-        """One that nobody else has."""
+        """A new directory that only the caller uses."""
         return Path(tempfile.mkdtemp(dir=self.directory))
 
 
@@ -81,7 +80,7 @@ class Stage:
 class Contender:
     """An application that is being served."""
 
-    stage: Stage
+    engines: Engines
     server: Server
 
     @property
@@ -89,51 +88,38 @@ class Contender:
         return self.server.url
 
     def cost(self) -> Cost:
-        """What it and the engines have spent since they started."""
+        """What the contender and the engines have spent since they started."""
         return Cost(
-            _cpu(self.server.master.pid),
-            _cpu(self.stage.engine.pid),
-            _cpu(self.stage.postgres.pid),
-            redis_commands(self.stage.redis),
+            cpu_seconds(self.server.master.pid),
+            cpu_seconds(self.engines.redis_engine.pid),
+            cpu_seconds(self.engines.postgres.pid),
+            redis_commands(self.engines.redis),
         )
 
     def settle(self) -> None:
-        """Wait until nobody works any more: on a start, on requests that nobody waits for, or on
-        rewriting Redis' append-only file."""
+        """Wait until nothing runs any more: no start, no request that its client has given up, no
+        rewrite of Redis's append-only file."""
         eventually(self._is_idle, within=60)
 
     def _is_idle(self) -> bool:
         before = self.cost()
-        time.sleep(WHILE)
+        time.sleep(PERIOD)
         return (self.cost() - before).cpu <= IDLE
 
 
 @contextmanager
-def stage(directory: Path, environment: str = "production") -> Iterator[Stage]:
-    """Both engines, durable as in production."""
+def start_engines(directory: Path, environment: str = PRODUCTION) -> Iterator[Engines]:
+    """Run both engines, as durable as in production."""
     forget_settings()
     with (
         counting_postgres(directory / "postgres", COUNTING) as postgres,
-        redis(directory / "redis") as (engine, client),
+        _start_redis(directory / "redis") as (engine, client),
     ):
         migrate(postgres.url)
-        yield Stage(directory, postgres, engine, client, environment)
+        yield Engines(directory, postgres, engine, client, environment)
 
 
 @contextmanager
-def redis(directory: Path) -> Iterator[tuple[EmbeddedRedis, Redis]]:
-    """An empty Redis, and a client of the kit's own."""
+def _start_redis(directory: Path) -> Iterator[tuple[EmbeddedRedis, Redis]]:
     with EmbeddedRedis(directory) as engine, Redis.from_url(engine.url, protocol=2) as client:
         yield engine, client
-
-
-def _cpu(pid: int) -> float:
-    """Seconds of a process and its children, those that have ended included."""
-    parent = psutil.Process(pid)
-    spent = 0.0
-    for process in [parent, *parent.children(recursive=True)]:
-        try:
-            spent += sum(process.cpu_times()[:4])
-        except psutil.NoSuchProcess:
-            continue  # its parent has it in its own count by now
-    return spent
