@@ -1,4 +1,8 @@
-"""People who never rest while Redis is away, and what was acknowledged to them."""
+"""Clients that sign in, write, read and sign out without pause while Redis fails.
+
+They note every response, and what each one acknowledged, so that an outage can be judged: every
+response comes in time, only success and 503 occur, no cookie is deleted, and nothing is lost.
+"""
 
 from __future__ import annotations
 
@@ -9,187 +13,203 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import httpx
 
-PASSWORD = "correct horse battery staple"
+from tests.credentials import PASSWORD
+
 WRITES = 10
-SLOWEST = 1.5  # seconds, of one answer
+SLOWEST = 1.5  # seconds for one response
 STATUSES = (200, 201, 204, 401, 503)
+PAUSE = 0.02  # seconds after a 503
+NEAR = 1.0  # seconds: a loss this close to the outage can be its consequence
 
 
 @dataclass
 class Session:
-    """One login of a person, and what was acknowledged of it."""
+    """One sign-in, and what the service acknowledged for it."""
 
     cookie: str
-    born: float
+    signed_in: float
     written: dict[str, float] = field(default_factory=dict)
     ending: bool = False
-    refused: bool = False  # a 401 before it was ended
-    revoked: float | None = None
+    refused: bool = False  # a 401 before the client ended it
+    signed_out: float | None = None
 
 
-@dataclass
-class Answers:
-    """Every answer, by status and time."""
+class Response(NamedTuple):
+    """When it came, after how many seconds, to which request, and its status."""
 
-    rows: list[tuple[float, float, str, int]] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-
-    def last(self, status: int) -> float:
-        """When there was the last one with that status; 0 if there was none."""
-        return max((at for at, _, _, found in self.rows if found == status), default=0.0)
-
-    def slowest(self) -> float:
-        """Seconds."""
-        return max(took for _, took, _, _ in self.rows)
+    at: float
+    seconds: float
+    request: str
+    status: int
 
 
-class Person(threading.Thread):
-    """One account, whose person never rests."""
+class SessionClient(threading.Thread):
+    """One account whose client never pauses."""
 
-    def __init__(self, url: str, number: int, answers: Answers, stop: threading.Event) -> None:
+    def __init__(self, url: str, number: int, stop: threading.Event) -> None:
         super().__init__(daemon=True)
-        self.http = httpx.Client(base_url=f"{url}/api/v1", timeout=10)
-        self.login = {"username": f"person{number}", "password": PASSWORD}
-        self.answers = answers
-        self.stop = stop
+        self.responses: list[Response] = []
+        self.violations: list[str] = []
         self.sessions: list[Session] = []
-        assert self.http.post("/accounts", json=self.login).status_code == 201
-        self.http.cookies.clear()
+        self._http = httpx.Client(base_url=f"{url}/api/v1", timeout=10)
+        self._credentials = {"username": f"client{number}", "password": PASSWORD}
+        self._stopping = stop
+        assert self._http.post("/accounts", json=self._credentials).status_code == 201
+        self._http.cookies.clear()
 
     def run(self) -> None:
-        """Sign in, use the session, and end every other one."""
+        """Sign in, use the session, and sign out every second time."""
         for number in itertools.count():
-            if self.stop.is_set():
+            if self._stopping.is_set():
                 return
-            if session := self.sign_in():
-                self.use(session)
+            if session := self._sign_in():
+                self._use(session)
                 if number % 2:
-                    self.sign_out(session)
+                    self._sign_out(session)
 
-    def ask(
-        self, method: str, path: str, session: Session | None = None, **content: object
-    ) -> httpx.Response:
-        """Send one request, and note what is wrong with its answer."""
-        headers = {"Cookie": f"session={session.cookie}"} if session else {}
-        started = time.monotonic()
-        answer = self.http.request(method, path, headers=headers, **content)  # type: ignore[arg-type]
-        self.http.cookies.clear()
-        now = time.monotonic()
-        self.answers.rows.append((now, now - started, f"{method} {path}", answer.status_code))
-        said = f"{method} {path}: {answer.status_code}"
-        cookie = answer.headers.get("set-cookie", "")
-        if answer.status_code not in STATUSES:
-            self.answers.wrong.append(f"{said} {answer.text[:200]}")
-        if cookie and answer.status_code == 503:
-            self.answers.wrong.append(f"{said} with a cookie")
-        if cookie.startswith("session=;") and answer.status_code != 204:
-            self.answers.wrong.append(f"{said} deletes the cookie")
-        if answer.status_code == 503:
-            time.sleep(0.02)
-        return answer
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
 
-    def sign_in(self) -> Session | None:
-        """A new session, if there is an answer."""
-        answer = self.ask("POST", "/sessions", json=self.login)
-        if answer.status_code != 201:
+    def losses(self, outage: float) -> Iterator[str]:
+        """What the service acknowledged and no longer knows."""
+        for session in self.sessions:
+            alive = self._send("GET", "/sessions/current", session).status_code == 200
+            if session.refused and alive:
+                yield "sign-in for a while, at another time"
+            if session.signed_out and alive:
+                yield _loss("sign-out", session.signed_out, outage)
+            elif not session.ending and not alive:
+                yield _loss("sign-in", session.signed_in, outage)
+            elif alive:
+                data = self._send("GET", "/sessions/current/data", session).json()
+                for key in session.written.keys() - data.keys():
+                    yield _loss("write", session.written[key], outage)
+
+    def _sign_in(self) -> Session | None:
+        response = self._send("POST", "/sessions", json=self._credentials)
+        if response.status_code != 201:
             return None
-        cookie = answer.headers["set-cookie"].partition(";")[0].removeprefix("session=")
+        cookie = response.headers["set-cookie"].partition(";")[0].removeprefix("session=")
         session = Session(cookie, time.monotonic())
         self.sessions.append(session)
         return session
 
-    def use(self, session: Session) -> None:
-        """Write and read."""
+    def _use(self, session: Session) -> None:
         for number in range(WRITES):
             key = f"key{number}"
-            answer = self.ask("PATCH", "/sessions/current/data", session, json={key: number})
-            if answer.status_code == 200:
+            write = self._send("PATCH", "/sessions/current/data", session, json={key: number})
+            if write.status_code == 200:
                 session.written[key] = time.monotonic()
-            read = self.ask("GET", "/sessions/current", session)
-            session.refused |= 401 in (answer.status_code, read.status_code)
+            read = self._send("GET", "/sessions/current", session)
+            session.refused |= 401 in (write.status_code, read.status_code)
 
-    def sign_out(self, session: Session) -> None:
-        """End it, and try it again."""
+    def _sign_out(self, session: Session) -> None:
         session.ending = True
-        if self.ask("DELETE", "/sessions/current", session).status_code == 204:
-            session.revoked = time.monotonic()
-            self.ask("GET", "/sessions/current", session)
+        if self._send("DELETE", "/sessions/current", session).status_code == 204:
+            session.signed_out = time.monotonic()
+            self._send("GET", "/sessions/current", session)
 
-    def losses(self, killed: float) -> Iterator[str]:
-        """What was acknowledged and is not so now."""
-        for session in self.sessions:
-            alive = self.ask("GET", "/sessions/current", session).status_code == 200
-            if session.refused and alive:
-                yield "login, for a while, at another time"
-            if session.revoked and alive:
-                yield _lost("logout", session.revoked, killed)
-            elif not session.ending and not alive:
-                yield _lost("login", session.born, killed)
-            elif alive:
-                data = self.ask("GET", "/sessions/current/data", session).json()
-                for key in session.written.keys() - data.keys():
-                    yield _lost("write", session.written[key], killed)
+    def _send(
+        self, method: str, path: str, session: Session | None = None, **content: object
+    ) -> httpx.Response:
+        """Send one request, and note what is wrong with its response."""
+        headers = {"Cookie": f"session={session.cookie}"} if session else {}
+        started = time.monotonic()
+        response = self._http.request(method, path, headers=headers, **content)  # type: ignore[arg-type]
+        self._http.cookies.clear()
+        now = time.monotonic()
+        request = f"{method} {path}"
+        self.responses.append(Response(now, now - started, request, response.status_code))
+        self.violations += _violations(request, response)
+        if response.status_code == 503:
+            time.sleep(PAUSE)
+        return response
 
 
-class Crowd:
-    """Several of them."""
+@dataclass(frozen=True)
+class Outcome:
+    """What an outage cost."""
 
-    def __init__(self, url: str, size: int) -> None:
-        self.answers = Answers()
+    counts: Counter[tuple[str, int]]  # responses by request and status
+    slowest: float  # seconds
+    acknowledged: Counter[str]
+    lost: Counter[str]
+    violations: Sequence[str]
+
+
+class SessionClients:
+    """Several clients that run at the same time."""
+
+    def __init__(self, url: str, count: int) -> None:
         self._stop = threading.Event()
-        self.people = [Person(url, number, self.answers, self._stop) for number in range(size)]
+        self._clients = [SessionClient(url, number, self._stop) for number in range(count)]
 
     @contextmanager
-    def acting(self) -> Iterator[None]:
-        """Have them act meanwhile."""
-        for person in self.people:
-            person.start()
+    def running(self) -> Iterator[None]:
+        """Run all of them in the background."""
+        for client in self._clients:
+            client.start()
         try:
             yield
         finally:
             self._stop.set()
-            for person in self.people:
-                person.join(10)
+            for client in self._clients:
+                client.join(10)
 
-    def judge(self, killed: float, excused: Sequence[str] = ()) -> None:
-        """Print what was answered, and what became of what was acknowledged; the end of them.
+    @property
+    def responses(self) -> list[Response]:
+        """Every response to any of them so far."""
+        return [response for client in self._clients for response in client.responses]
+
+    def last(self, status: int) -> float:
+        """When the last response with this status came; 0 if none did."""
+        return max((each.at for each in self.responses if each.status == status), default=0.0)
+
+    def judge(self, outage: float, may_lose: Sequence[str] = ()) -> Outcome:
+        """Look for what the service acknowledged and lost, and close the clients.
 
         Args:
-            killed: when Redis went away.
-            excused: what may get lost within a second of that.
+            outage: when Redis went away.
+            may_lose: what may get lost within a second of that.
         """
-        count = Counter((what, status) for _, _, what, status in self.answers.rows)
-        slowest = self.answers.slowest()
-        losses = Counter(loss for person in self.people for loss in person.losses(killed))
-        for person in self.people:
-            person.http.close()
-        for (what, status), number in sorted(count.items()):
-            print(f"{what:30} {status} {number:7}")
-        print(f"slowest answer {slowest:.2f} s")
-        print(f"acknowledged: {dict(self._acknowledged())}; lost: {dict(losses) or 'nothing'}")
+        responses = self.responses
+        lost = Counter(loss for client in self._clients for loss in client.losses(outage))
+        violations = [each for client in self._clients for each in client.violations]
+        for client in self._clients:
+            client.close()
+        slowest = max(response.seconds for response in responses)
         if slowest > SLOWEST:
-            self.answers.wrong.append(f"an answer took {slowest:.2f} s")
-        for what, times in losses.items():
-            if what.partition(" ")[0] not in excused or "another" in what:
-                self.answers.wrong.append(f"lost: {what}, {times} times")
-
-    def complain(self) -> bool:
-        """Print what is wrong; whether anything is."""
-        for line in self.answers.wrong[:20]:
-            print("VIOLATION", line)
-        return bool(self.answers.wrong)
+            violations.append(f"a response took {slowest:.2f} s")
+        for loss, times in lost.items():
+            if loss.partition(" ")[0] not in may_lose or "another" in loss:
+                violations.append(f"lost {times} times: {loss}")
+        counts = Counter((response.request, response.status) for response in responses)
+        return Outcome(counts, slowest, self._acknowledged(), lost, violations)
 
     def _acknowledged(self) -> Counter[str]:
         total = Counter[str]()
-        for session in (session for person in self.people for session in person.sessions):
-            total.update(
-                login=1, logout=int(session.revoked is not None), write=len(session.written)
-            )
+        for session in (session for client in self._clients for session in client.sessions):
+            total["sign-in"] += 1
+            total["sign-out"] += session.signed_out is not None
+            total["write"] += len(session.written)
         return total
 
 
-def _lost(what: str, at: float, killed: float) -> str:
-    return f"{what} {'within a second of the kill' if abs(at - killed) < 1 else 'at another time'}"
+def _violations(request: str, response: httpx.Response) -> Iterator[str]:
+    status, cookie = response.status_code, response.headers.get("set-cookie", "")
+    if status not in STATUSES:
+        yield f"{request}: {status} {response.text[:200]}"
+    if cookie and status == 503:
+        yield f"{request}: 503 with a cookie"
+    if cookie.startswith("session=;") and status != 204:
+        yield f"{request}: {status} deletes the cookie"
+
+
+def _loss(what: str, at: float, outage: float) -> str:
+    near = abs(at - outage) < NEAR
+    return f"{what} {'within a second of the outage' if near else 'at another time'}"

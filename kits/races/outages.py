@@ -1,14 +1,15 @@
-"""What an outage of the one Redis costs under load: `python -m kits.races.outages`.
+"""What an outage of a single Redis costs under load.
 
-stopped     it hangs for ten seconds (SIGSTOP), and goes on
-killed      it is killed, and started again on its append-only file
-unplugged   the same after a power failure, as far as it can be played: the file ends where it
-            ended a second before, which is what `appendfsync everysec` may lose
-price       what a write costs under `appendfsync everysec`, and under `always`
+python -m kits.races.outages stopped      it hangs for ten seconds (SIGSTOP), and continues
+python -m kits.races.outages killed       it is killed, and restarts on its append-only file
+python -m kits.races.outages unplugged    the same after a power failure, as far as a program can
+                                          imitate one: the file ends where it ended a second
+                                          earlier, which is what `appendfsync everysec` may lose
 
-Clients log in, write, read and log out meanwhile. Asked for: every answer within 1.5 s, nothing but
-success and 503, no cookie deleted, every session alive afterwards, and the last 503 within 3 s of
-Redis' return, by the same workers. Of `unplugged` only what was lost is counted.
+Clients sign in, write, read and sign out meanwhile. Every response must come within 1.5 s and be a
+success or a 503, no cookie may be deleted, every session must survive, and the last 503 must come
+within 3 s of Redis's return, from the same workers. `unplugged` may lose what Redis acknowledged
+within a second of the failure.
 """
 
 from __future__ import annotations
@@ -16,48 +17,45 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import statistics
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from kits.command import exit_on_sigterm
+from kits.engines import forget_settings
+from kits.races.outage_report import RECOVERY, report
 from service.embedded import Postgres
 from service.embedded import Redis as EmbeddedRedis
-from service.sessions.ids import new_locator
-from service.sessions.record import Limits, Metadata
-from service.sessions.store import SessionStore
 from service.storage.migrations import migrate
-from service.storage.redis import connect
 from tests.servers import Server, gunicorn
-from tests.session_clients import Crowd
+from tests.session_clients import SessionClients
 
-RECOVERY = 3.0  # seconds, from Redis' return to the last 503
+CLIENTS = 12
+AROUND = 4.0  # seconds of load before the outage, and after the recovery
 POWER_GAP = 0.95  # seconds of the append-only file that a power failure may take
-WRITES = 2_000
 
-Fault = Callable[[EmbeddedRedis], None]
+Outage = Callable[[EmbeddedRedis], None]
 
 
-def stopped(redis: EmbeddedRedis, seconds: float = 10) -> None:
-    """It accepts, and does not answer for so long."""
+def stopped(redis: EmbeddedRedis) -> None:
+    """Let it accept connections and never answer."""
     redis.process.send_signal(signal.SIGSTOP)
-    time.sleep(seconds)
+    time.sleep(10)
     redis.process.send_signal(signal.SIGCONT)
 
 
 def killed(redis: EmbeddedRedis) -> None:
-    """A crash of Redis."""
+    """Crash Redis."""
     redis.kill()
     time.sleep(0.5)
     redis.start()
 
 
 def unplugged(redis: EmbeddedRedis) -> None:
-    """A crash of the machine: what was not synchronised is gone."""
+    """Crash the machine: whatever Redis has not yet synchronized is gone."""
     log = redis.directory / "appendonly.aof"
     size = log.stat().st_size
     time.sleep(POWER_GAP)
@@ -66,75 +64,43 @@ def unplugged(redis: EmbeddedRedis) -> None:
     redis.start()
 
 
-FAULTS: dict[str, Fault] = {"stopped": stopped, "killed": killed, "unplugged": unplugged}
+OUTAGES: dict[str, Outage] = {"stopped": stopped, "killed": killed, "unplugged": unplugged}
 
 
-def run(
-    redis: EmbeddedRedis, server: Server, fault: Fault, clients: int = 12, around: float = 4
-) -> bool:
-    """Load, the fault, load; prints what came of it.
-
-    Args:
-        redis: where sessions are kept.
-        server: the service.
-        fault: what happens to Redis; it is back when this returns.
-        clients: how many people there are.
-        around: seconds of load before the fault and after the recovery.
-
-    Returns:
-        Whether something was not as it should be.
-    """
-    crowd = Crowd(server.url, clients)
+def run(redis: EmbeddedRedis, server: Server, outage: Outage, output: Path) -> int:
+    """Load, an outage, load; writes the report and returns the exit status."""
+    clients = SessionClients(server.url, CLIENTS)
     workers = server.workers()
-    with crowd.acting():
-        time.sleep(around)
+    with clients.running():
+        time.sleep(AROUND)
         began = time.monotonic()
-        fault(redis)
+        outage(redis)
         back = time.monotonic()
-        time.sleep(RECOVERY + around)
-    recovered = crowd.answers.last(503) - back
-    print(f"Redis was away for {back - began:.1f} s; last 503 {recovered:+.2f} s from its return")
-    if recovered > RECOVERY:
-        crowd.answers.wrong.append(f"recovered {recovered:.1f} s after Redis")
-    if server.workers() != workers:
-        crowd.answers.wrong.append("a worker ended")
-    lossy = ("login", "logout", "write") if fault is unplugged else ()
-    crowd.judge(began, lossy)
-    return crowd.complain()
-
-
-def price(redis: EmbeddedRedis) -> bool:
-    """Print how long a write takes, for one who writes alone and for each of 16."""
-    client = connect(redis.url)
-    limits = Limits(3600, 3600)
-    store = SessionStore(client, limits, limits, 50)
-
-    def write(_: int) -> float:
-        started = time.perf_counter()
-        store.create(Metadata(None, False, "", ""), {"key": b"value"}, new_locator())
-        return time.perf_counter() - started
-
-    for policy in ("everysec", "always"):
-        client.config_set("appendfsync", policy)
-        for writers in (1, 16):
-            started = time.perf_counter()
-            with ThreadPoolExecutor(writers) as pool:
-                took = statistics.median(pool.map(write, range(WRITES)))
-            rate = WRITES / (time.perf_counter() - started)
-            print(f"{policy:9} {writers:2} at a time: {took * 1e6:5.0f} µs each, {rate:5.0f}/s")
-    return False
+        time.sleep(RECOVERY + AROUND)
+    may_lose = ("sign-in", "sign-out", "write") if outage is unplugged else ()
+    recovered, survived = clients.last(503) - back, server.workers() == workers
+    note = f"Redis was away for {back - began:.1f} s."
+    written = report(clients.judge(began, may_lose), recovered, survived, note)
+    written.publish(output / "report.md")
+    return 0 if written.passed else 1
 
 
 def main() -> int:
-    """Start everything, measure, and leave nothing behind."""
-    parser = argparse.ArgumentParser(prog="python -m kits.races.outages")
-    parser.add_argument("kind", choices=[*FAULTS, "price"])
-    kind = parser.parse_args().kind
+    """Start everything, run the outage, and leave nothing behind but the report."""
+    exit_on_sigterm()
+    forget_settings()
+    parser = argparse.ArgumentParser(
+        prog="python -m kits.races.outages",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("outage", choices=OUTAGES)
+    parser.add_argument("--output", type=Path, default=Path(".data/races"), help="a directory")
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="coatcheck-outages-")))
         redis = stack.enter_context(EmbeddedRedis(directory / "redis"))
-        if kind == "price":
-            return price(redis)
         postgres = stack.enter_context(Postgres(directory / "postgres", durable=False))
         migrate(postgres.url)
         environ = {
@@ -145,7 +111,7 @@ def main() -> int:
             "REDIS_URL": redis.url,
         }
         server = stack.enter_context(gunicorn(directory, environ, workers=3))
-        return run(redis, server, FAULTS[kind])
+        return run(redis, server, OUTAGES[options.outage], options.output)
 
 
 if __name__ == "__main__":

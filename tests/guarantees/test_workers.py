@@ -1,4 +1,4 @@
-"""Several real workers, one person: what one worker knows, all of them know."""
+"""Several real workers: what one of them knows, all of them know."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import msgspec
 import psycopg
 from redis import Redis
 
+from tests.credentials import PASSWORD
 from tests.servers import Server
 
 WORKERS = 3
-NO_TLS = ssl.create_default_context()  # made once: each would cost as much as a password hash
-PASSWORD = "correct horse battery"
+NO_TLS = ssl.create_default_context()  # once: each takes as long as a password hash
 
 
 def register(server: Server, username: str) -> httpx.Response:
@@ -28,7 +28,7 @@ def test_every_worker_reads_the_session_that_one_of_them_wrote(server: Server) -
     cookie = {"Cookie": f"session={register(server, 'bob').cookies['session']}"}
     httpx.post(f"{server.url}/note/hat", headers=cookie)
     answered: dict[int, str] = {}
-    for _ in range(500):  # each on a connection of its own, so that the kernel picks a worker
+    for _ in range(500):  # each on a new connection, so that the kernel picks a worker
         answer = httpx.get(f"{server.url}/note", headers=cookie).json()
         answered[answer["pid"]] = answer["note"]
         if len(answered) == WORKERS:

@@ -1,4 +1,4 @@
-"""An application as a user would build it: ours, and a view of their own."""
+"""An application as a user would build it: Coatcheck with views of their own."""
 
 from __future__ import annotations
 

@@ -1,0 +1,117 @@
+"""Revoked is revoked, a thousand times: `python -m kits.races.revocation --attempts 1000`.
+
+The attempts are those of tests/guarantees/test_revocation.py: a request that waits in its view
+while its session ends, a login that waits while the password changes, and concurrent writes of
+different keys. They run in one process, on a Postgres and a Redis of the kit's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from flask import Flask
+from redis import Redis
+
+import config
+from kits.command import exit_on_sigterm, say
+from kits.engines import forget_settings
+from kits.report import TIMES, Report
+from kits.verdict import Verdict
+from service import create_app
+from service.embedded import Postgres
+from service.embedded import Redis as EmbeddedRedis
+from service.storage.migrations import migrate
+from tests.guarantees.overtaken import (
+    BOB,
+    ENDINGS,
+    REVOKED,
+    VIEWS,
+    add_parked_views,
+    concurrent_writes,
+    late_login,
+    parked_request,
+)
+
+
+def verdicts(app: Flask, redis: Redis, attempts: int) -> Iterator[Verdict]:
+    """Repeat each attempt, and compare every result with the only correct one."""
+    parking = add_parked_views(app)
+    bob = app.test_client()
+    bob.post("/api/v1/accounts", json=BOB)
+    target = "the old password gets 401 and no cookie"
+    yield _repeat("late login", target, attempts, (401, False), lambda _: late_login(app, bob))
+    visitor = app.test_client()
+
+    def lost_writes(value: int) -> frozenset[str]:
+        return frozenset(concurrent_writes(app, visitor, value))
+
+    yield _repeat("concurrent writes", "none is lost", attempts, frozenset[str](), lost_writes)
+    target = "401 for the ended session, 200 for the waiting request, then 401 again"
+    for ending in ENDINGS:
+        for view in VIEWS:
+            attempt = partial(parked_request, app, parking, redis, ending, view)
+            subject = f"{ending} during a request, session {view}"
+            yield _repeat(subject, target, attempts, REVOKED, lambda _, attempt=attempt: attempt())
+
+
+def _repeat(
+    subject: str,
+    target: str,
+    attempts: int,
+    expected: Hashable,
+    attempt: Callable[[int], Hashable],
+) -> Verdict:
+    results = Counter(attempt(number) for number in range(attempts))
+    wrong = ", ".join(
+        f"{n} {TIMES} {result}" for result, n in results.items() if result != expected
+    )
+    measured = wrong or f"{attempts} of {attempts}"
+    return Verdict(subject, target, measured, not wrong)
+
+
+@contextmanager
+def _application() -> Iterator[tuple[Flask, Redis]]:
+    with (
+        tempfile.TemporaryDirectory(prefix="coatcheck-revocation-") as path,
+        Postgres(Path(path) / "postgres", durable=False) as postgres,
+        EmbeddedRedis(Path(path) / "redis", durable=False) as engine,
+        Redis.from_url(engine.url, protocol=2) as redis,
+    ):
+        migrate(postgres.url)
+        environ = {"COATCHECK_ENV": "testing", "COATCHECK_LOG_LEVEL": "warning"}
+        environ |= {"DATABASE_URL": postgres.url, "REDIS_URL": engine.url}
+        app = create_app(config.load(environ))
+        app.testing = True
+        try:
+            yield app, redis
+        finally:
+            app.extensions["coatcheck"].postgres.close()
+
+
+def main() -> int:
+    """Run every attempt; returns the exit status."""
+    exit_on_sigterm()
+    forget_settings()
+    parser = argparse.ArgumentParser(prog="python -m kits.races.revocation", description=__doc__)
+    parser.add_argument("--attempts", type=int, default=1000, help="of each kind")
+    parser.add_argument("--output", type=Path, default=Path(".data/races"), help="a directory")
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    report = Report("Revoked is revoked")
+    with _application() as (app, redis):
+        for verdict in verdicts(app, redis, options.attempts):
+            say(str(verdict))
+            report.judge([verdict])
+    report.publish(options.output / "revocation.md")
+    return 0 if report.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
