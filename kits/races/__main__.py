@@ -1,101 +1,99 @@
-"""The race kit: `python -m kits.races`, for names; `python -m kits.races sessions`, for sessions.
+"""Race registrations or sessions while things break, and check the history.
 
-Starts a Postgres, a Redis and a gunicorn with several workers of its own, drives registrations or
-sessions at them, breaks one thing after the other, heals it, and checks what must be true of the
-history all the same. After Jepsen (https://jepsen.io): load, nemesis, history, checker.
+python -m kits.races                   registrations: one winner, whatever breaks
+python -m kits.races sessions          sessions: revoked is revoked, no write is lost
+python -m kits.races --url URL         race a service that runs elsewhere, and break nothing
 
-    caller, client, crowd, load who asks, and for what
-    faults, steps, outages,
-    releases                    what breaks; nemesis: when
-    proxy, switchboard, wire    how it breaks at exactly one step
-    site                        what all of it runs on
-    history, evidence, checker  what happened, and what must be true of it
-    verdict                     what is asked at the end
-    form                        what sets one kind of race apart; names, sessions/
+The kit starts a Postgres, a Redis and a gunicorn with several workers, sends registrations or
+session requests, breaks one thing after another, heals it, and checks what must be true of the
+history regardless. This is the method of Jepsen (https://jepsen.io): load, nemesis, history,
+checker.
 
-With --url it races a service that runs elsewhere, such as a team's own staging, and breaks nothing.
-Most of the accounts stay there; give it a service without throttling, or be content with refusals.
+With --url, most of the new accounts remain. Turn the service's throttling off, or expect 429s.
 """
 
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 from random import Random
 
+from kits.command import exit_on_sigterm
 from kits.races import chart, summary
-from kits.races.deployment import NotHealed
-from kits.races.registrations.workload import NAMES
+from kits.races.deployment import NotRecovered
+from kits.races.registrations.workload import REGISTRATIONS
 from kits.races.run import Plan, run
 from kits.races.sessions.workload import SESSIONS
-from kits.races.workload import Form
+from kits.races.workload import Workload
 
-FORMS = {form.name: form for form in (NAMES, SESSIONS)}
+WORKLOADS = {workload.name: workload for workload in (REGISTRATIONS, SESSIONS)}
 
 
 def main() -> int:
-    """Run; returns 0 only if nothing was violated."""
-    # So that everything that was started is ended.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    """Run; returns 0 only if no rule was violated."""
+    exit_on_sigterm()
     options = _options()
-    output = options.output or Path(tempfile.mkdtemp(prefix="coatcheck-races-"))
+    output = options.output
     output.mkdir(parents=True, exist_ok=True)
-    form = FORMS[options.form]
-    faults = () if options.url else _faults(form, options.faults, options.seed)
-    requests = options.requests or form.requests
-    plan = Plan(options.seed, requests, faults, options.seconds, options.url, form)
+    workload = WORKLOADS[options.workload]
+    faults = () if options.url else _faults(workload, options.faults, options.seed)
+    requests = options.requests or workload.requests
+    plan = Plan(workload, options.seed, requests, faults, options.seconds, options.url)
     print(f"Seed {plan.seed}, {len(faults)} faults, output in {output}")
     try:
         history, violations = run(plan, output, say=lambda line: print(line, flush=True))
-    except NotHealed as problem:
+    except NotRecovered as problem:
         print(f"The service is {problem}. What happened so far: {output}")
         return 1
     except KeyboardInterrupt:
         print(f"Stopped. What happened so far: {output}")
         return 130
-    chart.draw(history, form.title, output / "history.png")
-    print(f"\n{summary.summary(history, violations, form)}\n")
-    print(f"History: {output / 'history.jsonl'}\nPicture: {output / 'history.png'}")
-    print(f"{len(violations)} violations")
-    return 1 if violations else 0
+    chart.draw(history, workload.title, output / "history.png")
+    report = summary.report(history, violations, workload)
+    report.publish(output / "report.md")
+    print(f"History: {output / 'history.jsonl'}\nChart: {output / 'history.png'}")
+    return 0 if report.passed else 1
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m kits.races", description="Race, break things, check."
+        prog="python -m kits.races",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("form", nargs="?", choices=FORMS, default="names", help="what is raced")
-    parser.add_argument("--requests", type=int, help="at least so many")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="at most so long")
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="of every choice")
-    parser.add_argument("--faults", default="all", help="all, none, or by their names")
-    parser.add_argument("--output", type=Path, help="a directory; a temporary one if not given")
-    parser.add_argument("--url", help="of a service that runs already; without faults")
+    default = REGISTRATIONS.name
+    parser.add_argument("workload", nargs="?", choices=WORKLOADS, default=default)
+    parser.add_argument("--requests", type=int, help="send at least this many")
+    most = "stop the load after this time"
+    parser.add_argument("--seconds", type=float, default=float("inf"), help=most)
+    seed = "of every random choice"
+    parser.add_argument("--seed", type=int, default=int(time.time()), help=seed)
+    parser.add_argument("--faults", default="all", help="all, none, or names separated by commas")
+    parser.add_argument("--output", type=Path, default=Path(".data/races"), help="a directory")
+    parser.add_argument("--url", help="of a service that runs elsewhere; it gets no faults")
     options = parser.parse_args()
-    known = FORMS[options.form].faults
-    if unknown := set(_faults(FORMS[options.form], options.faults, 0)) - set(known):
-        there = f"there are {', '.join(known)}"
-        parser.error(f"no such fault: {', '.join(sorted(unknown))}; {there}")
+    workload = WORKLOADS[options.workload]
+    if unknown := set(_faults(workload, options.faults, 0)) - set(workload.faults):
+        known = ", ".join(workload.faults)
+        parser.error(f"no such fault: {', '.join(sorted(unknown))}; there are {known}")
     return options
 
 
-def _faults(form: Form, chosen: str, seed: int) -> list[str]:
-    """Those that are named, in that order; for `all` each once and some again, shuffled, but for
-    those that the form begins with."""
+def _faults(workload: Workload, chosen: str, seed: int) -> list[str]:
+    """The named faults in that order. For `all`: first those that the workload begins with, then
+    each of the others once and some of them again, shuffled."""
     if chosen == "none":
         return []
     if chosen != "all":
         return chosen.split(",")
     random = Random(seed)
-    others = [fault for fault in form.faults if fault not in form.first]
-    again = random.choices(others, k=max(0, form.fault_count - len(form.faults)))
+    others = [fault for fault in workload.faults if fault not in workload.first]
+    again = random.choices(others, k=max(0, workload.fault_count - len(workload.faults)))
     faults = [*others, *again]
     random.shuffle(faults)
-    return [*sorted(form.first), *faults]
+    return [*sorted(workload.first), *faults]
 
 
 if __name__ == "__main__":

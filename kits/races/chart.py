@@ -1,4 +1,4 @@
-"""The history as a picture: answers over time, faults marked."""
+"""The history as a chart: responses over time, with the faults marked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kits.races.history import Exchange, History
+from kits.races.history import History, Operation
 
 COLOURS = {
     "201": "#2e7d32",
@@ -21,7 +21,7 @@ COLOURS = {
     "409": "#90a4ae",
     "200": "#cfd8dc",
     "503": "#f9a825",
-    "no answer": "#c62828",
+    "none": "#c62828",
     "other": "#6a1b9a",
 }
 
@@ -33,21 +33,21 @@ def draw(history: History, title: str, path: Path) -> None:
     figure = Figure(figsize=(max(10, length / 7), 6), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     below = [0] * length
-    for said, counts in _by_second(load, history.started, length).items():
+    for status, counts in _by_second(load, history.started, length).items():
         if not any(counts):
             continue
-        axes.bar(range(length), counts, 1, below, color=COLOURS[said], label=said, align="edge")
+        colour = COLOURS[status]
+        axes.bar(range(length), counts, 1, below, color=colour, label=status, align="edge")
         below = [low + count for low, count in zip(below, counts, strict=True)]
-    _mark(history, axes)
-    axes.set(xlabel="seconds", ylabel="answers per second", xlim=(0, length))
+    _mark_faults(history, axes)
+    axes.set(xlabel="seconds", ylabel="responses per second", xlim=(0, length))
     axes.set_ylim(0, max(below) * 1.5)  # room for the names of the faults
-    axes.set_title(f"{title} under faults: answers, and when what was broken (blue)")
+    axes.set_title(f"{title} under faults: responses by status, faults in blue")
     figure.legend(loc="outside lower center", ncols=len(COLOURS))
     figure.savefig(path)
 
 
-def _mark(history: History, axes: Axes) -> None:
-    """Mark the faults."""
+def _mark_faults(history: History, axes: Axes) -> None:
     top = axes.get_xaxis_transform()
     for fault in history.faults:
         start, end = fault.started - history.started, fault.ended - history.started
@@ -55,9 +55,9 @@ def _mark(history: History, axes: Axes) -> None:
         axes.text(start, 0.99, fault.kind, rotation=90, fontsize=6, va="top", transform=top)
 
 
-def _by_second(load: Sequence[Exchange], started: float, length: int) -> dict[str, list[int]]:
+def _by_second(load: Sequence[Operation], started: float, length: int) -> dict[str, list[int]]:
     counts: Counter[tuple[str, int]] = Counter()
     for op in load:
-        said = str(op.status or "no answer")
-        counts[said if said in COLOURS else "other", int(op.completed - started)] += 1
-    return {said: [counts[said, second] for second in range(length)] for said in COLOURS}
+        status = str(op.status or "none")
+        counts[status if status in COLOURS else "other", int(op.completed - started)] += 1
+    return {status: [counts[status, second] for second in range(length)] for status in COLOURS}

@@ -1,4 +1,4 @@
-"""What the kit drives: a service of its own with everything around it, or somebody's URL."""
+"""What is raced: a service of the kit's own with its engines, or a service elsewhere."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Protocol
 
 import psycopg
 
+from kits.engines import forget_settings
 from kits.races.history import Row
-from kits.races.http_client import Caller
-from kits.races.proxies.process import Proxies
-from kits.races.registrations.client import Client
+from kits.races.http_client import HttpClient
+from kits.races.proxy.process import ProxyProcess
+from kits.races.registrations.client import RegistrationClient
 from service.embedded import Postgres, Redis
 from service.storage.migrations import migrate
 from tests.conditions import eventually
@@ -23,14 +24,14 @@ from tests.servers import APPLICATION, Server, gunicorn
 
 WORKERS = 3
 POSTGRES_SOCKET = ".s.PGSQL.5432"
-HEALING_TIMEOUT = 40.0
-CLOCK_TOLERANCE = 0.005  # seconds; if the wall clock was set meanwhile, commit times mean nothing
+RECOVERY_TIMEOUT = 40.0
+CLOCK_TOLERANCE = 0.005  # seconds; if the wall clock jumps further, commit times are useless
 ROWS = """
     SELECT canonical_username, id, retired_at IS NOT NULL,
            extract(epoch FROM pg_xact_commit_timestamp(xmin))::float
     FROM accounts
 """
-# Holds up the COMMIT of a name for whoever has its advisory lock.
+# Makes the COMMIT of a name wait for the holder of its advisory lock.
 COMMIT_LOCK = """
     CREATE FUNCTION await_commit_lock() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -42,8 +43,8 @@ COMMIT_LOCK = """
 """
 
 
-class NotHealed(Exception):
-    """The service did not become well again."""
+class NotRecovered(Exception):
+    """The service did not recover after a fault was healed."""
 
 
 class Target(Protocol):
@@ -51,85 +52,88 @@ class Target(Protocol):
 
     url: str
 
-    def rows(self, client: Client, names: Iterable[str]) -> list[Row]:
+    def rows(self, client: RegistrationClient, names: Iterable[str]) -> list[Row]:
         """The names that are taken."""
 
 
-class Elsewhere:
-    """A service that somebody else runs: seen from outside only."""
+class RemoteDeployment:
+    """A service that runs elsewhere, seen only from outside."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def rows(self, client: Client, names: Iterable[str]) -> list[Row]:
-        """Asks for one name after another."""
-        answers = (client.availability(name, name, "verify") for name in names)
-        return [Row(answer.name) for answer in answers if answer.reason == "taken"]
+    def rows(self, client: RegistrationClient, names: Iterable[str]) -> list[Row]:
+        """Asks the service about one name after another."""
+        operations = (client.availability(name, name, "verify") for name in names)
+        return [Row(operation.name) for operation in operations if operation.reason == "taken"]
 
 
-class Site:
-    """Postgres, Redis, a proxy before each, and gunicorn."""
+class Deployment:
+    """Postgres, Redis, a proxy in front of both, and gunicorn. Use `start_deployment`."""
 
-    def __init__(self, postgres: Postgres, redis: Redis, proxies: Proxies, server: Server) -> None:
+    def __init__(
+        self, postgres: Postgres, redis: Redis, proxy: ProxyProcess, server: Server
+    ) -> None:
         self.postgres, self.redis = postgres, redis
-        self.proxies, self.server = proxies, server
+        self.proxy, self.server = proxy, server
         self.url = server.url
         self._offset = time.time() - time.monotonic()
 
-    def rows(self, client: Client, names: Iterable[str]) -> list[Row]:
-        """Reads the table, past the service; `names` does not matter."""
+    def rows(self, client: RegistrationClient, names: Iterable[str]) -> list[Row]:
+        """Reads the table itself; `names` does not matter."""
         offset = time.time() - time.monotonic()
         with psycopg.connect(self.postgres.url, connect_timeout=5) as connection:
             found = connection.execute(ROWS).fetchall()
-        known = abs(offset - self._offset) < CLOCK_TOLERANCE
+        clock_is_steady = abs(offset - self._offset) < CLOCK_TOLERANCE
         rows = []
         for name, account, retired, committed in found:
-            # What is timed of a retired row is its deletion.
-            timed = committed and known and not retired
-            rows.append(Row(name, account, committed - offset if timed else None, retired))
+            # The commit time of a retired row is that of its deletion.
+            known = committed and clock_is_steady and not retired
+            rows.append(Row(name, account, committed - offset if known else None, retired))
         return rows
 
-    def await_healthy(self, client: Caller) -> None:
-        """Return once every worker is there and says that all is well.
+    def await_ready(self, client: HttpClient) -> None:
+        """Wait until every worker runs and reports that it is ready.
 
         Raises:
-            NotHealed: not in time.
+            NotRecovered: not in time.
         """
 
-        def is_well() -> bool:
-            everybody = len(self.server.workers()) == WORKERS
-            return everybody and all(client.is_ready() for _ in range(2 * WORKERS))
+        def is_ready() -> bool:
+            all_run = len(self.server.workers()) == WORKERS
+            return all_run and all(client.is_ready() for _ in range(2 * WORKERS))
 
         try:
-            eventually(is_well, HEALING_TIMEOUT)
+            eventually(is_ready, RECOVERY_TIMEOUT)
         except AssertionError:
-            raise NotHealed(f"not well {HEALING_TIMEOUT:.0f} s after it was healed") from None
+            raise NotRecovered(f"not ready {RECOVERY_TIMEOUT:.0f} s after the fault") from None
 
 
 @contextmanager
-def running(
+def start_deployment(
     logs: Path, names: str, application: str = APPLICATION, more: Mapping[str, str] | None = None
-) -> Iterator[Site]:
-    """A new site; nothing of it is left afterwards but logs.
+) -> Iterator[Deployment]:
+    """Run a new deployment; only its logs remain.
 
     Args:
         logs: a directory.
-        names: a pattern of what the proxies shall tell apart: names, or locators of sessions.
+        names: a pattern of what proxy rules can refer to: usernames, or locators of sessions.
         application: what gunicorn runs.
-        more: further variables of its environment.
+        more: further environment variables.
     """
+    forget_settings()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="races-")))
-        stack.callback(_keep, directory / "postgres/log", logs / "postgres.log")
+        stack.callback(_keep_log, directory / "postgres/log", logs / "postgres.log")
         postgres = stack.enter_context(Postgres(directory / "postgres", durable=False, say=_mute))
         redis = stack.enter_context(Redis(directory / "redis", durable=False, say=_mute))
         _prepare(postgres)
-        paths = {  # for each engine, where the proxy listens and where the engine does
+        sockets = {
             "redis": (directory / "redis.sock", redis.sockets / "redis.sock"),
             "postgres": (directory / POSTGRES_SOCKET, postgres.sockets / POSTGRES_SOCKET),
         }
-        proxies = Proxies(names, paths)
-        stack.callback(proxies.stop)
+        proxy = ProxyProcess(names, sockets)
+        stack.callback(proxy.stop)
         environ = {
             "COATCHECK_ENV": "testing",
             "COATCHECK_THROTTLING": "off",
@@ -140,27 +144,27 @@ def running(
         }
         (directory / "metrics").mkdir()
         server = stack.enter_context(gunicorn(logs, environ, WORKERS, application))
-        yield Site(postgres, redis, proxies, server)
+        yield Deployment(postgres, redis, proxy, server)
 
 
 def _prepare(postgres: Postgres) -> None:
-    """Make the schema, have commits timed, and let them be held up."""
+    """Create the schema, record commit times, and install the commit lock."""
     with psycopg.connect(postgres.superuser_url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
     postgres.stop()
     postgres.start()
     with psycopg.connect(postgres.superuser_url, autocommit=True) as connection:
-        connection.execute("CHECKPOINT")  # or a crash would forget since when commits are timed
+        # Without this, a crash would forget since when commit times are recorded.
+        connection.execute("CHECKPOINT")
     migrate(postgres.url)
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(COMMIT_LOCK)
 
 
-def _keep(log: Path, copy: Path) -> None:
-    """Save what Postgres logged since its last start."""
+def _keep_log(log: Path, copy: Path) -> None:
     if log.exists():
         shutil.copyfile(log, copy)
 
 
 def _mute(line: str) -> None:
-    """Say nothing of what takes long."""
+    """Drop the engines' progress messages."""

@@ -1,4 +1,5 @@
-"""Faults of the engines and of the way to them. Each is healed when its function returns."""
+"""Faults of the engines and of the connections to them. Each function heals its fault before it
+returns."""
 
 from __future__ import annotations
 
@@ -10,38 +11,38 @@ from contextlib import contextmanager
 
 import psutil
 
-from kits.races.proxies.proxy import Rule
+from kits.races.proxy.rule import Rule
 from kits.races.race import Missed, Race
 
 Inject = Callable[[Race], None]
 
 
-def while_ruled(rule: Rule, seconds: float) -> Inject:
-    """A rule that strikes every time, for so long."""
+def apply_for(rule: Rule, seconds: float) -> Inject:
+    """Apply a rule to every request for this long."""
 
     def inject(race: Race) -> None:
-        with race.ruled(rule):
+        with race.rule_in_force(rule):
             time.sleep(seconds)
 
     return inject
 
 
 def cut_off(engine: str) -> Inject:
-    """No connection to an engine, for a second."""
+    """Allow no connection to an engine for a second."""
 
     def inject(race: Race) -> None:
-        race.site.proxies.ask("sever", engine)
+        race.deployment.proxy.call("disconnect", engine)
         try:
             time.sleep(1)
         finally:
-            race.site.proxies.ask("mend", engine)
+            race.deployment.proxy.call("reconnect", engine)
 
     return inject
 
 
 def redis_paused(race: Race, seconds: float = 2) -> None:
-    """It accepts and does not answer."""
-    with _stopped([race.site.redis.pid]):
+    """Redis accepts connections and does not answer."""
+    with _stopped([race.deployment.redis.pid]):
         time.sleep(seconds)
 
 
@@ -51,61 +52,60 @@ def redis_paused_for_long(race: Race) -> None:
 
 
 def redis_killed(race: Race) -> None:
-    """A crash, and a restart on what its log holds."""
-    race.site.redis.kill()
+    """Redis crashes, and restarts on its append-only file."""
+    race.deployment.redis.kill()
     try:
         time.sleep(0.5)
     finally:
-        race.site.redis.start()
+        race.deployment.redis.start()
 
 
 def redis_tail_lost(race: Race) -> None:
-    """A crash that takes the second half of the append-only file with it."""
-    bustle = race.load.bustle()
-    race.site.redis.kill()
+    """Redis crashes and loses the second half of its append-only file."""
+    traffic = race.load.start_traffic()
+    race.deployment.redis.kill()
     try:
-        log = race.site.redis.directory / "appendonly.aof"
+        log = race.deployment.redis.directory / "appendonly.aof"
         os.truncate(log, log.stat().st_size // 2)
     finally:
-        race.site.redis.start()
-    bustle.result()
+        race.deployment.redis.start()
+    traffic.result()
 
 
 def redis_flushed(race: Race) -> None:
-    """FLUSHALL in the middle of a herd, several times."""
+    """FLUSHALL happens in the middle of the traffic, several times."""
     for _ in range(5):
-        bustle = race.load.bustle()
+        traffic = race.load.start_traffic()
         race.flush_redis()
-        bustle.result()
+        traffic.result()
 
 
 def postgres_crashed(race: Race) -> None:
-    """Stopped as by `pg_ctl stop -m immediate`, and recovered."""
-    bustle = race.load.bustle()
+    """Postgres stops as with `pg_ctl stop -m immediate`, and recovers."""
+    traffic = race.load.start_traffic()
     crash(race)
-    bustle.result()
+    traffic.result()
 
 
 def postgres_paused(race: Race) -> None:
-    """The server accepts and does not answer."""
-    with _stopped([race.site.postgres.pid, *_backends(race)]):
+    """Postgres accepts connections and does not answer."""
+    with _stopped([race.deployment.postgres.pid, *_backends(race)]):
         time.sleep(2)
 
 
 def backends_paused(race: Race) -> None:
-    """The connections that there are do not answer, for longer than a statement may take; new
-    ones do."""
+    """Existing connections do not answer for longer than a statement may take; new ones do."""
     with _stopped(_backends(race)):
         time.sleep(6.5)
 
 
 def crash(race: Race) -> None:
-    """Stop Postgres at once, and have it recover."""
-    race.site.postgres.process.send_signal(signal.SIGQUIT)
+    """Stop Postgres at once, and let it recover."""
+    race.deployment.postgres.process.send_signal(signal.SIGQUIT)
     try:
-        race.site.postgres.process.wait(10)
+        race.deployment.postgres.process.wait(10)
     finally:
-        race.site.postgres.start()
+        race.deployment.postgres.start()
 
 
 @contextmanager
@@ -121,9 +121,9 @@ def _stopped(pids: list[int]) -> Iterator[None]:
 
 
 def _backends(race: Race) -> list[int]:
-    """The server's processes that serve a client."""
-    children = psutil.Process(race.site.postgres.pid).children()
+    """The Postgres processes that serve a client."""
+    children = psutil.Process(race.deployment.postgres.pid).children()
     found = [child.pid for child in children if "[local]" in " ".join(child.cmdline())]
     if not found:
-        raise Missed("nobody is connected")
+        raise Missed("no client is connected")
     return found

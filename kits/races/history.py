@@ -1,8 +1,8 @@
 """The history of a run: every operation, invoked and then ok, failed or unknown, and every fault.
 
-The vocabulary is Jepsen's (K. Kingsbury, https://jepsen.io; its checker Knossos after Herlihy and
-Wing, "Linearizability", 1990). An operation is unknown when nobody can tell from the answer whether
-it took effect: the client gave up, the connection was cut, or the service says so itself by 503.
+The vocabulary is Jepsen's (K. Kingsbury, https://jepsen.io; its checker Knossos follows Herlihy and
+Wing, "Linearizability", 1990). An operation is unknown if the response does not tell whether it
+took effect: the client gave up, the connection was cut, or the service itself says so with 503.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ SUCCESSES = (201, 303)  # of a registration; 303 is the form's
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exchange:
-    """One request and its answer. Times are in seconds on this machine's monotonic clock."""
+class Operation:
+    """One request and its response. Times are in seconds on this machine's monotonic clock."""
 
     number: int
     kind: str
     phase: str  # load, resolve, probe or verify
-    name: str  # canonical, of an account
+    name: str  # the canonical username
     invoked: float
     completed: float
-    status: int | None  # None: no answer
-    error: str | None = None  # why there is no answer
+    status: int | None  # None: no response
+    error: str | None = None  # why there is no response
 
     @property
     def outcome(self) -> str:
@@ -39,52 +39,57 @@ class Exchange:
             return "unknown"
         return "ok" if 200 <= self.status < 400 else "fail"
 
+    @property
+    def took(self) -> float:
+        """Seconds until the response came."""
+        return self.completed - self.invoked
+
 
 @dataclass(frozen=True, kw_only=True)
-class Operation(Exchange):
-    """A request about a name: register (by the API), form, availability, login or delete."""
+class RegistrationOperation(Operation):
+    """A request about a name: register (through the API), form, availability, login or delete."""
 
     spelling: str
-    attempt: str  # who asks: one password, and the same in every repetition
-    keyed: bool  # with an Idempotency-Key, as every form
+    attempt: str  # identifies a client with one password; a repetition has the same
+    keyed: bool  # with an Idempotency-Key, like every form
     account: int | None = None  # its id, from a 201
-    reason: str | None = None  # of an availability answer
-    signed_in: bool = False  # the answer brings a session
+    reason: str | None = None  # in the response about availability
+    signed_in: bool = False  # the response contains a session
 
     @property
     def registers(self) -> bool:
-        """Whether it asks for the name, in either way."""
+        """Whether it registers the name, through the API or the form."""
         return self.kind in ("register", "form")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A name that the service's table holds at the end."""
+    """A name in the service's table at the end of a run."""
 
     name: str
-    account: int | None = None  # None: cannot be seen from outside
+    account: int | None = None  # None: not visible from outside
     committed: float | None = None  # when; None: not known
-    retired: bool | None = None  # its account was deleted; None: cannot be seen from outside
+    retired: bool | None = None  # its account was deleted; None: not visible from outside
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one herd on a new name cost, with nothing else going on."""
+    """What one herd on a new name cost while nothing else went on."""
 
     name: str
     requests: int
-    hashes: int | None  # None: the service does not tell
+    hashes: int | None  # None: /metrics is not available
     inserts: int
 
 
 @dataclass(frozen=True)
 class FaultSpan:
-    """A fault, from its injection until it was healed."""
+    """A fault, from its injection until it is healed."""
 
     kind: str
     started: float
     ended: float
-    happened: bool  # False: it did not come about, such as a step that nobody reached
+    happened: bool  # False: it did not come about, for example because no request reached its step
 
 
 class History:
@@ -107,8 +112,8 @@ class History:
         self._write({**line, "phase": phase, "name": name, **_given(more)})
         return number, now
 
-    def complete(self, operation: Exchange) -> None:
-        """Record how it ended."""
+    def complete(self, operation: Operation) -> None:
+        """Record how an operation ended."""
         self.operations.append(operation)
         self._write(
             {"type": operation.outcome, "time": operation.completed, **_given(asdict(operation))}
@@ -116,7 +121,7 @@ class History:
 
     @contextmanager
     def fault(self, kind: str) -> Iterator[list[str]]:
-        """Record a fault. Whoever injects it appends to the list why it did not come about."""
+        """Record a fault. If it does not come about, the block appends the reason to the list."""
         started, missed = time.monotonic(), list[str]()
         self._write({"type": "fault", "event": "inject", "time": started, "fault": kind})
         try:
@@ -133,7 +138,7 @@ class History:
         self._write({"type": "cost", "time": time.monotonic(), **asdict(cost)})
 
     def row(self, row: Row) -> None:
-        """Record a final row."""
+        """Record a row at the end."""
         self._write({"type": "row", **asdict(row)})
 
     def _write(self, line: dict[str, object]) -> None:

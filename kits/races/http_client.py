@@ -1,4 +1,4 @@
-"""HTTP as the clients of a race speak it: each request on a connection of its own."""
+"""An HTTP client that sends each request on a connection of its own."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ METRIC = re.compile(r"^(\w+)(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back; without a status: nothing, for the reason in `error`."""
+class Response:
+    """What came back. If nothing did, there is no status, and `error` says why."""
 
     status: int | None = None
     body: Any = None
@@ -35,9 +35,9 @@ class Answer:
         return self.body if isinstance(self.body, dict) else {}
 
 
-class Caller:
-    """Sends requests to the service, each on a connection of its own, so that any worker may get
-    it. Any thread may use it."""
+class HttpClient:
+    """Sends each request on a connection of its own, so that any worker may get it. Any thread may
+    use it."""
 
     def __init__(self, url: str, history: History) -> None:
         parts = urlsplit(url)
@@ -49,17 +49,17 @@ class Caller:
         self._history = history
 
     def metric(self, name: str) -> int | None:
-        """A counter of the service, summed over its labels; None if it does not tell."""
-        answer = self._send("GET", "/metrics")
-        if answer.status != 200:
+        """A counter of the service, summed over its labels; None if /metrics is not available."""
+        response = self._send("GET", "/metrics")
+        if response.status != 200:
             return None
-        values = [value for found, value in METRIC.findall(answer.body) if found == name]
+        values = [value for found, value in METRIC.findall(response.body) if found == name]
         return sum(int(float(value)) for value in values)
 
     def is_ready(self) -> bool:
-        """Whether the service says that it can serve, in full."""
-        answer = self._send("GET", "/readyz")
-        return answer.status == 200 and answer.body.get("status") == "ready"
+        """Whether the service reports that it is fully ready."""
+        response = self._send("GET", "/readyz")
+        return response.status == 200 and response.body.get("status") == "ready"
 
     def _send(
         self,
@@ -69,7 +69,7 @@ class Caller:
         headers: dict[str, str] | None = None,
         timeout: float = REQUEST_TIMEOUT,
         content_type: str = JSON,
-    ) -> Answer:
+    ) -> Response:
         headers = {"Accept": "application/json", "Connection": "close"} | (headers or {})
         encoded = None
         if body is not None:
@@ -79,9 +79,9 @@ class Caller:
         try:
             connection.request(method, self._path + path, encoded, headers)
             response = connection.getresponse()
-            return Answer(response.status, _content(response), headers=response.headers)
+            return Response(response.status, _content(response), headers=response.headers)
         except (OSError, http.client.HTTPException, ValueError) as problem:
-            return Answer(error=f"{type(problem).__name__}: {problem}")
+            return Response(error=f"{type(problem).__name__}: {problem}")
         finally:
             connection.close()
 

@@ -1,4 +1,4 @@
-"""Clients that meet at a barrier, and rounds of them in the background."""
+"""The load of a race: clients that start together at a barrier, and rounds of them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from random import Random
 
 BARRIER_TIMEOUT = 30.0
-HERD = 12  # that meets a fault
+HERD = 12  # clients that a fault meets
 
 Task = Callable[[], object]
 
 
-class Crowd:
-    """What every load is made of. Every choice is drawn from the seed; which of several threads
-    draws first is not."""
+class Load:
+    """What every load is built on. The seed determines every choice, but not which of several
+    threads chooses first."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
@@ -25,20 +25,20 @@ class Crowd:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """End every client; none takes longer than its time-outs."""
+        """Wait for every client; none takes longer than its timeouts."""
         self._starters.shutdown()
 
     def round(self, size: int = 36) -> None:
-        """A mixture of everything, at the same time; returns when all of it has its answers."""
+        """Send a mixture of requests at the same time; returns when all are done."""
         raise NotImplementedError
 
-    def bustle(self) -> Future[float]:
-        """Have clients in the background for a fault to meet; returns at once."""
+    def start_traffic(self) -> Future[float]:
+        """Start clients in the background for a fault to meet; returns at once."""
         raise NotImplementedError
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """One round after another in the background."""
+        """Run one round after another in the background."""
         enough = threading.Event()
 
         def rounds() -> None:
@@ -56,22 +56,21 @@ class Crowd:
     def _start(self, work: Callable[..., float], *arguments: object) -> Future[float]:
         return self._starters.submit(work, *arguments)
 
-    def _together(self, tasks: Sequence[Task]) -> float:
-        """Have every task begin at the same moment; returns how long all of it took, in seconds."""
+    def _run_together(self, tasks: Sequence[Task]) -> float:
+        """Begin every task at the same moment; returns the seconds until the last one is done."""
         started = time.monotonic()
         barrier = threading.Barrier(len(tasks))
 
-        def meet(task: Task) -> None:
+        def begin(task: Task) -> None:
             barrier.wait(BARRIER_TIMEOUT)
             task()
 
         with ThreadPoolExecutor(len(tasks)) as clients:
-            for future in [clients.submit(meet, task) for task in tasks]:
+            for future in [clients.submit(begin, task) for task in tasks]:
                 future.result()
         return time.monotonic() - started
 
 
 def pause(number: int) -> None:
-    """What a client waits that was told to come back, or could not connect; `number` is of its
-    last operation."""
+    """Wait before a repetition; `number` is that of the last operation, and spreads the waits."""
     time.sleep(0.1 + number % 10 / 50)

@@ -1,4 +1,4 @@
-"""The nemesis: one fault after the other, each while requests are under way, each healed."""
+"""The nemesis: injects one fault after another while requests are in flight, and heals each."""
 
 from __future__ import annotations
 
@@ -6,59 +6,56 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
-from kits.races import summary
+from kits.command import Say
 from kits.races.history import History
-from kits.races.load import Crowd
+from kits.races.load import Load
 from kits.races.race import Missed, Race
-from kits.races.workload import Form
+from kits.races.summary import progress
+from kits.races.workload import Workload
 
 PROGRESS_INTERVAL = 2.0
 
 
-def afflict(
-    form: Form,
+def inject_faults(
+    workload: Workload,
     race: Race,
     kinds: Sequence[str],
     is_over: Callable[[], bool],
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
-    """Inject faults, and before each do what the form does undisturbed.
+    """Inject faults, and let the workload measure something before each.
 
     Args:
-        form: what is raced.
+        workload: what is raced.
         race: what takes part.
-        kinds: names of faults, in their order.
-        is_over: asked before each whether to stop.
-        say: hears how far it is.
+        kinds: the names of the faults, in order.
+        is_over: whether to stop; asked before each fault.
+        say: receives a line of progress at a time.
 
     Raises:
-        NotHealed: the service did not become well again.
+        NotRecovered: the service did not recover from a fault.
     """
     for number, kind in enumerate(kinds, 1):
         if is_over():
             return
-        form.before(race)
-        load = nullcontext() if kind in form.alone else race.load.running()
+        workload.before(race)
+        load = nullcontext() if kind in workload.alone else race.load.running()
         with race.history.fault(kind) as missed, load:
             try:
-                form.faults[kind](race)
+                workload.faults[kind](race)
             except Missed as reason:
                 missed.append(str(reason))
-        race.site.await_healthy(race.client)
-        say(summary.progress(race.history, f"{number}/{len(kinds)} {kind}"))
+        race.deployment.await_ready(race.client)
+        say(progress(race.history, f"{number}/{len(kinds)} {kind}"))
 
 
-def fill_up(
-    load: Crowd,
-    history: History,
-    requests: int,
-    is_over: Callable[[], bool],
-    say: Callable[[str], None],
+def add_requests(
+    load: Load, history: History, requests: int, is_over: Callable[[], bool], say: Say
 ) -> None:
-    """Have undisturbed rounds until there were so many requests."""
+    """Run rounds without faults until the history holds enough requests."""
     said = 0.0
     while len(history.operations) < requests and not is_over():
         load.round()
         if time.monotonic() - said > PROGRESS_INTERVAL:
             said = time.monotonic()
-            say(summary.progress(history, "load"))
+            say(progress(history, "load"))

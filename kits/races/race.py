@@ -1,4 +1,4 @@
-"""What takes part in a race, and what a herd costs when nothing else goes on."""
+"""What a race is made of, and what a herd costs while nothing else goes on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
-from kits.races.deployment import Site
+from kits.races.deployment import Deployment
 from kits.races.history import Cost, History
-from kits.races.proxies.proxy import Rule
+from kits.races.proxy.rule import Rule
 from service.accounts.registration import RIVAL_TIMEOUT
 
 HASHES = "coatcheck_password_hashes_total"
@@ -20,46 +20,46 @@ COUNTED_HERD = 40
 
 
 class Missed(Exception):
-    """What was to happen did not come about."""
+    """A fault or a measurement did not come about; the message says why."""
 
 
 @dataclass(frozen=True)
 class Race:
-    """A site of one's own, the load on it, and the record of both."""
+    """A deployment of the kit's own, the load on it, and the history of both."""
 
-    site: Site
-    load: Any  # the Crowd of its form
-    client: Any  # the Caller of its form
+    deployment: Deployment
+    load: Any  # the Load of the workload
+    client: Any  # the HttpClient of the workload
     history: History
 
     @contextmanager
-    def ruled(self, rule: Rule) -> Iterator[None]:
-        """Have a rule in force.
+    def rule_in_force(self, rule: Rule) -> Iterator[None]:
+        """Apply a rule inside the block.
 
         Raises:
-            Missed: it never struck.
+            Missed: nothing has hit it.
         """
-        number = self.site.proxies.arm(rule)
+        number = self.deployment.proxy.add_rule(rule)
         try:
             yield
         finally:
-            struck = self.site.proxies.ask("disarm", number)
-        if not struck:
-            raise Missed(f"nobody came to it: {rule.step or rule.engine}")
+            hits = self.deployment.proxy.call("remove_rule", number)
+        if not hits:
+            raise Missed(f"nothing reached the step: {rule.step or rule.engine}")
 
     def flush_redis(self) -> None:
-        """Forget all that Redis knows."""
-        with Redis.from_url(self.site.redis.url, protocol=2) as redis:
+        """Make Redis forget everything."""
+        with Redis.from_url(self.deployment.redis.url, protocol=2) as redis:
             redis.flushall()
 
     @contextmanager
     def redis_full(self) -> Iterator[None]:
-        """Have Redis refuse whatever needs memory; what it holds can be read.
+        """Make Redis reject every write that needs memory; reads still work.
 
         Raises:
-            Missed: it refuses nothing.
+            Missed: Redis still writes.
         """
-        with Redis.from_url(self.site.redis.url, protocol=2) as redis:
+        with Redis.from_url(self.deployment.redis.url, protocol=2) as redis:
             redis.config_set("maxmemory", 1)
             try:
                 with suppress(OutOfMemoryError):
@@ -70,10 +70,10 @@ class Race:
                 redis.config_set("maxmemory", 0)
 
     def counted_herd(self) -> None:
-        """A herd on a new name, whose hashes and INSERTs are counted. Nothing else may go on.
+        """Count the hashes and INSERTs of a herd on a new name; needs an otherwise idle deployment.
 
         Raises:
-            Missed: it took too long to count.
+            Missed: the herd took too long to be counted.
         """
         name = self.load.new_name()
         with self.counting(name, COUNTED_HERD) as seconds:
@@ -81,13 +81,13 @@ class Race:
 
     @contextmanager
     def counting(self, name: str, requests: int) -> Iterator[list[float]]:
-        """Count what a herd costs that is started and ends within.
+        """Count what a herd costs that starts and ends inside the block.
 
-        Its duration is to be appended to the list. Past the time that an attempt waits for its
-        rival it may cost more than one hash, and says nothing.
+        The block appends the herd's duration to the list. If it exceeds the time for which an
+        attempt waits for its rival, more than one hash is allowed, and the count means nothing.
 
         Raises:
-            Missed: it took too long to count.
+            Missed: the herd took too long to be counted.
         """
         before, seconds = self.client.metric(HASHES), list[float]()
         yield seconds
@@ -95,5 +95,5 @@ class Race:
         if seconds[0] > RIVAL_TIMEOUT:
             raise Missed(f"too slow to be counted: {seconds[0]:.1f} s")
         hashes = None if before is None or after is None else after - before
-        inserts = self.site.proxies.ask("inserted", name)
+        inserts = self.deployment.proxy.call("inserted", name)
         self.history.cost(Cost(name, requests, hashes, inserts))

@@ -77,7 +77,7 @@ def _repeat(
 
 
 @contextmanager
-def _application() -> Iterator[tuple[Flask, Redis]]:
+def application() -> Iterator[tuple[Flask, Redis]]:
     with (
         tempfile.TemporaryDirectory(prefix="coatcheck-revocation-") as path,
         Postgres(Path(path) / "postgres", durable=False) as postgres,
@@ -105,7 +105,7 @@ def main() -> int:
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     report = Report("Revoked is revoked")
-    with _application() as (app, redis):
+    with application() as (app, redis):
         for verdict in verdicts(app, redis, options.attempts):
             say(str(verdict))
             report.judge([verdict])

@@ -1,34 +1,33 @@
-"""A whole run: load, faults, verdict."""
+"""A whole run: load and faults, final requests, check."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from kits.races import deployment, nemesis
+from kits.command import Say
+from kits.races import nemesis
+from kits.races.deployment import RemoteDeployment, start_deployment
 from kits.races.history import History
 from kits.races.race import Race
-from kits.races.registrations.evidence import Violation
-from kits.races.registrations.workload import NAMES
-from kits.races.workload import Form
+from kits.races.violation import Violation
+from kits.races.workload import Workload
 from tests.servers import APPLICATION
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done."""
+    """What to run."""
 
+    workload: Workload
     seed: int
     requests: int  # at least
     faults: Sequence[str] = ()
-    seconds: float = float("inf")  # at most, before the verdict
-    url: str | None = None  # of a service that runs already: no faults then
-    form: Form = NAMES
+    seconds: float = float("inf")  # at most, before the final requests
+    url: str | None = None  # of a service that runs elsewhere; it gets no faults
     application: str = APPLICATION
 
 
@@ -36,35 +35,36 @@ def run(plan: Plan, output: Path, say: Say) -> tuple[History, list[Violation]]:
     """Carry out a plan.
 
     Args:
-        plan: what is to be done.
-        output: a directory for the history and, below it, for data and logs.
-        say: hears how far it is, a line at a time.
+        plan: what to run.
+        output: a directory for the history and the logs.
+        say: receives a line of progress at a time.
 
     Returns:
         What happened, and what of it should not have.
     """
-    # Names are new in every run: those of an earlier one are taken.
+    # New names for each run, because those of an earlier run are taken.
     prefix = f"r{int(time.time() * 1000):x}x"
+    workload = plan.workload
     with ExitStack() as stack:
         own = None
         if plan.url is None:
-            say("Starting Postgres, Redis, the proxies and gunicorn ...")
-            names = plan.form.steps_of.format(prefix=prefix)
-            surroundings = deployment.running(output, names, plan.application, plan.form.environ)
-            own = stack.enter_context(surroundings)
-        target = own or deployment.Elsewhere(plan.url or "")
+            say("Starting Postgres, Redis, the proxy and gunicorn ...")
+            names = workload.name_pattern.format(prefix=prefix)
+            started = start_deployment(output, names, plan.application, workload.environ)
+            own = stack.enter_context(started)
+        target = own or RemoteDeployment(plan.url or "")
         history = History(stack.enter_context((output / "history.jsonl").open("w")))
-        client = plan.form.client(target.url, history)
-        load = plan.form.load(client, plan.seed, prefix)
+        client = workload.client(target.url, history)
+        load = workload.load(client, plan.seed, prefix)
         stack.callback(load.close)
-        started = time.monotonic()
+        began = time.monotonic()
 
         def is_over() -> bool:
-            return time.monotonic() - started > plan.seconds
+            return time.monotonic() - began > plan.seconds
 
         if own:
             race = Race(own, load, client, history)
-            nemesis.afflict(plan.form, race, plan.faults, is_over, say)
-        nemesis.fill_up(load, history, plan.requests, is_over, say)
+            nemesis.inject_faults(workload, race, plan.faults, is_over, say)
+        nemesis.add_requests(load, history, plan.requests, is_over, say)
         say("Finding out what came of it ...")
-        return history, plan.form.reach(target, load, client, history)
+        return history, workload.conclude(target, load, client, history)

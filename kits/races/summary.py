@@ -1,75 +1,54 @@
-"""What is said of a run: a line of progress, and the tables at the end."""
+"""A line of progress during a race, and the report at its end."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from kits.races.history import Exchange, History
-from kits.races.registrations.evidence import Violation
-
-if TYPE_CHECKING:
-    from kits.races.workload import Form
+from kits.races.history import History, Operation
+from kits.races.violation import Violation, verdicts
+from kits.races.workload import Workload
+from kits.report import Report, table
 
 
 def progress(history: History, doing: str) -> str:
-    """How far it is, in one line."""
-    answers = Counter(answer(op) for op in history.operations)
-    told = "  ".join(f"{each}: {count:,}" for each, count in sorted(answers.items()))
-    return f"{time.monotonic() - history.started:5.0f} s  {doing:42} {told}"
+    """How far the race is, in one line."""
+    counts = Counter(_status(operation) for operation in history.operations)
+    listed = "  ".join(f"{status}: {count:,}" for status, count in sorted(counts.items()))
+    return f"{time.monotonic() - history.started:5.0f} s  {doing:42} {listed}"
 
 
-def answer(operation: Exchange) -> str:
-    """The status, or that there was none."""
-    return str(operation.status or "no answer")
+def report(history: History, violations: Sequence[Violation], workload: Workload) -> Report:
+    """Requests, faults, the workload's own details, and a verdict on each rule."""
+    written = Report(f"Race of {workload.title.lower()}")
+    written.section("Requests", _requests(history))
+    written.section("Faults", _faults(history))
+    written.section("Details", *workload.details(history))
+    written.judge(verdicts(workload.rules, violations))
+    return written
 
 
-def summary(history: History, violations: Sequence[Violation], form: Form) -> str:
-    """Requests, faults, what the form adds, and rules, as tables."""
-    rules = _rules([rule.__name__ for rule in form.rules], violations)
-    parts = (_requests(history), _faults(history), form.more(history), rules)
-    return "\n\n".join("\n".join(part) for part in parts)
+def _status(operation: Operation) -> str:
+    return str(operation.status or "none")
 
 
-def _requests(history: History) -> list[str]:
-    lines = [f"{'requests':14} {'answer':>10} {'count':>8} {'p50':>8} {'p99':>8} {'longest':>8}"]
+def _requests(history: History) -> str:
     groups = defaultdict(list)
-    for op in history.operations:
-        groups[op.kind, answer(op)].append(op.completed - op.invoked)
-    for (kind, said), seconds in sorted(groups.items()):
+    for operation in history.operations:
+        groups[operation.kind, _status(operation)].append(operation.took)
+    rows = []
+    for (kind, status), seconds in sorted(groups.items()):
         seconds.sort()
         shown = [seconds[int(share * (len(seconds) - 1))] for share in (0.5, 0.99, 1)]
-        times = " ".join(f"{each * 1000:5.0f} ms" for each in shown)
-        lines.append(f"{kind:14} {said:>10} {len(seconds):8,} {times}")
-    return [*lines, f"{'together':14} {'':>10} {len(history.operations):8,}"]
+        rows.append([kind, status, f"{len(seconds):,}", *(f"{s * 1000:.0f} ms" for s in shown)])
+    rows.append(["all", "", f"{len(history.operations):,}", "", "", ""])
+    return table(("request", "status", "count", "p50", "p99", "longest"), rows)
 
 
-def _faults(history: History) -> list[str]:
-    kinds = Counter(fault.kind for fault in history.faults if fault.happened)
+def _faults(history: History) -> str:
+    happened = Counter(fault.kind for fault in history.faults if fault.happened)
     missed = Counter(fault.kind for fault in history.faults if not fault.happened)
-    lines = [f"{'faults':38} {'times':>5}"]
-    lines += [f"{kind:38} {count:5}" for kind, count in sorted(kinds.items())]
-    lines += [f"{kind:38} {count:5}, did not come about" for kind, count in missed.items()]
-    return [*lines, f"{'together, of ' + str(len(kinds)) + ' kinds':38} {kinds.total():5}"]
-
-
-def costs(history: History) -> list[str]:
-    """What the herds cost that were counted."""
-    if not history.costs:
-        return ["No herd was counted."]
-    hashes = Counter("not told" if c.hashes is None else c.hashes for c in history.costs)
-    inserts = Counter(cost.inserts for cost in history.costs)
-    return [
-        f"{len(history.costs)} herds counted on new names, by cost:",
-        "  hashes   " + ", ".join(f"{count} herds: {cost}" for cost, count in hashes.items()),
-        "  INSERTs  " + ", ".join(f"{count} herds: {cost}" for cost, count in inserts.items()),
-    ]
-
-
-def _rules(rules: Sequence[str], violations: Sequence[Violation]) -> list[str]:
-    broken = Counter(violation.rule for violation in violations)
-    lines = [f"{'rule':38} {'violations':>10}"]
-    lines += [f"{rule:38} {broken[rule]:10}" for rule in rules]
-    return lines + [f"  {each.rule}: {each.name}: {each.what}" for each in violations[:20]]
+    rows = [[kind, str(happened[kind]), str(missed[kind])] for kind in sorted(happened | missed)]
+    rows.append([f"all, {len(happened)} kinds", str(happened.total()), str(missed.total())])
+    return table(("fault", "happened", "did not come about"), rows)

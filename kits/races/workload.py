@@ -1,4 +1,4 @@
-"""What makes a race for names another than one of sessions."""
+"""What distinguishes a race for names from a race of sessions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from kits.races.engine_faults import Inject
 from kits.races.history import History
 from kits.races.race import Race
-from kits.races.registrations.evidence import Violation
+from kits.races.violation import Violation
 
 
 def _nothing(race: Race) -> None:
@@ -17,21 +17,21 @@ def _nothing(race: Race) -> None:
 
 
 @dataclass(frozen=True)
-class Form:
-    """A kind of race: who takes part, what breaks, and what must hold."""
+class Workload:
+    """Who takes part in a race, what breaks, and what must hold."""
 
     name: str
     title: str
-    requests: int  # in a run of the usual length
+    requests: int  # in a run of the default length
     fault_count: int  # likewise
     client: Callable[..., Any]
     load: Callable[..., Any]
     faults: Mapping[str, Inject]
     rules: Sequence[Callable[..., Any]]
-    reach: Callable[..., list[Violation]]  # the verdict
-    more: Callable[[History], list[str]]  # a table of its own
-    steps_of: str  # the names that the proxies tell apart, with {prefix}
-    alone: frozenset[str] = frozenset()  # faults that want no other load
+    conclude: Callable[..., list[Violation]]  # the final requests and the check
+    details: Callable[[History], list[str]]  # for the report
+    name_pattern: str  # the names that proxy rules can refer to, with {prefix}
+    alone: frozenset[str] = frozenset()  # faults that allow no other load
     first: frozenset[str] = frozenset()  # faults to begin with
-    before: Callable[[Race], None] = _nothing  # each fault
+    before: Callable[[Race], None] = _nothing  # runs before each fault
     environ: Mapping[str, str] = field(default_factory=dict)

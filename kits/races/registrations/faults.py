@@ -1,10 +1,10 @@
-"""The faults by their names. The first word of a name says what is hit."""
+"""The faults of the registration race, by name. The first word says what breaks."""
 
 from __future__ import annotations
 
 from kits.races import engine_faults
-from kits.races.engine_faults import Inject, cut_off, while_ruled
-from kits.races.proxies.proxy import Rule
+from kits.races.engine_faults import Inject, apply_for, cut_off
+from kits.races.proxy.rule import Rule
 from kits.races.race import Race
 from kits.races.registrations.release_faults import names_released
 from kits.races.registrations.step_faults import (
@@ -17,14 +17,14 @@ from kits.races.registrations.step_faults import (
 
 
 def redis_full(race: Race) -> None:
-    """Redis refuses what needs memory, and answers what only reads, while herds want new names."""
+    """Redis rejects writes but still reads, while herds race for new names."""
     with race.redis_full():
         for _ in range(5):
-            race.load.bustle().result()
+            race.load.start_traffic().result()
 
 
 FAULTS: dict[str, Inject] = {
-    # A worker, by SIGKILL, at each step of the registration.
+    # SIGKILL a worker at each step of a registration.
     "worker_after_claim": killed("redis", "reply", "claim", b"claimed"),
     "worker_after_select": killed("postgres", "reply", "select"),
     "worker_in_hash": killed("postgres", "answered", "select"),
@@ -35,7 +35,7 @@ FAULTS: dict[str, Inject] = {
     "worker_after_commit": killed("postgres", "reply", "insert"),
     "worker_before_publish": killed("redis", "request", "publish"),
     "worker_after_publish": killed("redis", "reply", "publish"),
-    # A connection or what goes through it, at a step.
+    # Cut a connection, or drop what passes through it, at a step.
     "reply_to_claim_swallowed": at_step(Rule("redis", "reply", "drop", "claim", reply=b"claimed")),
     "publish_swallowed": at_step(Rule("redis", "request", "drop", "publish")),
     "insert_swallowed": at_step(Rule("postgres", "request", "drop", "insert")),
@@ -43,13 +43,14 @@ FAULTS: dict[str, Inject] = {
     "connection_before_commit_rolled_back": before_commit("cut_first", rolled_back=True),
     "connection_before_commit": before_commit("cut_first", rolled_back=False),
     "connection_after_commit": at_step(Rule("postgres", "reply", "cut", "insert")),
-    # The second time to who asks what became of the first: the answer is 503, the name is had.
+    # The second cut hits the query about the first INSERT: the response is 503, and the name is
+    # registered.
     "connection_after_commit_twice": at_step(Rule("postgres", "reply", "cut", "insert"), times=2),
     "commit_delayed": before_commit(None, rolled_back=False),
     "claim_lost": claim_lost,
     # Redis.
-    "redis_slow": while_ruled(Rule("redis", "request", "delay", seconds=0.1), 2),
-    "redis_half_open": while_ruled(Rule("redis", "reply", "drop"), 2),
+    "redis_slow": apply_for(Rule("redis", "request", "delay", seconds=0.1), 2),
+    "redis_half_open": apply_for(Rule("redis", "reply", "drop"), 2),
     "redis_cut_off": cut_off("redis"),
     "redis_paused": engine_faults.redis_paused,
     "redis_killed": engine_faults.redis_killed,
@@ -57,13 +58,13 @@ FAULTS: dict[str, Inject] = {
     "redis_flushed": engine_faults.redis_flushed,
     "redis_full": redis_full,
     # Postgres.
-    "postgres_slow": while_ruled(Rule("postgres", "request", "delay", seconds=0.1), 2),
+    "postgres_slow": apply_for(Rule("postgres", "request", "delay", seconds=0.1), 2),
     "postgres_cut_off": cut_off("postgres"),
     "postgres_paused": engine_faults.postgres_paused,
     "postgres_backends_paused": engine_faults.backends_paused,
     "postgres_crashed": engine_faults.postgres_crashed,
     "postgres_crashed_before_commit": crash_before_commit,
-    # Names of deleted accounts.
+    # The names of deleted accounts.
     "names_released": names_released,
 }
-ALONE = {"claim_lost"}  # without other load, since they count what a herd costs
+ALONE = {"claim_lost"}  # allows no other load, because it counts what a herd costs

@@ -1,4 +1,4 @@
-"""After the race: what was left open is resolved, free names are tried, and rows are read."""
+"""After a race of registrations: resolve what is unknown, try the free names, read the rows."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from kits.races.deployment import Target
-from kits.races.history import Exchange, History, Row
+from kits.races.history import History, Operation, Row
 from kits.races.registrations.checker import check
-from kits.races.registrations.client import Attempt, Client
-from kits.races.registrations.evidence import Evidence, Violation
-from kits.races.registrations.load import Load
+from kits.races.registrations.client import Attempt, RegistrationClient
+from kits.races.registrations.evidence import Evidence
+from kits.races.registrations.load import RegistrationLoad
+from kits.races.violation import Violation
 from service.accounts.username_cache import CLAIM_LIFETIME_MS
 
-TRIES = 20  # at most, for an answer from a service that is well again
+TRIES = 20  # at most, for a response from a service that has recovered
 PAUSE = 0.5
 
 
-def reach(target: Target, load: Load, client: Client, history: History) -> list[Violation]:
-    """Ask what has to be asked of a service that is well again, and check everything."""
+def conclude(
+    target: Target, load: RegistrationLoad, client: RegistrationClient, history: History
+) -> list[Violation]:
+    """Send the final requests to a service that has recovered, and check the history."""
     _resolve(load, client, history)
     taken = {row.name for row in target.rows(client, load.names)}
     _probe([name for name in load.names if name not in taken], load, client, history)
@@ -31,18 +34,19 @@ def reach(target: Target, load: Load, client: Client, history: History) -> list[
     return check(Evidence(history.operations, rows, history.costs, history.faults))
 
 
-def _resolve(load: Load, client: Client, history: History) -> None:
-    """Repeat every request with a key whose outcome is unknown."""
+def _resolve(load: RegistrationLoad, client: RegistrationClient, history: History) -> None:
+    """Repeat every request that has a key and an unknown outcome."""
     begun = sorted(history.operations, key=lambda op: op.invoked)
     last = {op.attempt: op for op in begun if op.registers}
     for attempt in load.attempts:
         if attempt.key and attempt.id in last and last[attempt.id].outcome == "unknown":
-            answered(partial(client.register, attempt, "resolve"))
+            await_response(partial(client.register, attempt, "resolve"))
 
 
-def _probe(names: Sequence[str], load: Load, client: Client, history: History) -> None:
-    """Register the names without a row, for which a claim that lives on is allowed to be in the
-    way at first."""
+def _probe(
+    names: Sequence[str], load: RegistrationLoad, client: RegistrationClient, history: History
+) -> None:
+    """Register the names without a row; a claim may block them until it expires."""
     loaded = [op.completed for op in history.operations if op.registers]
     deadline = max(loaded, default=0.0) + CLAIM_LIFETIME_MS / 1000
     for name in names:
@@ -51,35 +55,37 @@ def _probe(names: Sequence[str], load: Load, client: Client, history: History) -
             time.sleep(PAUSE)
 
 
-def _find_owners(rows: Sequence[Row], load: Load, client: Client, history: History) -> None:
-    """Log in with every password that should open an account, or should no longer; if none does,
-    and its owner did not delete it, with all others."""
-    answers = defaultdict(set)
+def _find_owners(
+    rows: Sequence[Row], load: RegistrationLoad, client: RegistrationClient, history: History
+) -> None:
+    """Log in with every password that got a success for the name. If none opens the account, and
+    its owner has not deleted it, try all others."""
+    outcomes = defaultdict(set)
     deleted = set()
     for op in history.operations:
-        answers[op.attempt].add(op.outcome if op.registers else None)
+        outcomes[op.attempt].add(op.outcome if op.registers else None)
         if op.kind == "delete" and op.outcome != "fail":
             deleted.add(op.name)
     candidates = defaultdict(list)
     for attempt in load.attempts:
         candidates[attempt.name].append(attempt)
     for row in rows:
-        likely = [each for each in candidates[row.name] if "ok" in answers[each.id]]
+        likely = [each for each in candidates[row.name] if "ok" in outcomes[each.id]]
         others = [each for each in candidates[row.name] if each not in likely]
         opened = [_opens(attempt, client) for attempt in likely]
         if not any(opened) and row.name not in deleted:
-            others.sort(key=lambda attempt: "unknown" not in answers[attempt.id])
+            others.sort(key=lambda attempt: "unknown" not in outcomes[attempt.id])
             any(_opens(attempt, client) for attempt in others)
 
 
-def _opens(attempt: Attempt, client: Client) -> bool:
-    return answered(partial(client.login, attempt)).status == 201
+def _opens(attempt: Attempt, client: RegistrationClient) -> bool:
+    return await_response(partial(client.login, attempt)).status == 201
 
 
-def answered(ask: Callable[[], Exchange]) -> Exchange:
-    """Ask until there is an answer, within bounds."""
+def await_response(send: Callable[[], Operation]) -> Operation:
+    """Send until the service gives a definite response, within bounds."""
     for _ in range(TRIES):
-        operation = ask()
+        operation = send()
         if operation.status not in (None, 429, 503):
             break
         time.sleep(PAUSE)

@@ -1,6 +1,6 @@
-"""The load of the race for names: herds that want one, and rounds in which all happens at once.
+"""The load of registrations: herds that race for one name, and rounds that mix all requests.
 
-Some of the clients use the form, and click twice; some of the winners delete their account again.
+Some clients use the form and click twice; some winners delete their account again.
 """
 
 from __future__ import annotations
@@ -10,32 +10,32 @@ from concurrent.futures import Future
 from functools import partial
 
 from kits.races.http_client import REQUEST_TIMEOUT
-from kits.races.load import HERD, Crowd, Task, pause
-from kits.races.registrations.client import Attempt, Client
+from kits.races.load import HERD, Load, Task, pause
+from kits.races.registrations.client import Attempt, RegistrationClient
 
-IMPATIENT = 2.0  # seconds until a client that is in a hurry gives up
-REPETITIONS = 2  # of a request with an unknown outcome, before it is left for later
+IMPATIENT = 2.0  # seconds until an impatient client gives up
+REPETITIONS = 2  # of a request with an unknown outcome, before the final checks resolve it
 
 
-class Load(Crowd):
-    """Clients that want names, and ask about them."""
+class RegistrationLoad(Load):
+    """Clients that register names, and ask whether names are free."""
 
-    def __init__(self, client: Client, seed: int, prefix: str) -> None:
+    def __init__(self, client: RegistrationClient, seed: int, prefix: str) -> None:
         """
         Args:
-            client: how the service is reached.
+            client: sends the requests.
             seed: of every choice.
-            prefix: of every name: lower-case ASCII, and new with each run.
+            prefix: of every name: lower-case ASCII, and new in each run.
         """
         super().__init__(seed)
         self.client = client
         self.names: list[str] = []
         self.attempts: list[Attempt] = []
-        self._members: dict[str, Attempt] = {}  # who is signed in, by name
+        self._members: dict[str, Attempt] = {}  # the signed-in owners, by name
         self._prefix = prefix
 
     def new_name(self) -> str:
-        """A canonical name that nobody has asked for yet."""
+        """A canonical name that no client has requested."""
         with self._lock:
             ending = self._random.choice(("", "é", "安"))
             name = f"{self._prefix}{len(self.names)}n{ending}"
@@ -43,8 +43,8 @@ class Load(Crowd):
         return name
 
     def attempt(self, name: str, keyed: bool | None = None) -> Attempt:
-        """Somebody new who wants `name`; with an Idempotency-Key, without or, if not said, perhaps
-        by the form."""
+        """A new client that wants `name`. If `keyed` is None, chance decides whether it sends an
+        Idempotency-Key, and whether it uses the form."""
         with self._lock:
             form = keyed is None and self._random.random() < 0.3
             keyed = form or self._random.random() < 0.6 if keyed is None else keyed
@@ -56,22 +56,22 @@ class Load(Crowd):
         return attempt
 
     def start_herd(self, name: str, size: int, keyed: bool | None = None) -> Future[float]:
-        """Have `size` attempts for a name meet at a barrier; returns at once. The result is how
-        long all of it took, in seconds."""
+        """Start `size` attempts for a name from a barrier; returns at once. The result is the
+        seconds until the last one is done."""
         tasks = [task for _ in range(size) for task in self._want(name, keyed)]
-        return self._start(self._together, tasks)
+        return self._start(self._run_together, tasks)
 
-    def bustle(self) -> Future[float]:
-        """A herd on a new name."""
+    def start_traffic(self) -> Future[float]:
+        """Start a herd on a new name."""
         return self.start_herd(self.new_name(), HERD)
 
     def herd(self, name: str, size: int, keyed: bool | None = None) -> float:
-        """The same, until every one has its answer or has given up."""
+        """The same, but wait until every attempt has its response or has given up."""
         return self.start_herd(name, size, keyed).result()
 
     def round(self, size: int = 36) -> None:
-        """Names that are new, names that are not, one that everybody wants, one whose owner
-        leaves, and questions."""
+        """Mix new names, old names, one popular name, one whose owner leaves, and questions about
+        names."""
         fresh = [self.new_name() for _ in range(self._random.randint(1, 3))]
         leaving = self._leaving()
         wanted = fresh * 6 + self._random.choices(self.names, k=8) + [self.names[0]] * 4
@@ -82,10 +82,10 @@ class Load(Crowd):
         while len(tasks) < size:
             tasks.append(self._ask(self._random.choice(wanted)))
         self._random.shuffle(tasks)
-        self._together(tasks)
+        self._run_together(tasks)
 
     def leave(self, name: str) -> None:
-        """Have the owner of a name delete the account, if they are signed in."""
+        """Let the owner of a name delete the account, if one is signed in."""
         with self._lock:
             owner = self._members.pop(name, None)
         for _ in range(1 + REPETITIONS if owner else 0):
@@ -95,23 +95,23 @@ class Load(Crowd):
             pause(operation.number)
 
     def _leaving(self) -> list[str]:
-        """The name of somebody who leaves; half of the time nobody does."""
+        """The name whose owner leaves; half of the time there is none."""
         with self._lock:
             members = list(self._members)
             return self._random.sample(members, min(len(members), self._random.randint(0, 1)))
 
     def _want(self, name: str, keyed: bool | None = None) -> list[Task]:
-        """Somebody new who asks for a name; a form is sent by a double click."""
+        """Let a new client register a name; a form is submitted with a double click."""
         attempt = self.attempt(name, keyed)
         return [self._persist(attempt) for _ in range(2 if attempt.form else 1)]
 
     def _persist(self, attempt: Attempt) -> Task:
-        """Ask, and ask again with the same key while nobody knows what came of it; for a form that
-        is a reload, or another click in the form that is shown again."""
+        """Register, and repeat with the same key while the outcome is unknown. With a form, that is
+        a reload, or another click in the form that came back."""
         with self._lock:
             timeout = IMPATIENT if self._random.random() < 0.2 else REQUEST_TIMEOUT
 
-        def ask() -> None:
+        def register() -> None:
             for _ in range(1 + REPETITIONS):
                 operation = self.client.register(attempt, timeout=timeout)
                 if operation.signed_in:
@@ -121,7 +121,7 @@ class Load(Crowd):
                     return
                 pause(operation.number)
 
-        return ask
+        return register
 
     def _ask(self, name: str) -> Task:
         with self._lock:
@@ -130,7 +130,7 @@ class Load(Crowd):
 
 
 def spellings(name: str) -> list[str]:
-    """Ways to write a canonical name: RFC 8265 maps case and width and composes accents."""
+    """Spellings of a canonical name: RFC 8265 maps case and width, and composes accents."""
     wide = "".join(chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else char for char in name)
     apart = unicodedata.normalize("NFD", name)
     return [name, name.upper(), name.capitalize(), wide, apart.upper()]

@@ -1,4 +1,4 @@
-"""The command that gives back the names of deleted accounts, while they are raced for."""
+"""The command that releases the names of deleted accounts, during a race for those names."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from kits.races.load import HERD
 from kits.races.race import Missed, Race
 from tests.servers import ROOT
 
-PLACES = 3  # at a time
+PLACES = 3  # where the command runs at the same time
 TIMEOUT = 60.0
-LAST_HOUR = 3600  # of the quarantine, in which the username cache is told of it no more
+LAST_HOUR = 3600  # of the quarantine: nothing is cached any more, since an entry could outlive it
 AGE = """
     UPDATE accounts SET retired_at = now() - make_interval(secs => %s)
     WHERE retired_at IS NOT NULL RETURNING canonical_username
@@ -24,17 +24,19 @@ AGE = """
 
 
 def names_released(race: Race) -> None:
-    """The quarantine of every deleted name comes to its last hour, Redis forgets them, and the
-    command runs in several places while herds want one of them."""
+    """The quarantine of every deleted name reaches its last hour, Redis forgets them, and the
+    command runs in several places while herds race for one of them."""
     name = race.load.new_name()
     race.load.herd(name, HERD)
     race.load.leave(name)
     environ = _environ(race)
     quarantine = load(environ).name_quarantine
-    with psycopg.connect(race.site.postgres.url, autocommit=True, connect_timeout=5) as connection:
+    with psycopg.connect(
+        race.deployment.postgres.url, autocommit=True, connect_timeout=5
+    ) as connection:
         aged = connection.execute(AGE, (quarantine - LAST_HOUR,)).fetchall()
     if (name,) not in aged:
-        raise Missed("nobody could delete the account")
+        raise Missed("no owner could delete the account")
     race.flush_redis()
     with ThreadPoolExecutor(PLACES) as places:
         commands = [places.submit(_release, environ) for _ in range(PLACES)]
@@ -57,9 +59,9 @@ def _release(environ: dict[str, str]) -> None:
 
 
 def _environ(race: Race) -> dict[str, str]:
-    """Past the proxies: the command is not what breaks."""
+    """Bypasses the proxy: the command is not what breaks."""
     return {
         "COATCHECK_ENV": "testing",
-        "DATABASE_URL": race.site.postgres.url,
-        "REDIS_URL": race.site.redis.url,
+        "DATABASE_URL": race.deployment.postgres.url,
+        "REDIS_URL": race.deployment.redis.url,
     }

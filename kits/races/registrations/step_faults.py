@@ -1,4 +1,4 @@
-"""Faults at exactly one step of a registration. Each is healed when its function returns."""
+"""Faults at one step of a registration. Each function heals its fault before it returns."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ import psycopg
 
 from kits.races.engine_faults import Inject, crash
 from kits.races.load import HERD
-from kits.races.proxies.proxy import Rule
+from kits.races.proxy.rule import Rule
 from kits.races.race import Missed, Race
 from tests.conditions import eventually
 
 PATIENCE = 2.0  # seconds that a step may take to be reached
-RIVALS_PAUSE = 0.3  # that rivals have to do what they should not
+RIVALS_PAUSE = 0.3  # seconds for rivals to do what they must not
 STRANDED = """
     SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted LIMIT 1
 """
 
 
 def at_step(rule: Rule, times: int = 1) -> Inject:
-    """A rule that strikes once, or so many times, when an attempt of a herd comes to its step."""
+    """Apply a rule once, or `times` times, when an attempt of a herd reaches its step."""
 
     def inject(race: Race) -> None:
         name = race.load.new_name()
-        with race.ruled(replace(rule, name=name, times=times)):
+        with race.rule_in_force(replace(rule, name=name, times=times)):
             race.load.herd(name, HERD)
 
     return inject
 
 
 def killed(engine: str, moment: str, step: str, reply: bytes = b"") -> Inject:
-    """The worker is killed at a step."""
+    """Kill the worker at a step."""
     return at_step(Rule(engine, moment, "kill", step, reply=reply))
 
 
 def before_commit(action: str | None, rolled_back: bool) -> Inject:
-    """With an INSERT done and its COMMIT not, the worker is killed or its connection cut; the
-    server rolls back, or commits all the same once it can."""
+    """Kill the worker or cut its connection between its INSERT and its COMMIT; Postgres then rolls
+    back, or commits regardless once it can."""
 
     def inject(race: Race) -> None:
         with _commit_held(race) as held:
             if action:
-                race.site.proxies.ask(action, held.rule)
+                race.deployment.proxy.call(action, held.rule)
             if rolled_back:
                 held.terminate()
             time.sleep(RIVALS_PAUSE)
@@ -54,41 +54,41 @@ def before_commit(action: str | None, rolled_back: bool) -> Inject:
 
 
 def crash_before_commit(race: Race) -> None:
-    """Postgres crashes with an INSERT done and its COMMIT not."""
+    """Postgres crashes between an INSERT and its COMMIT."""
     with _commit_held(race):
         time.sleep(RIVALS_PAUSE)
         crash(race)
 
 
 def claim_lost(race: Race) -> None:
-    """FLUSHALL takes the claim from its holder, another attempt gets it, and then the first fails
-    and gives up what it thinks is its own. A third one must not get in by that: counted, so
-    nothing else may go on."""
+    """FLUSHALL takes the claim from its holder, and another attempt gets it. Then the first fails,
+    and releases what it believes to be its own claim, which must not let a third attempt in. The
+    herd is counted, so nothing else may go on."""
     name = race.load.new_name()
-    hold = race.site.proxies.arm(Rule("postgres", "request", "hold", "select", name))
+    hold = race.deployment.proxy.add_rule(Rule("postgres", "request", "hold", "select", name))
     with race.counting(name, 3 * HERD) as seconds:
         herd = race.load.start_herd(name, 3 * HERD, keyed=False)
         try:
             _await_hits(race, hold, 1)
             race.flush_redis()
             _await_hits(race, hold, 2)
-            race.site.proxies.ask("cut_first", hold)
+            race.deployment.proxy.call("cut_first", hold)
             with suppress(Missed):
                 _await_hits(race, hold, 3, RIVALS_PAUSE)
         finally:
-            race.site.proxies.ask("disarm", hold)
+            race.deployment.proxy.call("remove_rule", hold)
             seconds.append(herd.result())
 
 
 class HeldCommit:
-    """Holds up the COMMIT of a name by its advisory lock: see site.COMMIT_LOCK."""
+    """Delays the COMMIT of a name with its advisory lock: see deployment.COMMIT_LOCK."""
 
     def __init__(self, url: str, name: str, rule: int) -> None:
         """
         Args:
             url: of the database.
             name: the canonical name.
-            rule: number of one that notes the INSERTs of the name.
+            rule: the number of a rule that notes the INSERTs of the name.
         """
         self.rule = rule
         self._backend = 0
@@ -96,7 +96,7 @@ class HeldCommit:
         self._connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (name,))
 
     def await_backend(self) -> None:
-        """Wait for an INSERT that is done but for its COMMIT.
+        """Wait for an INSERT that only its COMMIT separates from completion.
 
         Raises:
             Missed: none came.
@@ -108,23 +108,23 @@ class HeldCommit:
         try:
             (self._backend,) = eventually(find, PATIENCE)
         except AssertionError:
-            raise Missed("nobody came to COMMIT") from None
+            raise Missed("no attempt reached its COMMIT") from None
 
     def terminate(self) -> None:
-        """Have the server roll it back."""
+        """Make Postgres roll it back."""
         self._connection.execute("SELECT pg_terminate_backend(%s)", (self._backend,))
 
     def release(self) -> None:
-        """Let COMMIT go on."""
+        """Let the COMMIT continue."""
         self._connection.close()
 
 
 @contextmanager
 def _commit_held(race: Race) -> Iterator[HeldCommit]:
-    """Start a herd and hold up its COMMIT; it goes on afterwards."""
+    """Start a herd, and delay its COMMIT until the end of the block."""
     name = race.load.new_name()
-    rule = race.site.proxies.arm(Rule("postgres", "sent", "note", "insert", name))
-    held = HeldCommit(race.site.postgres.url, name, rule)
+    rule = race.deployment.proxy.add_rule(Rule("postgres", "sent", "note", "insert", name))
+    held = HeldCommit(race.deployment.postgres.url, name, rule)
     herd = race.load.start_herd(name, HERD)
     try:
         held.await_backend()
@@ -132,11 +132,11 @@ def _commit_held(race: Race) -> Iterator[HeldCommit]:
     finally:
         held.release()
         herd.result()
-        race.site.proxies.ask("disarm", rule)
+        race.deployment.proxy.call("remove_rule", rule)
 
 
 def _await_hits(race: Race, rule: int, hits: int, within: float = PATIENCE) -> None:
     try:
-        eventually(lambda: race.site.proxies.ask("hits", rule) >= hits, within)
+        eventually(lambda: race.deployment.proxy.call("hits", rule) >= hits, within)
     except AssertionError:
         raise Missed(f"not reached {hits} times") from None

@@ -1,17 +1,19 @@
-"""The race for names: one wins, whatever breaks."""
+"""The race of registrations: one client wins each name, whatever breaks."""
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 
-from kits.races import summary
+from kits.races.history import History
 from kits.races.race import Missed, Race
 from kits.races.registrations import final_checks
 from kits.races.registrations.checker import RULES
-from kits.races.registrations.client import Client
+from kits.races.registrations.client import RegistrationClient
 from kits.races.registrations.faults import ALONE, FAULTS
-from kits.races.registrations.load import Load
-from kits.races.workload import Form
+from kits.races.registrations.load import RegistrationLoad
+from kits.races.workload import Workload
+from kits.report import table
 
 
 def _count_a_herd(race: Race) -> None:
@@ -19,18 +21,32 @@ def _count_a_herd(race: Race) -> None:
         race.counted_herd()
 
 
-NAMES = Form(
-    name="names",
+def _costs(history: History) -> list[str]:
+    if not history.costs:
+        return ["No herd was counted."]
+    hashes = Counter("not published" if c.hashes is None else c.hashes for c in history.costs)
+    inserts = Counter(cost.inserts for cost in history.costs)
+    rows = [["hashes", _listed(hashes)], ["INSERTs", _listed(inserts)]]
+    words = f"{len(history.costs)} herds on new names were counted while nothing else went on."
+    return [words, table(("what", "count: herds"), rows)]
+
+
+def _listed(counts: Counter[object]) -> str:
+    return ", ".join(f"{count}: {herds}" for count, herds in counts.items())
+
+
+REGISTRATIONS = Workload(
+    name="registrations",
     title="Registrations",
     requests=10_000,
     fault_count=36,
-    client=Client,
-    load=Load,
+    client=RegistrationClient,
+    load=RegistrationLoad,
     faults=FAULTS,
     rules=RULES,
-    reach=final_checks.reach,
-    more=summary.costs,
-    steps_of=r"{prefix}\d+n\w?",
+    conclude=final_checks.conclude,
+    details=_costs,
+    name_pattern=r"{prefix}\d+n\w?",
     alone=frozenset(ALONE),
     before=_count_a_herd,
 )

@@ -1,4 +1,4 @@
-"""Somebody with an account and several devices."""
+"""An account with several devices."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from random import Random
 from kits.races.sessions.client import SessionClient
 from kits.races.sessions.history import SessionOperation
 
-MOST = 8  # sessions that one account uses at a time
+MOST = 8  # sessions that an account uses at a time
 
 
 class Account:
-    """Does what people do with their sessions, and what thieves do with old ones. Any thread may
-    use it: what it believes is only for choosing what to do next."""
+    """Uses its sessions as people do, and old ones as thieves do. Any thread may use it, because
+    its beliefs serve only to choose the next request."""
 
     def __init__(self, client: SessionClient, name: str, random: Random) -> None:
         self.name = name
@@ -24,45 +24,45 @@ class Account:
         self._client = client
         self._random = random
         self._lock = threading.Lock()
-        self._passwords = [self._new_password()]  # the last is the present one, or may be
-        self._sure = 1  # so many of the last may be the present one
+        self._passwords = [self._new_password()]
+        self._candidates = 1  # how many of the last passwords may be the current one
         self._written = 0
 
     def open(self, devices: int) -> None:
-        """Register, and sign in so many times in all, as long as there are answers."""
+        """Register, and sign in on further devices until the service stops issuing sessions."""
         operation = self._learn(self._client.register(self.name, self._passwords[-1]))
         while operation.issued and len(self.live) < devices:
             operation = self.login()
 
     def login(self, previous: str | None = None) -> SessionOperation:
-        """Sign in with the present password."""
-        likely = self._passwords[-self._sure :] if self.live else self._passwords
+        """Sign in with the current password."""
+        likely = self._passwords[-self._candidates :] if self.live else self._passwords
         password = self._random.choice(likely)
         return self._learn(self._client.login(self.name, password, previous))
 
     def login_again(self) -> SessionOperation:
-        """Sign in on a device that is signed in."""
+        """Sign in on a device that is already signed in."""
         return self.login(self._one())
 
     def login_with_old(self) -> SessionOperation:
-        """Try a password that was changed."""
+        """Try a password, probably an old one."""
         return self._learn(self._client.login(self.name, self._random.choice(self._passwords)))
 
     def visit_and_login(self) -> SessionOperation:
-        """Leave something in an anonymous session, and sign in with it."""
+        """Write to an anonymous session, and sign in with it."""
         visit = self._client.write(f"visitor-of-{self.name}", None, self._key())
         return self.login(visit.issued)
 
     def read(self) -> SessionOperation:
-        """Who am I?"""
+        """Ask who is signed in."""
         return self._learn(self._client.read(self.name, self._one()))
 
     def devices(self) -> SessionOperation:
-        """Which sessions have I?"""
+        """List the account's sessions."""
         return self._learn(self._client.devices(self.name, self._one()))
 
     def data(self) -> SessionOperation:
-        """What does my session hold?"""
+        """Read the session's data."""
         return self._client.data(self.name, self._one())
 
     def write(self, session: str | None = None) -> SessionOperation:
@@ -70,11 +70,11 @@ class Account:
         return self._client.write(self.name, session or self._one(), self._key())
 
     def read_old(self) -> SessionOperation:
-        """Try the id of a session that ended."""
+        """Try the id of an ended session."""
         return self._client.read(self.name, self._old())
 
     def write_old(self) -> SessionOperation:
-        """Write into a session that ended."""
+        """Write to an ended session."""
         return self.write(self._old())
 
     def logout(self, session: str | None = None) -> SessionOperation:
@@ -83,51 +83,51 @@ class Account:
         return self._ended(self._client.logout(self.name, session), session)
 
     def revoke(self, target: str | None = None) -> SessionOperation:
-        """End one of the sessions by another, or by itself."""
+        """Revoke a session from another one, or from itself."""
         session, target = self._one(), target or self._one()
         return self._ended(self._client.revoke(self.name, session, target), target)
 
     def revoke_others(self, session: str | None = None) -> SessionOperation:
-        """End all sessions but one."""
+        """Revoke all sessions except one."""
         session = session or self._one()
         others = [each for each in self.live if each != session]
         return self._ended(self._client.revoke_several(self.name, session, "others"), *others)
 
     def revoke_all(self) -> SessionOperation:
-        """End all sessions."""
+        """Revoke all sessions."""
         session = self._one()
         everyone = self.live
         return self._ended(self._client.revoke_several(self.name, session, "all"), *everyone)
 
     def change_password(self, session: str | None = None) -> SessionOperation:
-        """Change it; several may try at a time."""
+        """Change the password; several threads may try at the same time."""
         session, new = session or self._one(), self._new_password()
         ending = self.live
         with self._lock:
-            old = self._random.choice(self._passwords[-self._sure :])
+            old = self._random.choice(self._passwords[-self._candidates :])
         operation = self._client.change(self.name, session, old, new)
-        if operation.outcome == "unknown":  # the same again
+        if operation.outcome == "unknown":  # repeat the same change
             operation = self._client.change(self.name, session, old, new)
         with self._lock:
             if operation.status not in (403, 422, 429):
                 self._passwords.append(new)
-                self._sure = 1 if operation.outcome == "ok" else self._sure + 1
+                self._candidates = 1 if operation.outcome == "ok" else self._candidates + 1
         return self._ended(operation, *ending)
 
     def close(self) -> SessionOperation:
         """Delete the account."""
         session = self._one()
-        password = self._random.choice(self._passwords[-self._sure :])
+        password = self._random.choice(self._passwords[-self._candidates :])
         everyone = self.live
         return self._ended(self._client.close(self.name, session, password), *everyone)
 
     def look_at(self, handles: list[str]) -> None:
-        """Try ids, whether they live or not."""
+        """Try ids, alive or not."""
         for handle in handles:
             self._learn(self._client.read(self.name, handle))
 
     def _ended(self, operation: SessionOperation, *sessions: str) -> SessionOperation:
-        """What an operation ended; what it may have ended is found out by using it."""
+        """Note what an operation ended for certain; a later use shows what it may have ended."""
         if operation.outcome == "ok":
             self._forget(*sessions)
         return self._learn(operation)
@@ -146,7 +146,7 @@ class Account:
         self.live = [each for each in self.live if each not in sessions]
 
     def _one(self) -> str:
-        """A session that should be alive, or any."""
+        """A session that should be alive, or else any."""
         return self._random.choice(self.live or self.dead)
 
     def _old(self) -> str:
@@ -161,7 +161,7 @@ class Account:
         return f"{self._random.getrandbits(96):024x}"
 
 
-# What is done, and how often.
+# The requests, weighted.
 ACTS: dict[Callable[[Account], SessionOperation], int] = {
     Account.read: 26,
     Account.write: 26,

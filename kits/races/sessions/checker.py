@@ -1,7 +1,7 @@
 """The checker of sessions: what must be true of every history, whatever broke meanwhile.
 
-Pure functions, as for names. What Redis forgot because its data were destroyed (the last second of
-its log, or all of them) is no violation; `lost` counts it.
+Rules are pure functions, as for registrations. If a fault destroys Redis's data (the end of its
+log, or everything), whatever Redis forgets is no violation; `lost` counts it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from kits.races.registrations.evidence import Violation
 from kits.races.sessions import data_rules, lifetime_rules, response_rules
 from kits.races.sessions.evidence import Evidence
+from kits.races.violation import Violation
 
 Rule = Callable[[Evidence], Iterator[Violation]]
 
@@ -24,9 +24,9 @@ RULES: tuple[Rule, ...] = (
     lifetime_rules.password_changes_once,
     lifetime_rules.devices_are_true,
     data_rules.writes_are_kept,
-    data_rules.data_are_ones_own,
-    data_rules.account_is_ones_own,
-    response_rules.answer_is_foreseen,
+    data_rules.data_belong_to_the_session,
+    data_rules.account_belongs_to_the_session,
+    response_rules.status_is_documented,
     response_rules.outage_is_no_logout,
     response_rules.every_request_is_answered,
     response_rules.redis_paused_is_in_time,
@@ -40,6 +40,6 @@ def check(evidence: Evidence) -> list[Violation]:
 
 
 def lost(evidence: Evidence) -> Counter[str]:
-    """How often a rule would have been broken but for what Redis was made to forget."""
+    """How many violations of each rule are excused because a fault destroyed Redis's data."""
     strict = Counter(each.rule for each in check(replace(evidence, excuse_losses=False)))
     return strict - Counter(each.rule for each in check(evidence))

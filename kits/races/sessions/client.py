@@ -1,4 +1,4 @@
-"""A client with several devices, that records what it does with their sessions."""
+"""A client with several devices, which records what it does with their sessions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 from kits.races.history import History
-from kits.races.http_client import Answer, Caller
+from kits.races.http_client import HttpClient, Response
 from kits.races.sessions.history import SessionOperation
 
 API = "/api/v1"
@@ -16,8 +16,8 @@ CURRENT = f"{API}/sessions/current"
 COOKIES = ("session", "__Host-session")
 
 
-class SessionClient(Caller):
-    """Uses sessions by their handles, and keeps the ids to itself."""
+class SessionClient(HttpClient):
+    """Refers to sessions by their handles, and keeps the ids to itself."""
 
     def __init__(self, url: str, history: History) -> None:
         super().__init__(url, history)
@@ -25,39 +25,39 @@ class SessionClient(Caller):
 
     @property
     def handles(self) -> list[str]:
-        """Of every id that was ever issued."""
+        """The handles of all ids that the service has issued."""
         return list(self._cookies)
 
     def locator(self, handle: str) -> str:
-        """The part of an id that its account's sessions have in common."""
+        """The part of an id that all sessions of its account share."""
         return self._cookies[handle].partition("=")[2][:12]
 
     def register(self, name: str, password: str) -> SessionOperation:
-        """A new account, and its first session."""
+        """Create an account and its first session."""
         body = {"username": name, "password": password}
         key = {"Idempotency-Key": f"{name}-{password}"}
         return self._do("register", name, "POST", f"{API}/accounts", body, key, password=password)
 
     def login(self, name: str, password: str, session: str | None = None) -> SessionOperation:
-        """Sign in; `session` is what the device had before."""
+        """Sign in; `session` is the previous one of the device."""
         body = {"username": name, "password": password}
         path = f"{API}/sessions"
         return self._do("login", name, "POST", path, body, session=session, password=password)
 
     def read(self, name: str, session: str, phase: str = "load") -> SessionOperation:
-        """Who am I?"""
+        """Ask who is signed in."""
         return self._do("read", name, "GET", CURRENT, session=session, phase=phase)
 
     def devices(self, name: str, session: str, phase: str = "load") -> SessionOperation:
-        """Which sessions has my account?"""
+        """List the account's sessions."""
         return self._do("list", name, "GET", f"{API}/sessions", session=session, phase=phase)
 
     def data(self, name: str, session: str, phase: str = "load") -> SessionOperation:
-        """What does my session hold?"""
+        """Read the session's data."""
         return self._do("data", name, "GET", f"{CURRENT}/data", session=session, phase=phase)
 
     def write(self, name: str, session: str | None, key: str) -> SessionOperation:
-        """Write a key, whose value says its name again."""
+        """Write a key; its value is its name."""
         path = f"{CURRENT}/data"
         return self._do("write", name, "PATCH", path, {key: key}, session=session, key=key)
 
@@ -66,26 +66,26 @@ class SessionClient(Caller):
         return self._do("logout", name, "DELETE", CURRENT, session=session)
 
     def revoke(self, name: str, session: str, target: str) -> SessionOperation:
-        """End one session."""
+        """Revoke one session."""
         path = f"{API}/sessions/{target}"
         return self._do("revoke", name, "DELETE", path, session=session, target=target)
 
     def revoke_several(self, name: str, session: str, scope: str) -> SessionOperation:
-        """End `others` or `all`."""
+        """Revoke `others` or `all`."""
         path = f"{API}/sessions?scope={scope}"
         return self._do(scope, name, "DELETE", path, session=session)
 
     def change(self, name: str, session: str, old: str, new: str) -> SessionOperation:
         """Change the password."""
         body = {"current_password": old, "new_password": new}
-        told = {"session": session, "password": old, "new_password": new}
-        return self._do("change", name, "PUT", f"{API}/account/password", body, **told)
+        sent = {"session": session, "password": old, "new_password": new}
+        return self._do("change", name, "PUT", f"{API}/account/password", body, **sent)
 
     def close(self, name: str, session: str, password: str) -> SessionOperation:
         """Delete the account."""
         body = {"password": password}
-        told = {"session": session, "password": password}
-        return self._do("close", name, "DELETE", f"{API}/account", body, **told)
+        sent = {"session": session, "password": password}
+        return self._do("close", name, "DELETE", f"{API}/account", body, **sent)
 
     def _do(
         self,
@@ -96,13 +96,13 @@ class SessionClient(Caller):
         body: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
         phase: str = "load",
-        **told: str | None,
+        **sent: str | None,
     ) -> SessionOperation:
         headers = dict(headers or {})
-        if session := told.get("session"):
+        if session := sent.get("session"):
             headers["Cookie"] = self._cookies[session]
-        number, invoked = self._history.invoke(kind, phase, name, **told)
-        answer = self._send(method, path, body, headers)
+        number, invoked = self._history.invoke(kind, phase, name, **sent)
+        response = self._send(method, path, body, headers)
         operation = SessionOperation(
             number=number,
             kind=kind,
@@ -110,18 +110,18 @@ class SessionClient(Caller):
             name=name,
             invoked=invoked,
             completed=time.monotonic(),
-            status=answer.status,
-            error=answer.error,
-            **told,
-            **self._cookie(answer),
-            **_told_back(kind, answer),
+            status=response.status,
+            error=response.error,
+            **sent,
+            **self._keep_cookie(response),
+            **_content(kind, response),
         )
         self._history.complete(operation)
         return operation
 
-    def _cookie(self, answer: Answer) -> dict[str, Any]:
-        """What the answer does to the cookie."""
-        for line in answer.headers.get_all("Set-Cookie", []):
+    def _keep_cookie(self, response: Response) -> dict[str, Any]:
+        """Keep the cookie of a response; returns what the response does to it."""
+        for line in response.headers.get_all("Set-Cookie", []):
             for name, morsel in SimpleCookie(line).items():
                 if name not in COOKIES:
                     continue
@@ -133,18 +133,18 @@ class SessionClient(Caller):
         return {}
 
 
-def _told_back(kind: str, answer: Answer) -> dict[str, Any]:
-    """What the answer says."""
-    told: dict[str, Any] = {"retry_after": "Retry-After" in answer.headers}
-    if answer.status not in (200, 201):
-        return told
-    body = answer.members
+def _content(kind: str, response: Response) -> dict[str, Any]:
+    """What a response contains besides the cookie."""
+    content: dict[str, Any] = {"retry_after": "Retry-After" in response.headers}
+    if response.status not in (200, 201):
+        return content
+    body = response.members
     if kind in ("data", "write"):
-        return {**told, "data": body}
+        return {**content, "data": body}
     if kind == "list":
-        return {**told, "handles": tuple(each["handle"] for each in body["sessions"])}
+        return {**content, "handles": tuple(each["handle"] for each in body["sessions"])}
     if account := body.get("account"):
-        told["owner"] = account["username"]
+        content["owner"] = account["username"]
     if session := body.get("session"):
-        told["handle"] = session["handle"]
-    return told
+        content["handle"] = session["handle"]
+    return content

@@ -1,18 +1,18 @@
-"""Rules about what a session holds, and whose it is."""
+"""Rules about the data of a session, and about its account."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kits.races.registrations.evidence import Violation
 from kits.races.sessions.evidence import Evidence
 from kits.races.sessions.history import SessionOperation
 from kits.races.sessions.lifetime_rules import was_alive
+from kits.races.violation import Violation
 
 
 def writes_are_kept(evidence: Evidence) -> Iterator[Violation]:
-    """G7: whoever reads a session finds every key whose writing was acknowledged before; those of
-    the session that it was before a rotation too."""
+    """G7: a read finds every key whose write was acknowledged earlier, including those written
+    before a rotation gave the session its id."""
     for op in evidence.operations:
         if op.data is None or op.issued or not op.session:
             continue
@@ -25,8 +25,8 @@ def writes_are_kept(evidence: Evidence) -> Iterator[Violation]:
                 yield Violation("writes_are_kept", op.name, what)
 
 
-def data_are_ones_own(evidence: Evidence) -> Iterator[Violation]:
-    """Nobody is shown a key of another session, or another value than was written."""
+def data_belong_to_the_session(evidence: Evidence) -> Iterator[Violation]:
+    """A response contains no key of another session, and no value that was not written."""
     home = {op.key: op.issued or op.session for op in evidence.operations if op.key}
     for op in evidence.operations:
         session = op.issued or op.session
@@ -36,25 +36,25 @@ def data_are_ones_own(evidence: Evidence) -> Iterator[Violation]:
         for key, value in op.data.items():
             if home.get(key) not in line or value != key:
                 what = f"{op.kind} {op.number} shows {key}: {value}"
-                yield Violation("data_are_ones_own", op.name, what)
+                yield Violation("data_belong_to_the_session", op.name, what)
 
 
-def account_is_ones_own(evidence: Evidence) -> Iterator[Violation]:
-    """The account and the session in an answer are those that signed in."""
+def account_belongs_to_the_session(evidence: Evidence) -> Iterator[Violation]:
+    """The account and the session in a response are those that signed in."""
     for op in evidence.operations:
         session = op.issued or op.session
         if op.owner is None or session is None:
             continue
         if op.owner.lower() != evidence.issue_of[session].name:
-            what = f"{op.kind} {op.number} answers with {op.owner}"
-            yield Violation("account_is_ones_own", op.name, what)
+            what = f"{op.kind} {op.number} returns {op.owner}"
+            yield Violation("account_belongs_to_the_session", op.name, what)
         if op.handle != session:
-            what = f"{op.kind} {op.number} answers with another session"
-            yield Violation("account_is_ones_own", op.name, what)
+            what = f"{op.kind} {op.number} returns another session"
+            yield Violation("account_belongs_to_the_session", op.name, what)
 
 
 def _acknowledged(evidence: Evidence, op: SessionOperation) -> Iterator[SessionOperation]:
-    """The writes that a reading must show."""
+    """The writes that a read must show."""
     until = op.invoked
     for handle in evidence.lineage(op.session or ""):
         issue = evidence.issue_of[handle]

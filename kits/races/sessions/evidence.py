@@ -1,4 +1,4 @@
-"""What the rules for sessions look at, put in order."""
+"""The history of sessions, indexed for the rules."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from functools import cached_property
 from kits.races.history import FaultSpan
 from kits.races.sessions.history import SessionOperation
 
-LOSING = {"redis_tail_lost", "redis_flushed"}  # faults after which Redis has forgotten something
+LOSING = {"redis_tail_lost", "redis_flushed"}  # faults that destroy some of Redis's data
 ACCOUNT_WIDE = {"others", "all", "change", "close"}  # kinds that end more than one session
-NO_EFFECT = {403, 422, 429}  # answers to something that did not happen
+NO_EFFECT = {403, 422, 429}  # statuses of requests that change nothing
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The operations, in the order of their invocation, and the faults."""
+    """The operations, in order of invocation, and the faults."""
 
     operations: Sequence[SessionOperation]
     faults: Sequence[FaultSpan] = ()
-    excuse_losses: bool = True  # False: as if Redis never forgot anything
+    excuse_losses: bool = True  # False: as if no fault destroyed Redis's data
 
     @cached_property
     def issue_of(self) -> dict[str, SessionOperation]:
-        """The operation that a session came from."""
+        """The operation that issued each session."""
         return {op.issued: op for op in self.operations if op.issued}
 
     @cached_property
     def uses(self) -> dict[str, list[SessionOperation]]:
-        """The operations that sent a session's id."""
+        """The operations that sent the id of each session."""
         grouped = defaultdict(list)
         for op in self.operations:
             if op.session:
@@ -39,7 +39,7 @@ class Evidence:
 
     @cached_property
     def of_account(self) -> dict[str, list[SessionOperation]]:
-        """The operations about an account."""
+        """The operations of each account."""
         grouped = defaultdict(list)
         for op in self.operations:
             grouped[op.name].append(op)
@@ -47,7 +47,7 @@ class Evidence:
 
     @cached_property
     def sessions_of(self) -> dict[str, list[str]]:
-        """The sessions of an account."""
+        """The sessions of each account, without anonymous ones."""
         grouped = defaultdict(list)
         for handle, op in self.issue_of.items():
             if op.kind != "write":
@@ -56,8 +56,8 @@ class Evidence:
 
     @cached_property
     def changes(self) -> dict[str, list[SessionOperation]]:
-        """The acknowledged changes from a password, and closings with it. Every password is used
-        for one account, and never again."""
+        """For each password, the acknowledged changes from it and closings with it. Every password
+        belongs to one account, and never returns."""
         grouped = defaultdict(list)
         for op in self.operations:
             if op.kind in ("change", "close") and op.status == 204:
@@ -66,8 +66,8 @@ class Evidence:
 
     @cached_property
     def enders(self) -> dict[str, list[SessionOperation]]:
-        """For each session what may have ended it, acknowledged or not. What got no clear answer
-        may come to pass later, and end a session that there was not yet."""
+        """For each session, what may have ended it, acknowledged or not. An operation with an
+        unknown outcome may take effect later, and then end a session that is issued meanwhile."""
         found: dict[str, list[SessionOperation]] = defaultdict(list)
         for op in self.operations:
             if op.status in NO_EFFECT:
@@ -86,7 +86,7 @@ class Evidence:
 
     @cached_property
     def ends(self) -> dict[str, list[SessionOperation]]:
-        """For each session what is known to have ended it once it was acknowledged."""
+        """For each session, what certainly ended it by the time it was acknowledged."""
         return {
             handle: [op for op in enders if op.outcome == "ok" and self._surely_ends(op, handle)]
             for handle, enders in self.enders.items()
@@ -101,39 +101,39 @@ class Evidence:
         if op.kind == "others" and handle == op.session:
             return False
         if op.kind in ("change", "close") and self.opened_with(handle) == op.password:
-            return True  # however late it came into being
+            return True  # however late the session was issued
         return issue.completed < op.invoked
 
     def had_ended(self, handle: str, op: SessionOperation) -> SessionOperation | None:
-        """What had ended a session before an operation began, if anything is known to."""
+        """What certainly ended a session before an operation began, if anything did."""
         if not self.remembered(handle, op):
             return None
         ends = self.ends.get(handle, ())
         return next((end for end in ends if end.completed < op.invoked), None)
 
     def may_have_ended(self, handle: str, op: SessionOperation) -> bool:
-        """Whether something else may have ended a session before an operation was over."""
+        """Whether something else may have ended a session before an operation completed."""
         if not self.remembered(handle, op):
             return True
         enders = self.enders.get(handle, ())
         return any(end.invoked < op.completed and end is not op for end in enders)
 
     def remembered(self, handle: str, op: SessionOperation) -> bool:
-        """Whether Redis forgot nothing from the issue of a session to the end of an operation.
+        """Whether Redis kept its data from the issue of a session to the end of an operation.
 
-        Half a script that a torn log ends with comes to life with the next restart but one (Redis
-        6.2 leaves its MULTI open): so an older session may be back long after the loss.
+        An older session may come back long after a loss: if the torn log ends within a script,
+        Redis 6.2 leaves its MULTI open, and runs that half with the second restart.
         """
         issue = self.issue_of.get(handle)
         return issue is None or self.lasts(issue.invoked, op.completed)
 
     def opened_with(self, handle: str) -> str | None:
-        """The account's password at the time that a session came from."""
+        """The account's password when a session was issued."""
         issue = self.issue_of[handle]
         return issue.new_password if issue.kind == "change" else issue.password
 
     def lineage(self, handle: str) -> list[str]:
-        """A session, and those whose data it took over, the youngest first."""
+        """A session and those whose data it took over, the youngest first."""
         line = [handle]
         while (issue := self.issue_of.get(line[-1])) and issue.session:
             if not self._takes_over(issue):
@@ -142,14 +142,14 @@ class Evidence:
         return line
 
     def _takes_over(self, issue: SessionOperation) -> bool:
-        """A rotation takes the data along; a sign-in only those of somebody anonymous."""
+        """A rotation keeps the data; a sign-in keeps only those of an anonymous session."""
         if issue.kind == "change":
             return True
         parent = self.issue_of.get(issue.session or "")
         return issue.kind == "login" and parent is not None and parent.kind == "write"
 
     def lasts(self, begin: float, end: float) -> bool:
-        """Whether Redis forgot nothing between two moments."""
+        """Whether Redis kept its data between two times."""
         return not self.excuse_losses or not any(
             fault.started <= end and begin <= fault.ended
             for fault in self.faults

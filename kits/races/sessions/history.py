@@ -1,4 +1,4 @@
-"""What is recorded of a request about a session. Ids are known by their handles, their SHA-256."""
+"""What is recorded about a request with a session. A handle is the SHA-256 of a session's id."""
 
 from __future__ import annotations
 
@@ -6,28 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kits.races.history import Exchange
+from kits.races.history import Operation
 
 
 @dataclass(frozen=True, kw_only=True)
-class SessionOperation(Exchange):
-    """A request about a session: register, login, read, list, data, write, logout, revoke, others,
+class SessionOperation(Operation):
+    """A request with a session: register, login, read, list, data, write, logout, revoke, others,
     all, change, close."""
 
-    session: str | None = None  # the handle of the id that was sent
-    password: str | None = None  # that was sent
-    new_password: str | None = None  # of a change
-    target: str | None = None  # the handle that was to be revoked
-    key: str | None = None  # that was to be written, and its value
-    issued: str | None = None  # the handle of the id that came back
-    cleared: bool = False  # the cookie was deleted
+    # Sent.
+    session: str | None = None  # a handle
+    password: str | None = None
+    new_password: str | None = None  # in a change
+    target: str | None = None  # the handle to revoke
+    key: str | None = None  # to write, and also its value
+    # Received.
+    issued: str | None = None  # the handle of the new id
+    cleared: bool = False  # the response deletes the cookie
     retry_after: bool = False
-    owner: str | None = None  # the name of the account in the answer
-    handle: str | None = None  # of the session in the answer
-    handles: tuple[str, ...] | None = None  # of the devices in the answer
-    data: Mapping[str, Any] | None = None  # of the session, in the answer
-
-    @property
-    def took(self) -> float:
-        """Seconds until the answer came."""
-        return self.completed - self.invoked
+    owner: str | None = None  # the username of the account
+    handle: str | None = None  # of the session
+    handles: tuple[str, ...] | None = None  # of the devices
+    data: Mapping[str, Any] | None = None  # of the session

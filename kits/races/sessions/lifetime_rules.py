@@ -1,20 +1,22 @@
-"""Rules about sessions that end, and those that must not."""
+"""Rules about sessions that must end, and about those that must not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kits.races.registrations.evidence import Violation
 from kits.races.sessions.evidence import Evidence
 from kits.races.sessions.history import SessionOperation
+from kits.races.violation import Violation
 
-SIGNED_IN = {"read", "list", "revoke", "others", "all", "change", "close"}  # kinds: 401 otherwise
+# Kinds that get 401 unless the session is signed in.
+SIGNED_IN = {"read", "list", "revoke", "others", "all", "change", "close"}
 
 
 def ended_is_ended(evidence: Evidence) -> Iterator[Violation]:
-    """G6: no success of a session that was invoked after its end was acknowledged, by a logout, a
-    revocation, a sign-in in its place, a password change (which gives the session that asks a new
-    id, and ends any that an old password opened, however late) or a deletion."""
+    """G6: once the end of a session is acknowledged, no later request with it succeeds. It ends by
+    a logout, a revocation, a sign-in on the same device, a deletion, or a password change. The
+    change also replaces the id of the session that requests it, and ends every session that the
+    old password opens, however late."""
     for handle in evidence.ends:
         for op in evidence.uses[handle]:
             if was_alive(op) and (end := evidence.had_ended(handle, op)):
@@ -24,7 +26,7 @@ def ended_is_ended(evidence: Evidence) -> Iterator[Violation]:
 
 
 def gone_stays_gone(evidence: Evidence) -> Iterator[Violation]:
-    """Once 401 for an id, always 401."""
+    """An id that gets 401 once gets 401 forever."""
     for handle, operations in evidence.uses.items():
         gone = [op for op in operations if _was_gone(evidence, op)]
         if not gone:
@@ -38,16 +40,16 @@ def gone_stays_gone(evidence: Evidence) -> Iterator[Violation]:
 
 
 def nobody_is_signed_out(evidence: Evidence) -> Iterator[Violation]:
-    """G10: no 401 for a session that nobody asked to end; not during an outage either."""
+    """G10: no session gets 401 unless a request ended it, not even during an outage."""
     for handle, operations in evidence.uses.items():
         for op in operations:
             if _was_gone(evidence, op) and not evidence.may_have_ended(handle, op):
-                what = f"{op.kind} {op.number}: signed out by nobody"
+                what = f"{op.kind} {op.number}: no request ended the session"
                 yield Violation("nobody_is_signed_out", op.name, what)
 
 
 def old_password_is_refused(evidence: Evidence) -> Iterator[Violation]:
-    """G6: once a change was acknowledged, nobody gets in, or changes it, by the old password."""
+    """G6: once a password change is acknowledged, the old password opens and changes nothing."""
     for op in evidence.operations:
         if op.kind not in ("login", "change", "close") or op.outcome != "ok":
             continue
@@ -68,8 +70,8 @@ def password_changes_once(evidence: Evidence) -> Iterator[Violation]:
 
 
 def devices_are_true(evidence: Evidence) -> Iterator[Violation]:
-    """The list of devices names no session that ended, none that nobody opened, and all that
-    live."""
+    """The list of devices contains every live session, no ended one, and none that no client
+    opened."""
     for op in evidence.operations:
         if op.handles is None:
             continue
@@ -85,7 +87,7 @@ def devices_are_true(evidence: Evidence) -> Iterator[Violation]:
 
 
 def was_alive(op: SessionOperation) -> bool:
-    """Whether the answer could be given only if the session that was sent lives."""
+    """Whether only a live session could get this response."""
     if op.kind in SIGNED_IN:
         return op.status in (200, 204, 403, 404)
     if op.data is None or op.issued or not op.session:
@@ -94,8 +96,9 @@ def was_alive(op: SessionOperation) -> bool:
 
 
 def _was_gone(evidence: Evidence, op: SessionOperation) -> bool:
-    """Whether it shows that the session is gone. A change that is refused because the account is
-    being deleted may come before the end of the session; to an anonymous session 401 is no news."""
+    """Whether the response shows that the session is gone. A change or closing can get 401 shortly
+    before the session ends, while its account is being deleted; an anonymous session always gets
+    401."""
     if op.kind == "write":
         return op.session is not None and op.issued is not None
     anonymous = evidence.issue_of[op.session or ""].kind == "write"
@@ -104,8 +107,8 @@ def _was_gone(evidence: Evidence, op: SessionOperation) -> bool:
 
 
 def _has_opener(evidence: Evidence, listing: SessionOperation) -> bool:
-    """Whether a session that nobody was told of can be of a sign-in that nobody knows the outcome
-    of, and that no revocation overtook."""
+    """Whether a session that no client has received can come from a sign-in with an unknown
+    outcome that no revocation has overtaken."""
     for op in evidence.of_account[listing.name]:
         unknown = op.issued is None and (op.outcome == "unknown" or op.kind == "change")
         opens = op.kind in ("register", "login", "change") and op.invoked < listing.completed

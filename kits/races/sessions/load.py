@@ -1,4 +1,4 @@
-"""The load of the race of sessions: accounts whose devices all act at once."""
+"""The load of sessions: accounts whose devices all act at once."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 
-from kits.races.load import HERD, Crowd, Task
+from kits.races.load import HERD, Load, Task
 from kits.races.sessions.account import ACTS, MOST, Account
 from kits.races.sessions.client import SessionClient
 from kits.races.sessions.history import SessionOperation
 
-ACCOUNTS = 4  # that act at a time
-LIFETIME = 220  # acts until an account makes room for a new one
+ACCOUNTS = 4  # that act at the same time
+LIFETIME = 220  # requests until a new account replaces one
 DEVICES = 3  # of a new account
 
 Act = Callable[[Account], SessionOperation]
 
 
-class SessionLoad(Crowd):
-    """People who use their sessions, end them, and try them again."""
+class SessionLoad(Load):
+    """Accounts that use their sessions, end them, and try them again."""
 
     def __init__(self, client: SessionClient, seed: int, prefix: str) -> None:
         """
         Args:
-            client: how the service is reached.
+            client: sends the requests.
             seed: of every choice.
-            prefix: of every name: lower-case ASCII, and new with each run.
+            prefix: of every name: lower-case ASCII, and new in each run.
         """
         super().__init__(seed)
         self.client = client
@@ -35,7 +35,7 @@ class SessionLoad(Crowd):
         self._accounts: list[Account] = []
 
     def new_account(self) -> Account:
-        """An account that is signed in on several devices, if the service answers."""
+        """A new account, signed in on several devices if the service responds."""
         with self._lock:
             self._opened += 1
             account = Account(self.client, f"{self._prefix}{self._opened}", self._random)
@@ -43,42 +43,42 @@ class SessionLoad(Crowd):
         return account
 
     def round(self, size: int = 36) -> None:
-        """Everybody does something, at the same time."""
+        """Let every account send requests at the same time."""
         self._renew()
         tasks = []
         for _ in range(size):
             account = self._random.choice(self._accounts)
             account.used += 1
             tasks.append(partial(self._act, account, self._draw(account)))
-        self._together(tasks)
+        self._run_together(tasks)
 
-    def bustle(self) -> Future[float]:
-        """Everybody does something, in the background."""
+    def start_traffic(self) -> Future[float]:
+        """Let a new account send requests in the background."""
         account = self.new_account()
         acts = [self._draw(account) for _ in range(HERD)]
-        return self._start(self._together, [partial(self._act, account, act) for act in acts])
+        return self._start(self._run_together, [partial(self._act, account, act) for act in acts])
 
-    def gather(self, account: Account, act: Act) -> None:
-        """One device does something while all read and write; then all ids are tried."""
+    def act_amid_traffic(self, account: Account, act: Act) -> None:
+        """Let one device act while all read and write, then try all ids."""
         tasks: list[Task] = [partial(act, account)]
         while len(tasks) < HERD:
             tasks.append(partial(self._random.choice([Account.read, Account.write]), account))
-        self._together(tasks)
+        self._run_together(tasks)
         account.look_at([*account.dead, *account.live])
 
     def start(self, act: Task) -> Future[object]:
-        """Do one thing in the background."""
+        """Send one request in the background."""
         return self._starters.submit(act)
 
     def _renew(self) -> None:
-        """Let used accounts go, and have new ones instead."""
+        """Replace accounts that have sent enough requests."""
         used = [each for each in self._accounts if each.used >= LIFETIME or not _usable(each)]
         self._accounts = [each for each in self._accounts if each not in used]
         farewells = [partial(_leave, each) for each in used if _usable(each)]
         missing = range(ACCOUNTS - len(self._accounts))
         arrivals = [partial(self._arrive) for _ in missing]
         if tasks := [*farewells, *arrivals]:
-            self._together(tasks)
+            self._run_together(tasks)
 
     def _arrive(self) -> None:
         self._accounts.append(self.new_account())
@@ -102,5 +102,6 @@ def _leave(account: Account) -> None:
 
 
 def _usable(account: Account) -> bool:
-    """Whether it has a session to try, alive or dead: not if nothing answered when it began."""
+    """Whether the account has a session to try, alive or ended; it has none if it could not even
+    register."""
     return bool(account.live or account.dead)

@@ -1,11 +1,11 @@
-"""Rules about single answers: which there are, what they do to the cookie, when they come."""
+"""Rules about single responses: their status, what they do to the cookie, and when they come."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kits.races.registrations.evidence import Violation
 from kits.races.sessions.evidence import Evidence
+from kits.races.violation import Violation
 
 STATUSES = {
     "register": {201, 429, 503},
@@ -22,23 +22,23 @@ STATUSES = {
     "close": {204, 401, 403, 429, 503},
 }
 LONGEST = 1.5  # seconds, with Redis paused
-# Faults of Postgres do not concern these.
+# Kinds that need no Postgres.
 REDIS_ONLY = {"read", "list", "data", "write", "logout", "revoke"}
 
 
-def answer_is_foreseen(evidence: Evidence) -> Iterator[Violation]:
-    """No answer but those of the contract; 500 least of all. A change comes with a new id."""
+def status_is_documented(evidence: Evidence) -> Iterator[Violation]:
+    """Every status is in the contract; 500 never is. A change brings a new id."""
     for op in evidence.operations:
         if op.status is not None and op.status not in STATUSES[op.kind]:
             what = f"{op.status} to {op.kind} {op.number}"
-            yield Violation("answer_is_foreseen", op.name, what)
+            yield Violation("status_is_documented", op.name, what)
         elif op.kind in ("login", "change") and op.outcome == "ok" and not op.issued:
-            yield Violation("answer_is_foreseen", op.name, f"no id from {op.kind} {op.number}")
+            yield Violation("status_is_documented", op.name, f"no id from {op.kind} {op.number}")
 
 
 def outage_is_no_logout(evidence: Evidence) -> Iterator[Violation]:
-    """G10: 503 says when to come back and leaves the cookie alone; and no cookie is deleted but
-    that of a session that its owner has just ended."""
+    """G10: 503 says when to retry and leaves the cookie alone. A response deletes a cookie only if
+    its request has ended that session."""
     for op in evidence.operations:
         if op.status == 503 and (op.issued or op.cleared):
             yield Violation("outage_is_no_logout", op.name, f"503 {op.number} with Set-Cookie")
@@ -51,7 +51,7 @@ def outage_is_no_logout(evidence: Evidence) -> Iterator[Violation]:
 
 
 def every_request_is_answered(evidence: Evidence) -> Iterator[Violation]:
-    """Nobody is left without an answer but by a worker that was killed."""
+    """Only the requests to a killed worker get no response."""
     killings = [fault for fault in evidence.faults if fault.kind.startswith("worker")]
     for op in evidence.operations:
         if op.status is None and not any(
@@ -62,7 +62,8 @@ def every_request_is_answered(evidence: Evidence) -> Iterator[Violation]:
 
 
 def redis_paused_is_in_time(evidence: Evidence) -> Iterator[Violation]:
-    """G10: with Redis accepting and not answering, every answer comes within 1.5 s."""
+    """G10: while Redis accepts connections and does not answer, every response comes within
+    1.5 s."""
     pauses = [fault for fault in evidence.faults if fault.kind.startswith("redis_paused")]
     for op in evidence.operations:
         paused = any(fault.started <= op.invoked <= fault.ended for fault in pauses)
@@ -72,7 +73,7 @@ def redis_paused_is_in_time(evidence: Evidence) -> Iterator[Violation]:
 
 
 def reading_needs_no_postgres(evidence: Evidence) -> Iterator[Violation]:
-    """With Postgres away, whoever is signed in notices nothing, and can sign out."""
+    """While Postgres is away, signed-in users notice nothing, and can sign out."""
     outages = [fault for fault in evidence.faults if fault.kind.startswith("postgres")]
     for op in evidence.operations:
         during = any(f.started <= op.invoked and op.completed <= f.ended for f in outages)

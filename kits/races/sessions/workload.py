@@ -8,9 +8,9 @@ from kits.races.sessions.client import SessionClient
 from kits.races.sessions.evidence import LOSING
 from kits.races.sessions.faults import ALONE, FAULTS
 from kits.races.sessions.load import SessionLoad
-from kits.races.workload import Form
+from kits.races.workload import Workload
 
-SESSIONS = Form(
+SESSIONS = Workload(
     name="sessions",
     title="Sessions",
     requests=20_000,
@@ -19,10 +19,11 @@ SESSIONS = Form(
     load=SessionLoad,
     faults=FAULTS,
     rules=RULES,
-    reach=final_checks.reach,
-    more=final_checks.losses,
-    steps_of="[A-Za-z0-9_-]{{12}}",
+    conclude=final_checks.conclude,
+    details=final_checks.losses,
+    name_pattern="[A-Za-z0-9_-]{{12}}",
     alone=ALONE,
     first=frozenset(LOSING),
-    environ={"COATCHECK_SESSIONS_PER_ACCOUNT": "1000"},  # or the oldest would end unasked
+    # Past the default limit, a login would end the oldest session.
+    environ={"COATCHECK_SESSIONS_PER_ACCOUNT": "1000"},
 )

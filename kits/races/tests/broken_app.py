@@ -1,4 +1,4 @@
-"""The service with one thing wrong, to show that the race finds it.
+"""The service with a planted bug, to show that the race finds it.
 
 `gunicorn 'kits.races.tests.broken_app:unfenced_save()'`, and the others.
 """
@@ -23,8 +23,8 @@ IDLE_MS = 1_800_000
 
 
 def unfenced_save() -> Flask:
-    """Flask-Session's way of saving: the whole session, touched or not, whether it still exists or
-    not. So a slow request signs somebody in again who had signed out."""
+    """Saves like Flask-Session: the whole session, changed or not, even if it no longer exists. A
+    slow request thus signs a logged-out user in again."""
 
     class WholeSessions(SessionInterface):
         def _upsert_session(self, lifetime: None, session: Session, id_: None) -> None:
@@ -41,7 +41,7 @@ def unfenced_save() -> Flask:
 
 
 def unfenced_create() -> Flask:
-    """A sign-in that does not ask whether it was overtaken."""
+    """Signs in without checking whether a revocation has overtaken the sign-in."""
     app = create_app()
 
     class Store(SessionStore):
@@ -55,7 +55,7 @@ def unfenced_create() -> Flask:
 
 
 def forgetful_revoke_all() -> Flask:
-    """A revocation of all that refuses sign-ins under way and leaves the sessions alone."""
+    """Revokes all sessions by rejecting sign-ins in flight, and leaves the sessions alone."""
     app = create_app()
 
     class Store(SessionStore):
@@ -76,7 +76,7 @@ def _with_interface(interface: type[SessionInterface]) -> Flask:
 
 
 def _write_back(store: SessionStore, record: Record, fields: Mapping[str, bytes]) -> None:
-    """HSET everything, and list it among the account's sessions again."""
+    """Write every field, even of a session that no longer exists."""
     key = f"coatcheck:{{{record.id.locator}}}:session:{record.id.digest}"
     whole: dict[str, Any] = {DATA + name: value for name, value in fields.items()}
     whole |= {"created": record.created, "seen": record.seen, "deadline": record.deadline}

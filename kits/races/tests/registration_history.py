@@ -1,14 +1,14 @@
-"""A history as it should be, and what it is made of."""
+"""A correct history of registrations, and the operations to plant in it."""
 
 from __future__ import annotations
 
-from kits.races.history import Cost, FaultSpan, Operation, Row
+from kits.races.history import Cost, FaultSpan, RegistrationOperation, Row
 
 
 def operation(
     attempt: str, invoked: float, completed: float, status: int | None, **more: object
-) -> Operation:
-    """A registration of "ada", if `more` does not say otherwise."""
+) -> RegistrationOperation:
+    """A registration of "ada", unless `more` says otherwise."""
     usual = {
         "number": 0,
         "kind": "register",
@@ -19,32 +19,34 @@ def operation(
         "account": 1 if status == 201 else None,
     }
     fields = {"attempt": attempt, "invoked": invoked, "completed": completed, "status": status}
-    return Operation(**{**usual, **fields, **more})  # type: ignore[arg-type]
+    return RegistrationOperation(**{**usual, **fields, **more})  # type: ignore[arg-type]
 
 
-def question(invoked: float, reason: str | None) -> Operation:
-    """Whether "ada" is available."""
+def question(invoked: float, reason: str | None) -> RegistrationOperation:
+    """The question whether "ada" is available."""
     more = {"kind": "availability", "keyed": False, "reason": reason}
     return operation("", invoked, invoked + 0.01, 200, **more)
 
 
-def form(attempt: str, invoked: float, status: int | None, **more: object) -> Operation:
-    """Sent by the page."""
+def form(attempt: str, invoked: float, status: int | None, **more: object) -> RegistrationOperation:
+    """A registration through the form."""
     usual = {"kind": "form", "account": None, "signed_in": status == 303}
     return operation(attempt, invoked, invoked + 0.1, status, **{**usual, **more})
 
 
-def deletion(attempt: str, invoked: float, status: int | None, **more: object) -> Operation:
+def deletion(
+    attempt: str, invoked: float, status: int | None, **more: object
+) -> RegistrationOperation:
     usual = {"kind": "delete", "keyed": False}
     return operation(attempt, invoked, invoked + 0.1, status, **{**usual, **more})
 
 
-def login(attempt: str, status: int, **more: object) -> Operation:
+def login(attempt: str, status: int, **more: object) -> RegistrationOperation:
     return operation(attempt, 90, 91, status, kind="login", phase="verify", account=None, **more)
 
 
-# One wins, whose first answer was lost; two do not, of which one never gets a first answer; "bea"
-# fails, and is free afterwards; "dot" is had by a double click, and deleted.
+# One attempt wins "ada" after its first response is lost, and two lose. "bea" fails, and is free
+# afterwards. "dot" is registered with a double click, and deleted.
 WON = operation("winner", 1.0, 1.4, 201)
 LOST = operation("loser", 1.0, 1.5, 409, keyed=False)
 BEA = {"name": "bea", "spelling": "bea"}
@@ -85,5 +87,5 @@ FULL = (FaultSpan("redis_full", 20, 30, happened=True),)
 COSTS = (Cost("ada", 40, hashes=1, inserts=1), Cost("bea", 40, None, 1))
 
 
-def without(*left_out: Operation) -> tuple[Operation, ...]:
+def without(*left_out: RegistrationOperation) -> tuple[RegistrationOperation, ...]:
     return tuple(each for each in CLEAN if each not in left_out)

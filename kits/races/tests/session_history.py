@@ -1,4 +1,4 @@
-"""A history of one account as it should be, and the words for what may be planted in it."""
+"""A correct history of one account, and the operations to plant in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kits.races.sessions.history import SessionOperation
 
 
 def op(kind: str, at: float, status: int | None, **more: object) -> SessionOperation:
-    """A request of ada's that takes a tenth of a second."""
+    """A request of ada that takes a tenth of a second."""
     usual: dict[str, object] = {"number": 0, "phase": "load", "name": "ada", "completed": at + 0.1}
     usual |= {"retry_after": status == 503}
     return SessionOperation(**{**usual, "kind": kind, "invoked": at, "status": status, **more})
@@ -56,7 +56,7 @@ CLEAN = (
     read("anonymous", 2.5, 401),
     listed("phone", 2.5, "phone", "laptop"),
     op("logout", 3.0, 204, session="laptop", cleared=True),
-    read("laptop", 3.05),  # under way at the same time
+    read("laptop", 3.05),  # in flight at the same time
     read("laptop", 3.5, 401),
     write("laptop", 3.6, "glove", issued="nobody"),
     op("read", 4.0, 503, session="phone"),

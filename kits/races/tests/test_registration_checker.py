@@ -1,4 +1,4 @@
-"""The checker finds what is planted, rule by rule, and nothing where nothing is wrong."""
+"""The checker of registrations finds every planted violation, and none in a correct history."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def broken(evidence: Evidence) -> set[str]:
     return {violation.rule for violation in check(evidence)}
 
 
-def test_nothing_is_found_in_a_history_as_it_should_be() -> None:
+def test_a_correct_history_has_no_violation() -> None:
     assert check(Evidence(CLEAN, ROWS, COSTS, FULL)) == []
 
 
-def test_nothing_is_found_if_ids_and_commit_times_cannot_be_seen() -> None:
+def test_a_correct_history_without_ids_and_commit_times_has_no_violation() -> None:
     assert check(Evidence(CLEAN, tuple(Row(row.name) for row in ROWS))) == []
 
 
@@ -92,11 +92,11 @@ PLANTED = {
         Evidence((*without(PROBE), replace(PROBE, status=409, keyed=False)), ROWS),
     ),
     "a row that nobody asked for": (
-        "row_was_asked_for",
+        "row_was_requested",
         Evidence(CLEAN, (*ROWS, Row("eve", 9, 2.0))),
     ),
     "a row that opens with no password that was sent": (
-        "row_was_asked_for",
+        "row_was_requested",
         Evidence(tuple(each for each in CLEAN if each.kind != "login"), ROWS),
     ),
     "a free name that cannot be had": (
@@ -156,7 +156,7 @@ PLANTED = {
         Evidence((*CLEAN, login("clicker", 201, **DOT)), ROWS),
     ),
     "a name that nobody gets because Redis is full": (
-        "full_redis_stops_nobody",
+        "full_redis_blocks_no_registration",
         Evidence(
             (*CLEAN, form("refused", 21, 503, name="eve"), form("refused", 22, 503, name="eve")),
             ROWS,
@@ -164,7 +164,7 @@ PLANTED = {
         ),
     ),
     "a 500": (
-        "answer_is_foreseen",
+        "status_is_documented",
         Evidence((*CLEAN, operation("crash", 1, 2, 500)), ROWS),
     ),
     "two hashes for a herd": (
@@ -183,16 +183,16 @@ PLANTED = {
 
 
 @pytest.mark.parametrize(("rule", "evidence"), PLANTED.values(), ids=PLANTED.keys())
-def test_what_is_planted_is_found(rule: str, evidence: Evidence) -> None:
+def test_a_planted_violation_is_found(rule: str, evidence: Evidence) -> None:
     assert rule in broken(evidence)
 
 
-def test_something_is_planted_for_every_rule() -> None:
+def test_every_rule_has_a_planted_violation() -> None:
     assert {rule for rule, _ in PLANTED.values()} == {rule.__name__ for rule in RULES}
 
 
 def test_a_repetition_without_a_key_may_meet_its_own_account() -> None:
-    """The first answer was lost; without a key nobody can tell it from a rival's."""
+    """The first response was lost; without a key the account looks like a rival's."""
     history = (
         operation("hasty", 1.0, 1.1, None, keyed=False),
         operation("hasty", 1.4, 1.5, 409, keyed=False),

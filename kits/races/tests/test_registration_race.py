@@ -1,4 +1,4 @@
-"""The race kit, its short form: `python -m kits.races` is the long one."""
+"""The race of registrations in short; `python -m kits.races` is the long one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections import Counter
 from pathlib import Path
 
 from kits.races import summary
+from kits.races.deployment import start_deployment
 from kits.races.registrations.faults import ALONE
-from kits.races.registrations.workload import NAMES
+from kits.races.registrations.workload import REGISTRATIONS
 from kits.races.run import Plan, run
-from tests.servers import gunicorn
 
 SEED = 20240229
 FAULTS = (
@@ -24,15 +24,14 @@ FAULTS = (
 )
 
 
-def test_nothing_is_violated_while_workers_die_and_redis_forgets(
-    tmp_path: Path,
-) -> None:
+def test_no_rule_is_violated_while_workers_die_and_redis_forgets(tmp_path: Path) -> None:
     """G1 to G5, with three workers, on real engines."""
-    history, violations = run(Plan(SEED, requests=500, faults=FAULTS), tmp_path, print)
-    print(summary.summary(history, violations, NAMES))
+    plan = Plan(REGISTRATIONS, SEED, requests=500, faults=FAULTS)
+    history, violations = run(plan, tmp_path, print)
+    print(summary.report(history, violations, REGISTRATIONS))
     assert violations == []
     happened = {fault.kind for fault in history.faults if fault.happened}
-    assert happened >= set(FAULTS) - ALONE  # which a busy machine may be too slow to count
+    assert happened >= set(FAULTS) - ALONE  # those can be too slow to count on a busy machine
     assert len(history.operations) >= 500
     assert {"form", "delete"} <= {operation.kind for operation in history.operations}
     assert history.costs
@@ -41,11 +40,11 @@ def test_nothing_is_violated_while_workers_die_and_redis_forgets(
     assert types["invoke"] == types["ok"] + types["fail"] + types["unknown"]
 
 
-def test_a_service_that_runs_elsewhere_is_raced_from_outside(
-    tmp_path: Path, environ: dict[str, str]
-) -> None:
-    with gunicorn(tmp_path, environ) as server:
-        plan = Plan(SEED, requests=150, url=server.url)
+def test_a_service_that_runs_elsewhere_is_raced_from_outside(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with start_deployment(elsewhere, "none") as deployment:
+        plan = Plan(REGISTRATIONS, SEED, requests=150, url=deployment.url)
         history, violations = run(plan, tmp_path, print)
     assert violations == []
     kinds = {operation.kind for operation in history.operations}

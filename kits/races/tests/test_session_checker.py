@@ -1,5 +1,4 @@
-"""The checker of sessions finds what is planted, rule by rule, and nothing where nothing is
-wrong."""
+"""The checker of sessions finds every planted violation, and none in a correct history."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ def broken(evidence: Evidence) -> set[str]:
     return {violation.rule for violation in check(evidence)}
 
 
-def test_nothing_is_found_in_a_history_as_it_should_be() -> None:
+def test_a_correct_history_has_no_violation() -> None:
     assert check(planted()) == []
 
 
@@ -116,22 +115,25 @@ PLANTED = {
     "a write lost by the rotation": ("writes_are_kept", planted(data("phone2", 6.0, "hat"))),
     "a write lost by signing in": ("writes_are_kept", planted(data("phone", 2.7, "coat"))),
     "somebody else's data": (
-        "data_are_ones_own",
+        "data_belong_to_the_session",
         planted(write("laptop", 1.5, "sock"), data("phone", 2.7, "coat", "hat", "sock")),
     ),
-    "data that nobody wrote": ("data_are_ones_own", planted(data("laptop", 1.5, "what"))),
+    "data that nobody wrote": ("data_belong_to_the_session", planted(data("laptop", 1.5, "what"))),
     "another value": (
-        "data_are_ones_own",
+        "data_belong_to_the_session",
         planted(data("phone", 2.7, data={"coat": "coat", "hat": "fez"})),
     ),
-    "somebody else's account": ("account_is_ones_own", planted(read("phone", 2.0, owner="Eve"))),
+    "somebody else's account": (
+        "account_belongs_to_the_session",
+        planted(read("phone", 2.0, owner="Eve")),
+    ),
     "another session of one's own": (
-        "account_is_ones_own",
+        "account_belongs_to_the_session",
         planted(read("phone", 2.0, handle="laptop")),
     ),
-    "a 500": ("answer_is_foreseen", planted(op("read", 2.0, 500, session="phone"))),
+    "a 500": ("status_is_documented", planted(op("read", 2.0, 500, session="phone"))),
     "a change without a new id": (
-        "answer_is_foreseen",
+        "status_is_documented",
         planted(change("phone2", 8.0, "q", "r")),
     ),
     "503 with a cookie": (
@@ -159,16 +161,16 @@ PLANTED = {
 
 
 @pytest.mark.parametrize(("rule", "evidence"), PLANTED.values(), ids=PLANTED.keys())
-def test_what_is_planted_is_found(rule: str, evidence: Evidence) -> None:
+def test_a_planted_violation_is_found(rule: str, evidence: Evidence) -> None:
     assert rule in broken(evidence)
 
 
-def test_something_is_planted_for_every_rule() -> None:
+def test_every_rule_has_a_planted_violation() -> None:
     assert {rule for rule, _ in PLANTED.values()} == {rule.__name__ for rule in RULES}
 
 
-def test_what_redis_was_made_to_forget_is_counted_and_no_violation() -> None:
-    """A log whose end is lost brings an ended session back, and takes a living one along."""
+def test_losses_of_destroyed_data_are_counted_and_are_no_violations() -> None:
+    """A log without its end brings an ended session back, and loses a live one."""
     evidence = planted(read("laptop", 8.0), read("phone2", 8.0, 401), faults=(*FAULTS, LOSS))
     assert check(evidence) == []
     assert lost(evidence) == {
@@ -178,7 +180,7 @@ def test_what_redis_was_made_to_forget_is_counted_and_no_violation() -> None:
     }
 
 
-def test_no_answer_from_a_worker_that_was_killed_is_no_violation() -> None:
+def test_a_missing_response_from_a_killed_worker_is_no_violation() -> None:
     killing = FaultSpan("worker_after_create", 7.9, 8.5, True)
     evidence = planted(op("login", 8.0, None, password="q"), faults=(*FAULTS, killing))
     assert check(evidence) == []

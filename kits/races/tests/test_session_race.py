@@ -1,4 +1,4 @@
-"""The race of sessions, its short form: `python -m kits.races sessions` is the long one."""
+"""The race of sessions in short; `python -m kits.races sessions` is the long one."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ FAULTS = (
     "connection_after_rotate",
     "redis_killed",
 )
-PLANTED = {  # bugs of broken_app, and the faults that bring each to light
-    # Held up, a read holds up those behind it in its worker: another has to end the session.
+PLANTED = {  # the bugs of broken_app, and the faults that reveal each
+    # A held read can hold up others in its worker, so another worker has to end the session.
     "unfenced_save": ("reading_overtaken_by_logout",) * 6,
     "unfenced_create": ("login_overtaken_by_change",),
     "forgetful_revoke_all": ("write_overtaken_by_change",),
 }
-# A session that was brought back is used, or stands among the devices if nobody got its id.
+# A revived session is used, or appears among the devices if no client has its id.
 REVOKED_IS_REVOKED = {"ended_is_ended", "devices_are_true"}
 
 
-def test_nothing_is_violated_while_workers_die_and_redis_restarts(tmp_path: Path) -> None:
+def test_no_rule_is_violated_while_workers_die_and_redis_restarts(tmp_path: Path) -> None:
     """G6, G7 and G10, with three workers, on real engines."""
-    plan = Plan(SEED, requests=600, faults=FAULTS, form=SESSIONS)
+    plan = Plan(SESSIONS, SEED, requests=600, faults=FAULTS)
     history, violations = run(plan, tmp_path, print)
-    print(summary.summary(history, violations, SESSIONS))
+    print(summary.report(history, violations, SESSIONS))
     assert violations == []
     assert {fault.kind for fault in history.faults if fault.happened} >= set(FAULTS[1:])
     assert len(history.operations) >= 600
@@ -41,6 +41,6 @@ def test_nothing_is_violated_while_workers_die_and_redis_restarts(tmp_path: Path
 @pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_is_found(tmp_path: Path, bug: str) -> None:
     application = f"kits.races.tests.broken_app:{bug}()"
-    plan = Plan(SEED, 100, PLANTED[bug], form=SESSIONS, application=application)
+    plan = Plan(SESSIONS, SEED, 100, PLANTED[bug], application=application)
     _, violations = run(plan, tmp_path, print)
     assert {violation.rule for violation in violations} & REVOKED_IS_REVOKED

@@ -1,9 +1,9 @@
-"""As much of both protocols as it takes to tell one request from the next, and which step of a
-registration or of a session it is.
+"""As much of both wire protocols as is needed to separate one request from the next and to see
+which step of a registration or of a session it is.
 
 Redis: RESP2 (redis.io, "Redis serialization protocol"). Postgres: version 3 of its protocol
-(PostgreSQL documentation, "Message Formats"); the end of a request is Sync or Query, the end of a
-reply is ReadyForQuery.
+(PostgreSQL documentation, "Message Formats"); a request ends with Sync or Query, a reply with
+ReadyForQuery.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SCRIPTS = {
 }
 COMMANDS = {b"GET": "state", b"SET": "publish", b"DEL": "release", b"HGETALL": "read"}
 KEY = re.compile(rb"coatcheck:(?:username:(.+)|\{(.{12})\}:.*)", re.DOTALL)
-STATEMENTS = {  # the first that fits
+STATEMENTS = {  # the first that matches
     "insert": re.compile(rb"INSERT INTO ACCOUNTS"),
     "select": re.compile(rb"\A\s*SELECT"),
     "change": re.compile(rb"SET PASSWORD_HASH = \$1, SESSION_EPOCH"),
@@ -33,50 +33,50 @@ STATEMENTS = {  # the first that fits
 
 @dataclass(frozen=True)
 class Request:
-    """What a worker sends in one piece, and waits for the reply of."""
+    """What a worker sends before it waits for a reply."""
 
     data: bytes
-    # claim, state, publish, release; read and the scripts of sessions; those of STATEMENTS
+    # A value of SCRIPTS or COMMANDS, or a key of STATEMENTS.
     step: str | None = None
-    name: str | None = None  # the canonical username, or the locator, that it is about
+    name: str | None = None  # the canonical username or the locator in the request
 
 
-class Wire(Protocol):
-    """One connection's protocol. Both methods raise IncompleteReadError at the end of it."""
+class WireProtocol(Protocol):
+    """The protocol on one connection. Both methods raise IncompleteReadError when it ends."""
 
     async def request(self, reader: StreamReader) -> Request:
         """Read one request."""
 
     async def reply(self, reader: StreamReader, raw: bytearray) -> None:
-        """Read the reply to one request, into `raw` as it comes."""
+        """Read the reply to one request into `raw` as it arrives."""
 
 
-class RedisWire:
+class RedisProtocol:
     """RESP2."""
 
     def __init__(self, names: re.Pattern[str]) -> None:
         self._names = names
 
     async def request(self, reader: StreamReader) -> Request:
-        """See Wire."""
+        """See WireProtocol."""
         raw = bytearray()
         words = await _resp(reader, raw)
         command = words[0].upper()
         scripted = command in (b"EVALSHA", b"EVAL")
         key = words[3] if scripted and len(words) > 3 else words[1] if len(words) > 1 else b""
-        if not (about := KEY.fullmatch(key)):
+        if not (match := KEY.fullmatch(key)):
             return Request(bytes(raw))
         step = SCRIPTS.get(words[1]) if scripted else COMMANDS.get(command)
-        name = (about[1] or about[2]).decode()
+        name = (match[1] or match[2]).decode()
         return Request(bytes(raw), step, name if self._names.fullmatch(name) else None)
 
     async def reply(self, reader: StreamReader, raw: bytearray) -> None:
-        """See Wire."""
+        """See WireProtocol."""
         await _resp(reader, raw)
 
 
 async def _resp(reader: StreamReader, raw: bytearray) -> list[bytes]:
-    """Read one value into `raw`; returns its words, whatever the nesting."""
+    """Read one value into `raw`; returns its words, flattened."""
     line = await reader.readuntil(b"\r\n")
     raw += line
     kind, rest = line[:1], line[1:-2]
@@ -89,7 +89,7 @@ async def _resp(reader: StreamReader, raw: bytearray) -> list[bytes]:
     return [rest]
 
 
-class PostgresWire:
+class PostgresProtocol:
     """The frontend/backend protocol, on a connection without TLS."""
 
     def __init__(self, names: re.Pattern[str]) -> None:
@@ -98,7 +98,7 @@ class PostgresWire:
         self._prepared: dict[bytes, bytes] = {}
 
     async def request(self, reader: StreamReader) -> Request:
-        """See Wire."""
+        """See WireProtocol."""
         if not self._started:
             self._started = True
             length = await reader.readexactly(4)
@@ -116,7 +116,7 @@ class PostgresWire:
                 return Request(bytes(raw), step, name)
 
     async def reply(self, reader: StreamReader, raw: bytearray) -> None:
-        """See Wire."""
+        """See WireProtocol."""
         while (await _message(reader, raw))[0] != b"Z":
             pass
 
@@ -137,7 +137,7 @@ async def _message(reader: StreamReader, raw: bytearray) -> tuple[bytes, bytes]:
 
 
 def _parameters(rest: bytes) -> list[bytes]:
-    """The values of a Bind message, from its format codes on; NULL is left out."""
+    """The values of a Bind message, starting at its format codes; NULL is left out."""
     at = 2 + 2 * int.from_bytes(rest[:2])
     count, at = int.from_bytes(rest[at : at + 2]), at + 2
     values = []
