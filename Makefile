@@ -37,16 +37,16 @@ lint: $(VENV)/.dev ## ruff, mypy and the import rules
 	$(BIN)/mypy config service
 	$(BIN)/lint-imports
 
-races: setup ## race registrations while things break; ARGS="sessions", "--seed 1 --output DIR", "--url URL"
+races: setup ## race registrations while things break, 3 minutes; ARGS="sessions", "--seed 1", "--url URL"
 	@exec $(BIN)/python -m kits.races $(ARGS)
 
-load: setup ## measure registration against its targets; ARGS="ways" compares the usual ways to do it
+load: setup ## measure registration against its targets, 10 minutes; ARGS="compare" beside tutorials
 	@exec $(BIN)/python -m kits.load $(or $(ARGS),targets)
 
-bench: setup ## measure it beside its peers and as it grows, 13 minutes; ARGS="checks" a part of it
+bench: setup ## measure session checks beside peers and as things grow, 13 minutes; ARGS="checks" a part
 	@exec $(BIN)/python -m kits.bench $(ARGS)
 
-rehearse: ## the production stack in Docker: up, restart, down and up, kill -9; takes 3 minutes
+rehearse: ## rehearse the production stack in Docker: restarts, down and up, kill -9; 3 minutes
 	@exec $(PYTHON) -m kits.compose
 
 ##@ Maintain

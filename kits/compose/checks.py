@@ -112,8 +112,8 @@ def engines(stack: Stack) -> str:
         )
         for setting, value in (("maxmemory-policy", policy), ("appendonly", append)):
             ask = f"REDISCLI_AUTH=$(cat /run/secrets/password) redis-cli config get {setting}"
-            answer = stack.inside(engine, "sh", "-c", ask).split()
-            expect(answer == [setting, value], f"{engine} says {answer}")
+            found = stack.inside(engine, "sh", "-c", ask).split()
+            expect(found == [setting, value], f"{engine} says {found}")
     return "noeviction and appendonly; allkeys-lru; no superuser"
 
 

@@ -54,9 +54,9 @@ class Visitor:
         self._request("POST", "/api/v1/accounts", 409, self._credentials)
 
     def _is_me(self, cookie: str) -> None:
-        _, answer = self._request("GET", "/api/v1/sessions/current", 200, cookie=cookie)
-        if answer["account"]["username"] != self._credentials["username"]:
-            raise Failure(f"signed in as another account: {answer['account']}")
+        _, current = self._request("GET", "/api/v1/sessions/current", 200, cookie=cookie)
+        if current["account"]["username"] != self._credentials["username"]:
+            raise Failure(f"signed in as another account: {current['account']}")
 
     def _request(
         self, method: str, path: str, expected: int, body: object = None, cookie: str = ""
@@ -65,12 +65,12 @@ class Visitor:
         deadline = time.monotonic() + RECOVERY_LIMIT
         while True:
             try:
-                status, headers, answer = self._send(method, path, body, cookie)
-                seen = f"{status} {answer[:300]!r}"
+                status, headers, content = self._send(method, path, body, cookie)
+                seen = f"{status} {content[:300]!r}"
             except (OSError, http.client.HTTPException) as problem:
                 status, seen = 0, repr(problem)
             if status == expected:
-                return headers, json.loads(answer)
+                return headers, json.loads(content)
             if status and status not in NOT_NOW:
                 raise Failure(f"{method} {path} answered {seen}, not {expected}")
             if time.monotonic() > deadline:
@@ -86,7 +86,7 @@ class Visitor:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
         try:
             connection.request(method, path, json.dumps(body) if body else None, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
         finally:
             connection.close()

@@ -50,5 +50,5 @@ def _faults(history: History) -> str:
     happened = Counter(fault.kind for fault in history.faults if fault.happened)
     missed = Counter(fault.kind for fault in history.faults if not fault.happened)
     rows = [[kind, str(happened[kind]), str(missed[kind])] for kind in sorted(happened | missed)]
-    rows.append([f"all, {len(happened)} kinds", str(happened.total()), str(missed.total())])
+    rows.append([f"all; kinds: {len(happened)}", str(happened.total()), str(missed.total())])
     return table(("fault", "happened", "did not come about"), rows)

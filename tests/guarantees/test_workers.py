@@ -27,16 +27,16 @@ def register(server: Server, username: str) -> httpx.Response:
 def test_every_worker_reads_the_session_that_one_of_them_wrote(server: Server) -> None:
     cookie = {"Cookie": f"session={register(server, 'bob').cookies['session']}"}
     httpx.post(f"{server.url}/note/hat", headers=cookie)
-    answered: dict[int, str] = {}
+    notes: dict[int, str] = {}
     for _ in range(500):  # each on a new connection, so that the kernel picks a worker
-        answer = httpx.get(f"{server.url}/note", headers=cookie).json()
-        answered[answer["pid"]] = answer["note"]
-        if len(answered) == WORKERS:
+        response = httpx.get(f"{server.url}/note", headers=cookie).json()
+        notes[response["pid"]] = response["note"]
+        if len(notes) == WORKERS:
             break
-    print(f"the session was read by the workers with pids {sorted(answered)}")
-    assert len(answered) == WORKERS
-    assert set(answered) == server.workers()
-    assert set(answered.values()) == {"hat"}
+    print(f"the session was read by the workers with pids {sorted(notes)}")
+    assert len(notes) == WORKERS
+    assert set(notes) == server.workers()
+    assert set(notes.values()) == {"hat"}
 
 
 def test_g1_of_200_registrations_of_one_name_one_wins(
@@ -44,19 +44,19 @@ def test_g1_of_200_registrations_of_one_name_one_wins(
 ) -> None:
     attempts = 200
     barrier = threading.Barrier(attempts)
-    answers: Counter[int] = Counter()
+    statuses: Counter[int] = Counter()
     spellings = ["winner", "Winner", "WINNER", "wInNeR"]
 
     def attempt(number: int) -> None:
         barrier.wait(30)
-        answers[register(server, spellings[number % len(spellings)]).status_code] += 1
+        statuses[register(server, spellings[number % len(spellings)]).status_code] += 1
 
     threads = [threading.Thread(target=attempt, args=(number,)) for number in range(attempts)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert answers == {201: 1, 409: 199}
+    assert statuses == {201: 1, 409: 199}
     rows = database.execute("SELECT canonical_username FROM accounts").fetchall()
     assert rows == [("winner",)]
 

@@ -111,9 +111,9 @@ def own_success_is_no_conflict(evidence: Evidence) -> Iterator[Violation]:
 
 def row_was_requested(evidence: Evidence) -> Iterator[Violation]:
     """Every row was requested: both its name and its password were sent."""
-    asked = {op.name for op in evidence.registrations}
+    requested = {op.name for op in evidence.registrations}
     for row in evidence.rows:
-        if row.name not in asked:
+        if row.name not in requested:
             yield Violation("row_was_requested", row.name, "no client requested this name")
         elif evidence.owner_of.get(row.name) not in evidence.attempts:
             yield Violation("row_was_requested", row.name, "opens with no password that was sent")

@@ -44,7 +44,7 @@ def losses(history: History) -> list[str]:
     if not times:
         return [words]
     rows = [[rule, f"{count:,}"] for rule, count in lost(evidence).items()]
-    destroyed = f"Faults destroyed Redis's data {times} times, which excuses these violations:"
+    destroyed = f"Faults that destroyed Redis's data: {times}. They excuse these violations:"
     return [words, destroyed, table(("rule", "excused"), rows)]
 
 

@@ -15,13 +15,13 @@ def op(kind: str, at: float, status: int | None, **more: object) -> SessionOpera
 
 
 def enters(handle: str, at: float, password: str = "p", **more: object) -> SessionOperation:
-    told = {"issued": handle, "handle": handle, "owner": "Ada", "password": password}
-    return op("login", at, 201, **{**told, **more})
+    fields = {"issued": handle, "handle": handle, "owner": "Ada", "password": password}
+    return op("login", at, 201, **{**fields, **more})
 
 
 def read(session: str, at: float, status: int = 200, **more: object) -> SessionOperation:
-    told = {"owner": "Ada", "handle": session} if status == 200 else {}
-    return op("read", at, status, session=session, **{**told, **more})
+    fields = {"owner": "Ada", "handle": session} if status == 200 else {}
+    return op("read", at, status, session=session, **{**fields, **more})
 
 
 def write(
@@ -32,8 +32,8 @@ def write(
 
 
 def data(handle: str, at: float, *keys: str, **more: object) -> SessionOperation:
-    told = {"session": handle, "data": {key: key for key in keys}}
-    return op("data", at, 200, **{**told, **more})
+    fields = {"session": handle, "data": {key: key for key in keys}}
+    return op("data", at, 200, **{**fields, **more})
 
 
 def listed(handle: str, at: float, *handles: str) -> SessionOperation:
@@ -68,7 +68,7 @@ CLEAN = (
     data("phone2", 5.5, "coat", "hat"),
     listed("phone2", 5.6, "phone2"),
     op("login", 6.0, 503, password="q"),
-    listed("phone2", 6.5, "phone2", "of the login that got no answer"),
+    listed("phone2", 6.5, "phone2", "of the login without a response"),
 )
 PAUSE = FaultSpan("redis_paused", 10.0, 12.0, True)
 OUTAGE = FaultSpan("postgres_paused", 13.0, 15.0, True)

@@ -55,19 +55,19 @@ PLANTED = {
         "success_kept",
         Evidence((*without(WON), replace(WON, account=7)), ROWS),
     ),
-    "a 201 whose password is refused": (
+    "a 201 whose password is rejected": (
         "success_kept",
         Evidence((*without(login("winner", 201)), login("winner", 401)), ROWS),
     ),
     "a 409 without a row": (
         "taken_is_true",
-        Evidence((*CLEAN, operation("told", 1, 2, 409, name="cleo")), ROWS),
+        Evidence((*CLEAN, operation("loser2", 1, 2, 409, name="cleo")), ROWS),
     ),
     "a 409 before the commit": (
         "taken_is_true",
         Evidence((*CLEAN, operation("early", 1.0, 1.2, 409)), ROWS),
     ),
-    "a 409 before its winner had asked, with commits not timed": (
+    "a 409 before the winner's first request, without commit times": (
         "taken_is_true",
         Evidence((*CLEAN, operation("early", 0.1, 0.2, 409)), tuple(Row(row.name) for row in ROWS)),
     ),
@@ -83,15 +83,15 @@ PLANTED = {
         "free_is_true",
         Evidence((*CLEAN, question(3.5, None)), ROWS),
     ),
-    "a 409 to the owner, who has a key": (
+    "a 409 to the owner, despite a key": (
         "own_success_is_no_conflict",
         Evidence((*CLEAN, operation("winner", 3, 4, 409)), ROWS),
     ),
-    "a 409 to the owner at the first time of asking": (
+    "a 409 to the owner's first request": (
         "own_success_is_no_conflict",
         Evidence((*without(PROBE), replace(PROBE, status=409, keyed=False)), ROWS),
     ),
-    "a row that nobody asked for": (
+    "a row that no client requested": (
         "row_was_requested",
         Evidence(CLEAN, (*ROWS, Row("eve", 9, 2.0))),
     ),
@@ -99,19 +99,19 @@ PLANTED = {
         "row_was_requested",
         Evidence(tuple(each for each in CLEAN if each.kind != "login"), ROWS),
     ),
-    "a free name that cannot be had": (
+    "a free name that cannot be registered": (
         "name_stays_free",
         Evidence((*CLEAN, operation("probe2", 60, 61, 503, phase="probe", name="cleo")), ROWS),
     ),
-    "a free name that nobody tried again": (
+    "a free name that no client tries again": (
         "name_stays_free",
         Evidence((*CLEAN, operation("cut", 1, 2, None, name="cleo", keyed=False)), ROWS),
     ),
-    "an unknown outcome that stays so": (
+    "an unknown outcome that stays unknown": (
         "unknown_is_resolved",
         Evidence((*CLEAN, operation("cut", 1, 2, None)), ROWS),
     ),
-    "an unknown outcome whose repetition is refused": (
+    "an unknown outcome whose repetition is rejected": (
         "unknown_is_resolved",
         Evidence((*CLEAN, operation("cut", 1, 2, None), operation("cut", 3, 4, 429)), ROWS),
     ),
@@ -119,7 +119,7 @@ PLANTED = {
         "own_success_is_no_conflict",
         Evidence((*without(SECOND_CLICK), replace(SECOND_CLICK, status=409)), ROWS),
     ),
-    "a 409 before the form that won was sent, of a name that was deleted": (
+    "a 409 for a deleted name before its owner submitted the form": (
         "taken_is_true",
         Evidence((*CLEAN, form("early", 0.2, 409, **DOT)), ROWS),
     ),
@@ -127,15 +127,15 @@ PLANTED = {
         "free_is_true",
         Evidence((*CLEAN, replace(question(3.5, None), name="dot")), ROWS),
     ),
-    "a deleted account that nobody deleted": (
+    "a deleted account without a deletion": (
         "success_kept",
         Evidence(without(login("winner", 201)), (replace(ROWS[0], retired=True), *ROWS[1:])),
     ),
-    "a form that leads on without a session": (
+    "a form that redirects without a session": (
         "form_signs_in",
         Evidence((*without(SECOND_CLICK), replace(SECOND_CLICK, signed_in=False)), ROWS),
     ),
-    "a deleted name that somebody else gets": (
+    "a deleted name that another client gets": (
         "deleted_stays_deleted",
         Evidence((*CLEAN, operation("heir", 7, 8, 201, **DOT)), ROWS),
     ),
@@ -147,15 +147,15 @@ PLANTED = {
         "deleted_stays_deleted",
         Evidence(CLEAN, ROWS[:2]),
     ),
-    "a deleted account that is still there": (
+    "a deleted account that still exists": (
         "deleted_stays_deleted",
         Evidence(CLEAN, (*ROWS[:2], Row("dot", 3, 1.05, retired=False))),
     ),
-    "a deleted account that its password opens": (
+    "a deleted account that its password still opens": (
         "deleted_stays_deleted",
         Evidence((*CLEAN, login("clicker", 201, **DOT)), ROWS),
     ),
-    "a name that nobody gets because Redis is full": (
+    "a name that no client gets because Redis is full": (
         "full_redis_blocks_no_registration",
         Evidence(
             (*CLEAN, form("refused", 21, 503, name="eve"), form("refused", 22, 503, name="eve")),

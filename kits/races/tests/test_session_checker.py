@@ -77,7 +77,10 @@ PLANTED = {
             op("logout", 7.0, 503, session="phone2"), read("phone2", 7.5, 401), read("phone2", 8)
         ),
     ),
-    "401 though nobody asked for it": ("nobody_is_signed_out", planted(read("phone2", 8.0, 401))),
+    "a 401 although no request ended the session": (
+        "nobody_is_signed_out",
+        planted(read("phone2", 8.0, 401)),
+    ),
     "another session in the place of one that lives": (
         "nobody_is_signed_out",
         planted(write("phone2", 8.0, "sock", issued="other")),
@@ -101,11 +104,11 @@ PLANTED = {
         "devices_are_true",
         planted(listed("phone", 4.0, "phone", "laptop")),
     ),
-    "a device that nobody signed in on": (
+    "a device that no client signed in on": (
         "devices_are_true",
         planted(listed("phone", 4.0, "phone", "stray")),
     ),
-    "a device of a login without an answer that a change overtook": (
+    "a device of a login without a response that a change overtook": (
         "devices_are_true",
         planted(op("login", 4.8, 503, password="p"), listed("phone2", 5.8, "phone2", "stray")),
     ),
@@ -114,20 +117,23 @@ PLANTED = {
     "all writes lost": ("writes_are_kept", planted(data("phone", 2.7))),
     "a write lost by the rotation": ("writes_are_kept", planted(data("phone2", 6.0, "hat"))),
     "a write lost by signing in": ("writes_are_kept", planted(data("phone", 2.7, "coat"))),
-    "somebody else's data": (
+    "data of another session": (
         "data_belong_to_the_session",
         planted(write("laptop", 1.5, "sock"), data("phone", 2.7, "coat", "hat", "sock")),
     ),
-    "data that nobody wrote": ("data_belong_to_the_session", planted(data("laptop", 1.5, "what"))),
+    "data that no client wrote": (
+        "data_belong_to_the_session",
+        planted(data("laptop", 1.5, "what")),
+    ),
     "another value": (
         "data_belong_to_the_session",
         planted(data("phone", 2.7, data={"coat": "coat", "hat": "fez"})),
     ),
-    "somebody else's account": (
+    "another account": (
         "account_belongs_to_the_session",
         planted(read("phone", 2.0, owner="Eve")),
     ),
-    "another session of one's own": (
+    "another session of the same account": (
         "account_belongs_to_the_session",
         planted(read("phone", 2.0, handle="laptop")),
     ),
@@ -148,12 +154,12 @@ PLANTED = {
         "outage_is_no_logout",
         planted(op("read", 2.0, 401, session="laptop", cleared=True)),
     ),
-    "no answer": ("every_request_is_answered", planted(op("login", 2.0, None, password="p"))),
-    "a late answer while Redis is paused": (
+    "no response": ("every_request_is_answered", planted(op("login", 2.0, None, password="p"))),
+    "a late response while Redis is paused": (
         "redis_paused_is_in_time",
         planted(op("read", 10.5, 503, session="phone2", completed=12.1)),
     ),
-    "no reading while Postgres is away": (
+    "a read that fails while Postgres is away": (
         "reading_needs_no_postgres",
         planted(op("read", 13.5, 503, session="phone2")),
     ),
