@@ -34,7 +34,7 @@ from service.web.cross_site import refuse_cross_site
 from service.web.health import health
 from service.web.pages import pages
 from service.web.security_headers import with_security_headers
-from service.web.services import EXTENSION, Services
+from service.web.services import EXTENSION, Services, Serving
 from service.web.shapes import device_name
 
 if TYPE_CHECKING:
@@ -86,7 +86,15 @@ def create_app(settings: Settings | None = None) -> Flask:
         app, session_store, problems.answer_unsaved
     )
     app.extensions[EXTENSION] = Services(
-        settings=settings,
+        serving=Serving(
+            cookie_name=settings.session_cookie_name,
+            redis_url=settings.redis_url,
+            cache_redis_url=settings.cache_redis_url,
+            threads=settings.threads,
+            thread_wait=settings.thread_wait,
+            hashing_threads=settings.hashing_threads,
+            hashing_wait=settings.hashing_wait,
+        ),
         postgres=postgres,
         session_redis=session_redis,
         cache_redis=cache_redis,

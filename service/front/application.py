@@ -123,11 +123,11 @@ class Front(Bridge):
             application: what `create_app` returned, with any routes that were added to it.
         """
         self._services: Services = services_of(application)
-        settings = self._settings = self._services.settings
+        serving = self._services.serving
         max_body = max(application.config["MAX_CONTENT_LENGTH"] or 0, LARGEST_BODY)
-        super().__init__(application, settings.threads, settings.thread_wait, max_body)
+        super().__init__(application, serving.threads, serving.thread_wait, max_body)
         self._routes = Routes(application)
-        self._cookie = settings.session_cookie_name
+        self._cookie = serving.cookie_name
         self._ways: dict[str, Callable[..., Awaitable[Answer | Outcome]]] = {
             who.VERIFY: self._introduce,
             who.CURRENT: self._describe,
@@ -137,19 +137,19 @@ class Front(Bridge):
     async def start(self) -> None:
         """Start the threads and what talks to Redis."""
         await super().start()
-        settings, services, application = self._settings, self._services, self._application
+        services, serving, application = self._services, self._services.serving, self._application
         self._passwords = Lane(
             "passwords",
-            settings.hashing_threads + PREPARING,
-            settings.hashing_wait,
+            serving.hashing_threads + PREPARING,
+            serving.hashing_wait,
             holds_back=True,
         )
         await self._passwords.run(lambda: warn_of_eviction(application))
-        self._lookups = Lane("lookups", 1, settings.thread_wait, holds_back=False)
-        self._reader = SessionReader(lines.connect(settings.redis_url), services.session_rules)
+        self._lookups = Lane("lookups", 1, serving.thread_wait, holds_back=False)
+        self._reader = SessionReader(lines.connect(serving.redis_url), services.session_rules)
         self._registrations = Registrations(
             services.username_cache,
-            lines.connect(settings.cache_redis_url),
+            lines.connect(serving.cache_redis_url),
             services.accounts,
             self._lookups,
         )

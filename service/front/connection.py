@@ -28,7 +28,7 @@ REASONS = {
     501: "That transfer coding is not supported.",
 }
 
-# gunicorn looks for its C parser once, and notes on the class that asked what only this one is asked.
+# gunicorn notes whether there is its C parser on the class that asks, and looks it up on its own.
 ASGIProtocol._check_h1c_protocol_available()
 
 

@@ -59,7 +59,7 @@ class Lane:
         self._waiting: deque[_Job[Any]] = deque()
         self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
-        self._freed_at = self._loop.time()
+        self._moved_at = self._loop.time()  # when a thread last took or ended a job
         self._interval = 0.0  # seconds between two jobs that end, averaged
         self._shed = metrics.Tally(metrics.SHED.labels(name))
         self._threads = [
@@ -84,6 +84,7 @@ class Lane:
         job = _Job(work, outcome, wanted)
         if self._free:
             self._free -= 1
+            self._moved_at = self._loop.time()
             self._jobs.put(job)
         else:
             await self._queue(job)
@@ -95,7 +96,7 @@ class Lane:
             self._jobs.put(None)
 
     async def _queue(self, job: _Job[Any]) -> None:
-        stuck = not self._holds_back and (self._loop.time() - self._freed_at > self._longest_wait)
+        stuck = not self._holds_back and (self._loop.time() - self._moved_at > self._longest_wait)
         if stuck or len(self._waiting) >= MOST_WAITING:
             if self._holds_back:
                 await asyncio.sleep(self._longest_wait)
@@ -134,8 +135,8 @@ class Lane:
                 job.outcome.set_exception(error)
         now = self._loop.time()
         if self._waiting:
-            self._interval += 0.1 * (now - self._freed_at - self._interval)
-        self._freed_at = now
+            self._interval += 0.1 * (now - self._moved_at - self._interval)
+        self._moved_at = now
         self._free += 1
         while self._waiting:
             waiting = self._waiting.popleft()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 from redis import Redis, RedisCluster
 
-from config import Settings
 from service.accounts.login import Login
 from service.accounts.registration import Registration
 from service.accounts.repository import AccountRepository
@@ -22,10 +21,23 @@ EXTENSION = "coatcheck"
 
 
 @dataclass(frozen=True)
+class Serving:
+    """How the event loop in front of Flask serves. Durations are in seconds."""
+
+    cookie_name: str
+    redis_url: str
+    cache_redis_url: str
+    threads: int
+    thread_wait: float
+    hashing_threads: int
+    hashing_wait: float
+
+
+@dataclass(frozen=True)
 class Services:
     """Every object that a view needs."""
 
-    settings: Settings
+    serving: Serving
     postgres: Postgres
     session_redis: Redis | RedisCluster
     cache_redis: Redis | RedisCluster
