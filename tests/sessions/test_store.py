@@ -140,6 +140,7 @@ def test_a_worker_with_a_wrong_clock_still_touches_once_a_minute(
     store: SessionStore, redis: Redis, monkeypatch: pytest.MonkeyPatch, wrong_by: float
 ) -> None:
     record = sign_in(store, new_locator())
+    store.touch(record)  # which also loads the script
     wrong = SessionStore(redis, SessionRules(LIMITS, REMEMBERED), CAP)
     right = time.time
     monkeypatch.setattr("service.sessions.rules.time.time", lambda: right() + wrong_by)
