@@ -68,6 +68,15 @@ class Settings(BaseModel):
     )
     argon2_memory_kib: int = Field(19456, ge=8, description="argon2id memory, KiB")
     argon2_time_cost: int = Field(2, ge=1, description="argon2id passes")
+    threads: int = Field(
+        4, ge=1, le=64, description="requests that Flask serves at a time, per worker"
+    )
+    thread_wait: float = Field(
+        0.5,
+        ge=0.05,
+        le=10,
+        description="a request waits so many seconds for a thread; past it: 503",
+    )
     hashing_threads: int = Field(
         default_factory=lambda others: max(1, (os.cpu_count() or 1) // others["web_concurrency"]),
         ge=1,

@@ -21,30 +21,26 @@ from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
 from service.accounts.username_cache import UsernameCache
 from service.sessions.interface import SessionInterface
-from service.sessions.record import Limits
+from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
 from service.storage import redis
 from service.storage.postgres import Postgres
 from service.storage.redis_connections import one_request
 from service.web import problems
 from service.web.account_pages import account_pages
-from service.web.admission import Admission
-from service.web.api import api
+from service.web.api import api, verification
+from service.web.bodies import MAX_BODY
 from service.web.cross_site import refuse_cross_site
-from service.web.gate import Gate
-from service.web.health import SESSION_REDIS, health
+from service.web.health import health
 from service.web.pages import pages
 from service.web.security_headers import with_security_headers
-from service.web.services import EXTENSION, Services
+from service.web.services import EXTENSION, Services, Serving
 from service.web.shapes import device_name
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = structlog.get_logger()
-
-CACHE_REDIS = "coatcheck_cache_redis"  # the extension that is the client of that Redis
-MAX_BODY = 16 * 1024  # bytes
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -72,7 +68,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     postgres = Postgres(settings.database_url)
     accounts = AccountRepository(postgres, settings.name_quarantine)
-    cache_redis = app.extensions[CACHE_REDIS] = redis.connect(settings.cache_redis_url)
+    cache_redis = redis.connect(settings.cache_redis_url)
     username_cache = UsernameCache(cache_redis)
     hasher = PasswordHasher(
         settings.argon2_memory_kib,
@@ -80,49 +76,46 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings.hashing_threads,
         settings.hashing_wait,
     )
-    session_redis = app.extensions[SESSION_REDIS] = redis.connect(settings.redis_url)
-    session_store = SessionStore(
-        session_redis,
+    session_redis = redis.connect(settings.redis_url)
+    session_rules = SessionRules(
         Limits(settings.session_idle, settings.session_lifetime),
         Limits(settings.remembered_session_idle, settings.remembered_session_lifetime),
-        settings.sessions_per_account,
     )
+    session_store = SessionStore(session_redis, session_rules, settings.sessions_per_account)
     app.session_interface = interface = SessionInterface(
         app, session_store, problems.answer_unsaved
     )
-    registration = Registration(accounts, username_cache, hasher)
     app.extensions[EXTENSION] = Services(
+        serving=Serving(
+            cookie_name=settings.session_cookie_name,
+            redis_url=settings.redis_url,
+            cache_redis_url=settings.cache_redis_url,
+            threads=settings.threads,
+            thread_wait=settings.thread_wait,
+            hashing_threads=settings.hashing_threads,
+            hashing_wait=settings.hashing_wait,
+        ),
         postgres=postgres,
+        session_redis=session_redis,
+        cache_redis=cache_redis,
         accounts=accounts,
         username_cache=username_cache,
-        registration=registration,
+        registration=Registration(accounts, username_cache, hasher),
         login=Login(accounts, hasher),
         revocation=Revocation(accounts, session_store, hasher),
+        session_rules=session_rules,
         session_store=session_store,
         session_interface=interface,
     )
     app.before_request(refuse_cross_site)
-    behind = Admission(app.wsgi_app, registration, MAX_BODY)
-    app.wsgi_app = Gate(  # type: ignore[method-assign]
-        with_security_headers(_within_one_request(behind)),
-        session_store,
-        settings.session_cookie_name,
+    app.wsgi_app = with_security_headers(  # type: ignore[method-assign, assignment]
+        _within_one_request(app.wsgi_app)
     )
     device_name("")  # loads its patterns: a quarter of a second that no request should wait for
     problems.register(app)
-    for blueprint in (pages, account_pages, api, health):
+    for blueprint in (pages, account_pages, api, verification, health):
         app.register_blueprint(blueprint)
     return app
-
-
-def close(app: Flask) -> None:
-    """Close every connection that `app` has opened; it opens others when it needs them.
-
-    For the moment before a fork, which would have two processes share them, and for the end.
-    """
-    app.extensions[EXTENSION].postgres.close()
-    app.extensions[SESSION_REDIS].close()
-    app.extensions[CACHE_REDIS].close()
 
 
 def _configure(app: Flask, settings: Settings) -> None:

@@ -71,6 +71,17 @@ class TooManyHashes(Unavailable):
         super().__init__("Too many people are signing in right now.")
 
 
+class Busy(Unavailable):
+    """The time that a request may wait for a thread is over.
+
+    `retry_after` is how long those who wait will take, in seconds.
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("Too many people are here right now.")
+        self.retry_after = retry_after
+
+
 class MigrationFailed(CoatcheckError):
     """The database could not be brought to the newest schema."""
 

@@ -1,9 +1,33 @@
-"""Every metric, named once. gunicorn.conf.py has all workers count into one directory."""
+"""Every metric, named once. All workers count into one directory, which gunicorn.conf.py names."""
 
 from __future__ import annotations
+
+import asyncio
 
 from prometheus_client import Counter
 
 HASHES = Counter("coatcheck_password_hashes", "Passwords hashed or verified.", ["kind"])
 REGISTRATIONS = Counter("coatcheck_registrations", "Registrations, by outcome.", ["outcome"])
 SESSION_READS = Counter("coatcheck_session_reads", "Sessions looked for, by outcome.", ["outcome"])
+SHED = Counter("coatcheck_shed_requests", "Requests rejected for lack of a free thread.", ["lane"])
+
+
+class Tally:
+    """Counts on the event loop, and passes the sum on once for each turn of the loop.
+
+    A counter that all workers share costs as much as a look at a session.
+    """
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._count = 0
+
+    def count(self) -> None:
+        """Count one."""
+        self._count += 1
+        if self._count == 1:
+            asyncio.get_running_loop().call_soon(self._pass_on)
+
+    def _pass_on(self) -> None:
+        count, self._count = self._count, 0
+        self._counter.inc(count)

@@ -32,14 +32,13 @@ class Login:
             DatabaseUnavailable: Postgres does not answer.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
-        with self._hasher.place() as place:  # refused before it costs a query
-            found, password = self._find(raw_username), _prepared(raw_password)
-            if found is None or password is None:
-                self._hasher.verify_nothing(place)
-                raise InvalidCredentials
-            account, encoded = found
-            if not self._hasher.verify(password, encoded, place):
-                raise InvalidCredentials
+        found, password = self._find(raw_username), _prepared(raw_password)
+        if found is None or password is None:
+            self._hasher.verify_nothing()
+            raise InvalidCredentials
+        account, encoded = found
+        if not self._hasher.verify(password, encoded):
+            raise InvalidCredentials
         self._renew(account, encoded, password)
         return account
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 
@@ -14,8 +13,8 @@ from service.accounts import usernames
 from service.accounts.account import Account
 from service.accounts.attempt import Attempt
 from service.accounts.flights import Flight, Flights
-from service.accounts.passwords import PasswordHasher, Place
-from service.accounts.repository import AccountRepository
+from service.accounts.passwords import PasswordHasher
+from service.accounts.repository import AccountRepository, Registered
 from service.accounts.username_cache import LONGEST_LIFETIME, State, Taken, UsernameCache
 from service.accounts.usernames import Username
 from service.errors import (
@@ -23,7 +22,6 @@ from service.errors import (
     InvalidInput,
     RegistrationUnresolved,
     RivalTooSlow,
-    TooManyHashes,
     UsernameCacheUnavailable,
     UsernameTaken,
 )
@@ -35,7 +33,6 @@ RIVAL_TIMEOUT = 3.0  # seconds that an attempt waits for a rival's, before it go
 PATIENCE = 9.0  # seconds that a request waits for rivals in all
 # A rival that finds the name in the index is done in a few milliseconds, one that hashes in 30.
 FIRST_POLL, LONGEST_POLL = 0.005, 0.05
-REMEMBERED = 1.0  # seconds that a worker needs not ask again whether a name is taken: it stays so
 LOOK_INTERVAL = 0.5  # between looks at the index: a rival may have died after its commit
 
 
@@ -84,23 +81,6 @@ class Registration:
         metrics.REGISTRATIONS.labels("taken").inc()
         raise UsernameTaken
 
-    def refusal(self, raw_username: str, raw_password: str) -> UsernameTaken | TooManyHashes | None:
-        """What `register`, without a key, would refuse these with after one look at the cache, or
-        none. None says nothing: they may be invalid, or taken all the same."""
-        try:
-            username = attempts.parse(raw_username, raw_password, None).username
-            since = self._cache.seen_taken(username)
-            if since > REMEMBERED:
-                # To look up each new name, too, would take the time of those being registered.
-                if since == math.inf and self._hasher.is_full:
-                    return TooManyHashes()
-                if not isinstance(self._cache.state(username), Taken):
-                    return TooManyHashes() if self._hasher.is_full else None
-        except (InvalidInput, UsernameCacheUnavailable):
-            return None
-        metrics.REGISTRATIONS.labels("taken").inc()
-        return UsernameTaken()
-
     def availability(self, raw_username: str) -> str | None:
         """Why the name cannot be registered right now: taken, pending, reserved or invalid; None
         if it can.
@@ -138,25 +118,22 @@ class Registration:
     def _lead(self, attempt: Attempt, flight: Flight[Taken]) -> tuple[Account | None, Taken]:
         taken: Taken | None = None
         try:
-            with self._hasher.place() as place:  # refused before it costs a claim and a query
-                claim = self._claim(attempt, place)
-                if isinstance(claim, Taken):
-                    account, taken = None, claim
-                else:
-                    account, taken = self._create_or_release(attempt, claim, place)
+            claim = self._claim(attempt)
+            if isinstance(claim, Taken):
+                account, taken = None, claim
+            else:
+                account, taken = self._create_or_release(attempt, claim)
             return account, taken
         finally:
             self._flights.leave(attempt.username.canonical, flight, taken)
 
-    def _claim(self, attempt: Attempt, place: Place) -> bool | Taken:
+    def _claim(self, attempt: Attempt) -> bool | Taken:
         """Wait for the right to go ahead. False: without a claim, since Redis or a rival does not
-        come back in time; the index decides all the same. Who has to wait gives up `place`: most
-        rivals succeed."""
+        come back in time; the index decides all the same."""
         started = looked = time.monotonic()
         interval = FIRST_POLL
         try:
             while (state := self._cache.claim(attempt.username, attempt.token)) is State.PENDING:
-                place.give_up()
                 now = time.monotonic()
                 if now > started + RIVAL_TIMEOUT:
                     return False
@@ -171,13 +148,11 @@ class Registration:
             return False
         return state if isinstance(state, Taken) else True
 
-    def _create_or_release(
-        self, attempt: Attempt, claimed: bool, place: Place
-    ) -> tuple[Account | None, Taken]:
+    def _create_or_release(self, attempt: Attempt, claimed: bool) -> tuple[Account | None, Taken]:
         try:
             taken = self._registered(attempt.username)
             if taken is None:
-                return self._create(attempt, place)
+                return self._create(attempt)
         except BaseException:
             if claimed:
                 self._release(attempt)
@@ -186,8 +161,8 @@ class Registration:
             self._release(attempt)
         return None, taken
 
-    def _create(self, attempt: Attempt, place: Place) -> tuple[Account | None, Taken]:
-        password_hash = self._hasher.hash(attempt.password, place)
+    def _create(self, attempt: Attempt) -> tuple[Account | None, Taken]:
+        password_hash = self._hasher.hash(attempt.password)
         try:
             account = self._insert(attempt, password_hash)
         except DatabaseUnavailable as error:
@@ -231,8 +206,7 @@ class Registration:
         if row is None:
             return None
         taken = Taken(row.key)
-        # A retired name will be free one day, before which no entry may outlive its quarantine.
-        if row.quarantine_left is None or row.quarantine_left > 2 * LONGEST_LIFETIME:
+        if may_be_published(row):
             self._publish(username, taken)
         return taken
 
@@ -247,3 +221,9 @@ class Registration:
             self._cache.release(attempt.username, attempt.token)
         except UsernameCacheUnavailable:
             log.warning("username_cache_unavailable", step="release")
+
+
+def may_be_published(row: Registered) -> bool:
+    """Whether the cache may say that the name is taken: a retired name will be free one day, and no
+    entry may outlive its quarantine."""
+    return row.quarantine_left is None or row.quarantine_left > 2 * LONGEST_LIFETIME

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -24,6 +25,12 @@ REGISTERED: Final = """
     SELECT CASE WHEN created_at > now() - interval '1 day' THEN registration_key ELSE '' END,
            extract(epoch FROM retired_at + make_interval(secs => %s) - now())::float
     FROM accounts WHERE canonical_username = %s
+"""
+REGISTERED_AMONG: Final = """
+    SELECT canonical_username,
+           CASE WHEN created_at > now() - interval '1 day' THEN registration_key ELSE '' END,
+           extract(epoch FROM retired_at + make_interval(secs => %s) - now())::float
+    FROM accounts WHERE canonical_username = ANY(%s)
 """
 WITH_HASH: Final = f"""
     SELECT {ACCOUNT} FROM accounts WHERE canonical_username = %s AND password_hash = %s
@@ -111,6 +118,13 @@ class AccountRepository:
         """The committed row that has the name, retired or not."""
         row = self._fetch_one(REGISTERED, (self._quarantine, username.canonical))
         return Registered(*row) if row else None
+
+    def registered_among(self, usernames: Collection[Username]) -> dict[str, Registered]:
+        """The committed rows that have any of these names, retired or not, by canonical name."""
+        names = [username.canonical for username in usernames]
+        with self._postgres.connection() as connection:
+            rows = connection.execute(REGISTERED_AMONG, (self._quarantine, names)).fetchall()
+        return {name: Registered(key, left) for name, key, left in rows}
 
     def with_hash(self, username: Username, password_hash: str) -> Account | None:
         """The account with exactly this name and hash."""

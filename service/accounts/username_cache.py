@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from threading import Lock
+from typing import cast
 
 from redis import Redis, RedisCluster
 
 from service.accounts.usernames import Username
 from service.errors import UsernameCacheUnavailable
-from service.storage.coalesced import CoalescedReads
 from service.storage.redis import failing_as
 
 SCRIPTS = Path(__file__).parent / "lua"
@@ -28,6 +28,7 @@ TAKEN_LIFETIME = 3600  # seconds, ± 20 %, so that names cached together do not 
 TAKEN_JITTER = 0.2
 LONGEST_LIFETIME = TAKEN_LIFETIME * (1 + TAKEN_JITTER)
 MOST_REMEMBERED = 4096  # names, in each worker
+REMEMBERED = 1.0  # seconds that a worker needs not ask again whether a name is taken
 
 
 class State(Enum):
@@ -58,39 +59,52 @@ class UsernameCache:
         self._redis = redis
         self._seen_taken: OrderedDict[str, float] = OrderedDict()  # when, by the monotonic clock
         self._remembering = Lock()
-        self._reads = CoalescedReads(redis)
         self._claim = redis.register_script((SCRIPTS / "claim.lua").read_text(encoding="utf-8"))
         self._release = redis.register_script((SCRIPTS / "release.lua").read_text(encoding="utf-8"))
 
     def claim(self, username: Username, token: str) -> State | Taken:
         """Ask for the name: CLAIMED by `token`, PENDING for another, or Taken."""
         with failing_as(UsernameCacheUnavailable):
-            return _state(self._claim(keys=[_key(username)], args=[token, CLAIM_LIFETIME_MS]))
+            return _state(self._claim(keys=[key_of(username)], args=[token, CLAIM_LIFETIME_MS]))
 
     def state(self, username: Username) -> State | Taken:
         """What the cache knows of the name: ABSENT, PENDING or Taken."""
         with failing_as(UsernameCacheUnavailable):
-            state = _state(self._reads.read("GET", _key(username)) or b"absent")
+            reply = self._redis.get(key_of(username))
+        return self.understood(username, cast(bytes | None, reply))
+
+    def understood(self, username: Username, reply: bytes | None) -> State | Taken:
+        """What GET replied for the name. A name that is taken is remembered for a moment."""
+        state = _state(reply or b"absent")
         if isinstance(state, Taken):
-            self._remember(username)
+            self.remember(username)
         return state
 
-    def seen_taken(self, username: Username) -> float:
-        """Seconds since `state` last said Taken in this process; infinite if nobody remembers."""
-        return time.monotonic() - self._seen_taken.get(username.canonical, -math.inf)
+    def remembers(self, username: Username) -> bool:
+        """Whether this process has just learned that the name is taken, which it stays."""
+        seen = self._seen_taken.get(username.canonical, -math.inf)
+        return time.monotonic() - seen < REMEMBERED
 
     def publish(self, username: Username, taken: Taken) -> None:
         """Say that a committed row has the name. True for good: whoever has seen the row may."""
-        lifetime = TAKEN_LIFETIME * random.uniform(1 - TAKEN_JITTER, 1 + TAKEN_JITTER)
+        self.remember(username)
         with failing_as(UsernameCacheUnavailable):
-            self._redis.set(_key(username), f"taken:{taken.key}", px=round(lifetime * 1000))
+            self._redis.execute_command(*self.publication(username, taken))  # type: ignore[no-untyped-call]
+
+    @staticmethod
+    def publication(username: Username, taken: Taken) -> tuple[str, ...]:
+        """The command that publishes it."""
+        lifetime = TAKEN_LIFETIME * random.uniform(1 - TAKEN_JITTER, 1 + TAKEN_JITTER)
+        milliseconds = round(lifetime * 1000)
+        return ("SET", key_of(username), f"taken:{taken.key}", "PX", str(milliseconds))
 
     def release(self, username: Username, token: str) -> None:
         """Give up the claim of `token`; another's stays."""
         with failing_as(UsernameCacheUnavailable):
-            self._release(keys=[_key(username)], args=[token])
+            self._release(keys=[key_of(username)], args=[token])
 
-    def _remember(self, username: Username) -> None:
+    def remember(self, username: Username) -> None:
+        """Spare Redis the question for a moment: the name is taken."""
         with self._remembering:
             self._seen_taken[username.canonical] = time.monotonic()
             self._seen_taken.move_to_end(username.canonical)
@@ -103,7 +117,7 @@ class UsernameCache:
             self._redis.ping()
 
 
-def _key(username: Username) -> str:
+def key_of(username: Username) -> str:
     return f"coatcheck:username:{username.canonical}"
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 LOCATOR_BYTES, SECRET_BYTES = 9, 32
 LOCATOR_LENGTH = 12
+BLANK = " \t"  # nothing else: a browser sends U+00A0 as part of a name
 SHAPE = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
 
 
@@ -46,8 +47,8 @@ class SessionId:
         None if there is none or its value has another shape."""
         for pair in header.split(";"):
             key, _, value = pair.partition("=")
-            if key.strip() == name:
-                return cls.parse(value.strip())
+            if key.strip(BLANK) == name:
+                return cls.parse(value.strip(BLANK))
         return None
 
     @property

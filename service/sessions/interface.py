@@ -18,6 +18,8 @@ from service.sessions.store import SessionStore
 
 log = structlog.get_logger()
 
+# In the environ: returns the session that was read for the request, or raises what went wrong.
+PREREAD = "coatcheck.session"
 MAX_ADDRESS, MAX_USER_AGENT = 64, 256  # characters that are kept
 
 
@@ -50,6 +52,8 @@ class SessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
 
     def open_session(self, app: Flask, request: Request) -> Session:
         """The session of this request; nothing is read yet."""
+        if preread := request.environ.get(PREREAD):
+            return Session(preread)
         cookies = request.environ.get("HTTP_COOKIE", "")
         session_id = SessionId.from_cookies(cookies, self.get_cookie_name(app))
         return Session(partial(self._retrieve_session_data, session_id))

@@ -9,8 +9,6 @@ import msgspec
 
 from service.sessions.ids import SessionId
 
-TOUCH_INTERVAL = 60.0  # seconds
-
 
 class Owner(msgspec.Struct, frozen=True, array_like=True):
     """The account that a session belongs to, as it was at sign-in."""
@@ -27,19 +25,6 @@ class Metadata(msgspec.Struct, frozen=True, array_like=True):
     remember: bool
     address: str
     user_agent: str
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long a session lives, in seconds: without a request, and in any case."""
-
-    idle: float
-    lifetime: float
-
-    @property
-    def touch_interval(self) -> float:
-        """How often use is noted, in seconds: at least twice within the idle limit."""
-        return min(TOUCH_INTERVAL, self.idle / 2)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
 from service.errors import DatabaseUnavailable
-from service.storage.sockets import has_input
 
 CONNECT_TIMEOUT = 2  # seconds; libpq takes no fraction and no less
 CHECKOUT_TIMEOUT = 2.0
@@ -123,7 +123,9 @@ def _check_if_suspect(connection: Connection) -> None:
     Raises:
         psycopg.OperationalError: the connection is broken; the pool will replace it.
     """
-    if has_input(connection.fileno()):
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
         ConnectionPool.check_connection(connection)
 
 

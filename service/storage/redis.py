@@ -19,6 +19,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from service.errors import EvictionUnknown, Unavailable
+from service.storage.addresses import hosts, login, names
 from service.storage.redis_connections import (
     BOUNDED,
     MasterPool,
@@ -102,10 +103,10 @@ def _master(parts: SplitResult) -> Redis:
         Redis.from_pool(
             BlockingConnectionPool(host=host, port=port, connection_class=ToSentinel, **POOL)
         )
-        for host, port in _hosts(parts, 26379)
+        for host, port in hosts(parts, 26379)
     ]
     pool = MasterPool(
-        unquote(name), sentinel, db=int(database or 0), retry=RETRY, **_login(parts), **POOL
+        unquote(name), sentinel, db=int(database or 0), retry=RETRY, **login(parts), **POOL
     )
     return Redis.from_pool(pool)
 
@@ -152,7 +153,7 @@ class Cluster(RedisCluster):
 
 
 def _cluster(parts: SplitResult) -> Cluster:
-    first = _names(parts)[0]
+    first = names(parts)[0]
     options: dict[str, Any] = {
         "url": f"redis://{first}",  # only with one of these are the classes below heeded
         "connection_pool_class": NodePool,
@@ -160,24 +161,10 @@ def _cluster(parts: SplitResult) -> Cluster:
         "require_full_coverage": False,
         "retry": RETRY,
     }
-    options |= _login(parts) | POOL
+    options |= login(parts) | POOL
 
     def find() -> RedisCluster:
-        others = [ClusterNode(*host) for host in _hosts(parts, 6379)[1:]]
+        others = [ClusterNode(*host) for host in hosts(parts, 6379)[1:]]
         return _Nodes(startup_nodes=others, **options)
 
     return Cluster(find)
-
-
-def _names(parts: SplitResult) -> list[str]:
-    return parts.netloc.rpartition("@")[2].split(",")
-
-
-def _hosts(parts: SplitResult, default: int) -> list[tuple[str, int]]:
-    hosts = [urlsplit(f"//{name}") for name in _names(parts)]
-    return [(host.hostname or "", host.port or default) for host in hosts]
-
-
-def _login(parts: SplitResult) -> dict[str, Any]:
-    found = {"username": parts.username, "password": parts.password}
-    return {name: unquote(value) for name, value in found.items() if value}

@@ -16,14 +16,14 @@ from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError, MaxConnectionsError, ResponseError, TimeoutError
 from redis.sentinel import SentinelConnectionPool, SentinelManagedConnection
 
-from service.storage.sockets import has_input
-
-REQUEST_LIMIT = 0.9  # seconds, as all of these: what the failing calls of a request take together
-CALL_SHARE = 0.7  # of what is left: the next call, perhaps to another server, finds some time too
-CALL_LIMIT = CALL_SHARE * REQUEST_LIMIT
-CONNECT_LIMIT = 0.25
-ANSWER_LIMIT = 0.4
-SENTINEL_LIMIT = 0.1  # three that hang leave time to tell the caller
+from service.storage.limits import (
+    ANSWER_LIMIT,
+    CALL_LIMIT,
+    CALL_SHARE,
+    CONNECT_LIMIT,
+    REQUEST_LIMIT,
+    SENTINEL_LIMIT,
+)
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 _request_left: ContextVar[float | None] = ContextVar("request_left", default=None)
@@ -84,12 +84,6 @@ class _Bounded(AbstractConnection):
         if left < self.answer_limit:
             cast(socket, self._sock).settimeout(left)
         super().send_packed_command(command, check_health)
-
-    def can_read(self, timeout: float = 0) -> bool:
-        # Asked at each checkout. redis-py's own way to look takes gevent longer than the command.
-        if self._sock and not (self._parser._reader.has_data() or has_input(self._sock.fileno())):
-            return False
-        return super().can_read(timeout)
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         # Under Sentinel redis-py keeps the connection after a time-out: the late answer would be

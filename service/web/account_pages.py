@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 from service.errors import CoatcheckError, InvalidInput, NotSignedIn, WrongPassword
 from service.web import current
 from service.web.problems import answer, status_of, wants_page
+from service.web.routes import hashes_a_password
 from service.web.services import services
 from service.web.shapes import session_json
 
@@ -50,6 +51,7 @@ def revoke_others() -> Page:
 
 
 @account_pages.post("/password")
+@hashes_a_password
 def change_password() -> Page:
     """Change the password; every other session ends."""
     _, record = current.signed_in()
@@ -65,6 +67,7 @@ def change_password() -> Page:
 
 
 @account_pages.post("/delete")
+@hashes_a_password
 def delete() -> Page:
     """Delete the account."""
     _, record = current.signed_in()

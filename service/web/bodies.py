@@ -13,6 +13,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from service.errors import FieldError, InvalidInput
 
 JSON = "application/json"
+MAX_BODY, LARGEST_BODY = 16 * 1024, 64 * 1024  # bytes: of most routes; of session data
 FORM = "application/x-www-form-urlencoded"
 
 

@@ -13,9 +13,10 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from service.errors import EvictionUnknown, Unavailable
 from service.storage.redis import eviction_policies
-from service.web.services import services
+from service.web.answers import json_answer
+from service.web.routes import needs_no_session
+from service.web.services import services, services_of
 
-SESSION_REDIS = "coatcheck_session_redis"  # the extension that is the client of that Redis
 OK, UNAVAILABLE = "ok", "unavailable"
 EVICTS, UNCHECKED = "evicts", "unchecked"
 
@@ -23,13 +24,19 @@ log = structlog.get_logger()
 health = Blueprint("health", __name__)
 
 
+# The process answers. Says nothing of what it depends on: restarting would not help.
+ALIVE = json_answer(200, {"status": "ok"})
+
+
 @health.get("/healthz")
-def alive() -> dict[str, str]:
-    """The process answers. Says nothing of what it depends on: restarting would not help."""
-    return {"status": "ok"}
+@needs_no_session
+def alive() -> Response:
+    """Whether the process answers."""
+    return ALIVE.response()
 
 
 @health.get("/readyz")
+@needs_no_session
 def ready() -> tuple[dict[str, Any], int]:
     """Whether requests can be served. Without the username cache they can, only dearer; with a
     Redis that evicts sessions they can, until it is full."""
@@ -47,6 +54,7 @@ def ready() -> tuple[dict[str, Any], int]:
 
 
 @health.get("/metrics")
+@needs_no_session
 def metrics() -> Response:
     """What all workers have counted, as Prometheus text."""
     registry = REGISTRY
@@ -70,7 +78,7 @@ def warn_of_eviction(app: Flask) -> None:
 def _eviction(app: Flask) -> tuple[str, str]:
     """Whether sessions can be evicted, and by which policy or why that is not known."""
     try:
-        evicting = eviction_policies(app.extensions[SESSION_REDIS]) - {"noeviction"}
+        evicting = eviction_policies(services_of(app).session_redis) - {"noeviction"}
     except EvictionUnknown as error:
         return UNCHECKED, f"{error} ({type(error.__cause__).__name__})"
     return EVICTS if evicting else OK, ", ".join(sorted(evicting))

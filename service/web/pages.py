@@ -19,6 +19,7 @@ from service.errors import (
 from service.web import current, tutorial
 from service.web.bodies import JSON, form_credentials
 from service.web.problems import status_of
+from service.web.routes import hashes_a_password
 from service.web.services import services
 
 pages = Blueprint("pages", __name__)
@@ -49,6 +50,7 @@ def registration_form() -> Page:
 
 
 @pages.post("/register")
+@hashes_a_password
 def register() -> Page:
     """Register and sign in; or, for JSON, what the original tutorial answers."""
     if request.mimetype == JSON:
@@ -74,6 +76,7 @@ def login_form() -> Page:
 
 
 @pages.post("/login")
+@hashes_a_password
 def login() -> Page:
     """Sign in."""
     credentials = form_credentials()

@@ -71,9 +71,7 @@ def answer(error: CoatcheckError) -> Response:
 def answer_http(error: HTTPException) -> Response:
     """The response to an error of HTTP, or to one that nobody foresaw (500)."""
     status = error.code or 500
-    code = CODES.get(status, "internal" if status >= 500 else "refused")
-    detail = error.description or HTTPStatus(status).phrase
-    response = _response(_problem(status, code, detail))
+    response = _response(http_problem(status, error.description or HTTPStatus(status).phrase))
     for name, value in error.get_headers():
         if name not in ("Content-Type", "Content-Length"):
             response.headers[name] = value
@@ -90,6 +88,12 @@ def answer_unsaved(error: CoatcheckError, response: Response) -> None:
     for name in ("Content-Type", "Retry-After"):
         if name in replacement.headers:
             response.headers[name] = replacement.headers[name]
+
+
+def http_problem(status: int, detail: str) -> dict[str, Any]:
+    """The problem document of an error of HTTP."""
+    code = CODES.get(status, "internal" if status >= 500 else "refused")
+    return _problem(status, code, detail)
 
 
 def wants_page() -> bool:

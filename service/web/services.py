@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import current_app
+from flask import Flask, current_app
+from redis import Redis, RedisCluster
 
 from service.accounts.login import Login
 from service.accounts.registration import Registration
@@ -12,6 +13,7 @@ from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
 from service.accounts.username_cache import UsernameCache
 from service.sessions.interface import SessionInterface
+from service.sessions.rules import SessionRules
 from service.sessions.store import SessionStore
 from service.storage.postgres import Postgres
 
@@ -19,20 +21,55 @@ EXTENSION = "coatcheck"
 
 
 @dataclass(frozen=True)
+class Serving:
+    """How the event loop in front of Flask serves. Durations are in seconds."""
+
+    cookie_name: str
+    redis_url: str
+    cache_redis_url: str
+    threads: int
+    thread_wait: float
+    hashing_threads: int
+    hashing_wait: float
+
+
+@dataclass(frozen=True)
 class Services:
     """Every object that a view needs."""
 
+    serving: Serving
     postgres: Postgres
+    session_redis: Redis | RedisCluster
+    cache_redis: Redis | RedisCluster
     accounts: AccountRepository
     username_cache: UsernameCache
     registration: Registration
     login: Login
     revocation: Revocation
+    session_rules: SessionRules
     session_store: SessionStore
     session_interface: SessionInterface
+
+    def close(self) -> None:
+        """Close every connection that was opened; others are opened when they are needed.
+
+        For the moment before a fork, which would have two processes share them, and for the end.
+        """
+        self.postgres.close()
+        self.session_redis.close()
+        self.cache_redis.close()
 
 
 def services() -> Services:
     """Those of the application that serves this request."""
-    found: Services = current_app.extensions[EXTENSION]
+    return services_of(current_app)
+
+
+def services_of(app: Flask) -> Services:
+    """Those of an application.
+
+    Raises:
+        KeyError: it is not one of Coatcheck's.
+    """
+    found: Services = app.extensions[EXTENSION]
     return found

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 from nacl.pwhash import argon2id
@@ -9,6 +13,7 @@ from service.accounts.login import Login
 from service.accounts.passwords import PasswordHasher
 from service.accounts.repository import AccountRepository
 from service.errors import InvalidCredentials, TooManyHashes
+from tests.conditions import eventually
 
 PASSWORD = "correct horse battery"
 
@@ -68,18 +73,23 @@ def test_a_disabled_account_is_refused_like_an_unknown_one(
         login.authenticate("bob", PASSWORD)
 
 
-def test_a_login_that_nobody_has_time_for_costs_no_query(
-    login: Login,
-    hasher: PasswordHasher,
-    accounts: AccountRepository,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("name", "password"), [("bob", PASSWORD), ("nobody-has-it", PASSWORD)])
+def test_a_login_whose_turn_to_hash_comes_too_late_says_so_whatever_the_name(
+    login: Login, accounts: AccountRepository, name: str, password: str
 ) -> None:
-    asked: list[object] = []
-    monkeypatch.setattr(accounts, "credentials", asked.append)
-    monkeypatch.setattr(PasswordHasher, "is_full", True)
-    with pytest.raises(TooManyHashes):
-        login.authenticate("bob", PASSWORD)
-    assert asked == []
+    """It must not say "wrong password" of one that nobody looked at."""
+    busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=0.05)
+    go_on = threading.Event()
+    with ThreadPoolExecutor(2) as callers:
+        callers.submit(busy._run, "hash", lambda: go_on.wait(10))
+        refused = callers.submit(Login(accounts, busy).authenticate, name, password)
+        queue = busy._pool()._work_queue
+        eventually(lambda: queue.qsize() == 1)
+        since = time.monotonic()
+        eventually(lambda: time.monotonic() > since + 0.1)
+        go_on.set()
+        with pytest.raises(TooManyHashes):
+            refused.result(10)
 
 
 def test_a_login_renews_a_hash_made_with_other_parameters(

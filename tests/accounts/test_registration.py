@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -10,7 +11,7 @@ from redis import Redis
 
 from service.accounts import usernames
 from service.accounts.account import Account
-from service.accounts.passwords import PasswordHasher, Place
+from service.accounts.passwords import PasswordHasher
 from service.accounts.registration import Registration
 from service.accounts.repository import AccountRepository
 from service.accounts.username_cache import State, Taken, UsernameCache
@@ -39,10 +40,10 @@ class CountingHasher(PasswordHasher):
         self.hashes = 0
         self.meanwhile: Callable[[], None] = lambda: None
 
-    def hash(self, password: str, place: Place | None = None) -> str:
+    def hash(self, password: str) -> str:
         self.hashes += 1
         self.meanwhile()
-        return super().hash(password, place)
+        return super().hash(password)
 
 
 @pytest.fixture
@@ -394,56 +395,46 @@ def test_a_thousand_waiters_of_one_process_ask_redis_as_one(
     assert not waiting.is_alive()
 
 
-def test_when_no_place_to_hash_is_left_a_refusal_costs_nothing(
-    registration: Registration, redis: Redis, monkeypatch: pytest.MonkeyPatch
+def test_a_registration_whose_turn_to_hash_comes_too_late_frees_the_name_at_once(
+    accounts: AccountRepository, cache: UsernameCache, database: psycopg.Connection
 ) -> None:
-    monkeypatch.setattr(PasswordHasher, "is_full", True)
-    redis.config_resetstat()
-    assert isinstance(registration.refusal("ada", PASSWORD), TooManyHashes)
-    with pytest.raises(TooManyHashes):
-        registration.register("ada", PASSWORD)
-    assert set(redis.info("commandstats")) <= {"cmdstat_config|resetstat", "cmdstat_config"}
-
-
-def test_while_it_is_found_out_whether_a_name_is_free_its_place_to_hash_is_kept(
-    registration: Registration,
-    accounts: AccountRepository,
-    hasher: CountingHasher,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Or all that arrive meanwhile would claim and look, too, and be refused only then."""
-    refused: list[object] = []
-    registered = accounts.registered
-
-    def look(username: Username) -> object:
-        refused.append(registration.refusal("carol", PASSWORD))
-        return registered(username)
-
-    monkeypatch.setattr(accounts, "registered", look)
-    leave_room_for_one(hasher)
-    assert registration.register("ada", PASSWORD)
-    assert [type(refusal) for refusal in refused] == [TooManyHashes]
+    busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=0.05)
+    registration = Registration(accounts, cache, busy)
+    go_on = threading.Event()
+    with ThreadPoolExecutor(2) as callers:
+        callers.submit(busy._run, "hash", lambda: go_on.wait(10))
+        rejected = callers.submit(registration.register, "bob", PASSWORD)
+        queue = busy._pool()._work_queue
+        eventually(lambda: queue.qsize() == 1)
+        assert registration.availability("bob") == "pending"
+        since = time.monotonic()
+        eventually(lambda: time.monotonic() > since + 0.1)
+        go_on.set()
+        with pytest.raises(TooManyHashes):
+            rejected.result(10)
+    assert cache.state(BOB) is State.ABSENT
+    assert rows(database) == []
     assert registration.register("bob", PASSWORD)
 
 
-def test_who_waits_for_a_rival_keeps_no_place_to_hash(
-    registration: Registration, cache: UsernameCache, hasher: CountingHasher, redis: Redis
+def test_a_full_queue_of_hashes_holds_up_no_duplicate(
+    accounts: AccountRepository, cache: UsernameCache, redis: Redis
 ) -> None:
-    cache.claim(BOB, "a rival in another worker")
-    redis.config_resetstat()
-    leave_room_for_one(hasher)
-    waiting = threading.Thread(target=race, args=(1, lambda: registration.register("bob", "x" * 8)))
-    waiting.start()
-    eventually(lambda: redis.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0) >= 2)
-    assert registration.register("ada", PASSWORD)
-    cache.publish(BOB, Taken(""))
-    waiting.join(30)
-    assert not waiting.is_alive()
-
-
-def leave_room_for_one(hasher: PasswordHasher) -> None:
-    """So that a second one would be expected to wait too long."""
-    hasher._threads, hasher._duration = 1, 1000.0
+    """What is taken is told before anything waits: by the cache, and by the index."""
+    busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=60.0)
+    registration = Registration(accounts, cache, busy)
+    registration.register("bob", PASSWORD)
+    go_on, running = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as callers:
+        callers.submit(busy._run, "hash", lambda: running.set() or go_on.wait(30))
+        assert running.wait(10)
+        try:
+            for forget in (lambda: None, redis.flushall):
+                forget()
+                with pytest.raises(UsernameTaken):
+                    registration.register("bob", PASSWORD)
+        finally:
+            go_on.set()
 
 
 def test_an_attempt_asks_redis_three_times(registration: Registration, redis: Redis) -> None:

@@ -8,7 +8,8 @@ from redis import Redis
 
 from service.errors import SessionRevoked, SessionStoreUnavailable
 from service.sessions.ids import SessionId, new_locator
-from service.sessions.record import Limits, Metadata, Owner, Record
+from service.sessions.record import Metadata, Owner, Record
+from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
 from service.storage.redis import connect
 from tests.conditions import eventually
@@ -31,12 +32,12 @@ def redis(request: pytest.FixtureRequest) -> Redis:
 
 @pytest.fixture
 def store(redis: Redis) -> SessionStore:
-    return SessionStore(redis, LIMITS, REMEMBERED, CAP)
+    return SessionStore(redis, SessionRules(LIMITS, REMEMBERED), CAP)
 
 
 def short_lived(redis: Redis, idle: float, lifetime: float) -> SessionStore:
     limits = Limits(idle, lifetime)
-    return SessionStore(redis, limits, limits, CAP)
+    return SessionStore(redis, SessionRules(limits, limits), CAP)
 
 
 def metadata(remember: bool = False) -> Metadata:
@@ -139,9 +140,10 @@ def test_a_worker_with_a_wrong_clock_still_touches_once_a_minute(
     store: SessionStore, redis: Redis, monkeypatch: pytest.MonkeyPatch, wrong_by: float
 ) -> None:
     record = sign_in(store, new_locator())
-    wrong = SessionStore(redis, LIMITS, REMEMBERED, CAP)
+    store.touch(record)  # which also loads the script
+    wrong = SessionStore(redis, SessionRules(LIMITS, REMEMBERED), CAP)
     right = time.time
-    monkeypatch.setattr("service.sessions.store.time.time", lambda: right() + wrong_by)
+    monkeypatch.setattr("service.sessions.rules.time.time", lambda: right() + wrong_by)
     redis.config_resetstat()
     for _ in range(10):
         wrong.read(record.id)
@@ -215,7 +217,7 @@ def test_expired_sessions_are_pruned_from_the_list(redis: Redis) -> None:
     locator = new_locator()
     brief = short_lived(redis, idle=0.1, lifetime=0.1)
     index = f"coatcheck:{{{locator}}}:sessions"
-    long_lived = SessionStore(redis, LIMITS, REMEMBERED, 100)
+    long_lived = SessionStore(redis, SessionRules(LIMITS, REMEMBERED), 100)
     sign_in(long_lived, locator)
     gone = sign_in(brief, locator)
     eventually(lambda: brief.read(gone.id) is None)
@@ -252,7 +254,8 @@ def test_scripts_are_loaded_again_after_redis_forgot_them(
 
 
 def test_without_redis_everything_fails_with_one_error_and_in_time() -> None:
-    nowhere = SessionStore(connect("unix:///nowhere/redis.sock"), LIMITS, REMEMBERED, CAP)
+    rules = SessionRules(LIMITS, REMEMBERED)
+    nowhere = SessionStore(connect("unix:///nowhere/redis.sock"), rules, CAP)
     started = time.monotonic()
     with pytest.raises(SessionStoreUnavailable):
         nowhere.read(SessionId.new(new_locator()))

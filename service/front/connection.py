@@ -1,0 +1,142 @@
+"""A client's connection: gunicorn's, with a bound on everything that a client can draw out."""
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.asgi.protocol import ASGIProtocol
+
+from service.web.answers import http_answer
+from service.web.security_headers import HEADERS
+
+if TYPE_CHECKING:
+    from service.front.worker import Worker
+
+HEAD_LIMIT = 10.0  # seconds until the first request's head is there
+WRITE_LIMIT = 10.0  # seconds that a response waits for a client that does not read
+LINGER = 1.0  # seconds in which the client can read why its connection is closed
+
+CONNECTION = "coatcheck.connection"  # this object, in the scope of a request
+# What is wrong with a request that gunicorn rejects; its own words may quote the request.
+REASONS = {
+    400: "The request is not valid HTTP.",
+    408: "The request did not arrive in time.",
+    414: "The request line is too long.",
+    431: "The request's headers are too large.",
+    501: "That transfer coding is not supported.",
+}
+
+# gunicorn notes whether there is its C parser on the class that asks, and looks it up on its own.
+ASGIProtocol._check_h1c_protocol_available()
+
+
+class Connection(ASGIProtocol):  # type: ignore[misc]
+    """One connection. It is closed when a head or a request does not come, or nobody reads."""
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(worker)
+        self._closed = False
+        self._head_has_begun = False
+        self._lingers = False
+        self._stalled: asyncio.TimerHandle | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the connection is closed."""
+        return bool(self._closed)
+
+    def connection_made(self, transport: Any) -> None:
+        """Limit the first head; gunicorn limits the heads of later requests by `keepalive`."""
+        super().connection_made(transport)
+        self.worker.connections.add(self)
+        if self.worker.nr_conns > self.cfg.worker_connections:
+            transport.abort()
+            return
+        self._keepalive_handle = self.worker.loop.call_later(HEAD_LIMIT, self._keepalive_timeout)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless the connection is being closed."""
+        if self._closed:
+            return
+        self._head_has_begun = True
+        super().data_received(data)
+
+    def pause_writing(self) -> None:
+        """Limit how long the client may go without reading."""
+        super().pause_writing()
+        if self._stalled is None:
+            self._stalled = self.worker.loop.call_later(WRITE_LIMIT, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        super().resume_writing()
+        if self._stalled:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Forget the limits."""
+        if self._stalled:
+            self._stalled.cancel()
+        self.worker.connections.discard(self)
+        super().connection_lost(error)
+
+    def close_if_idle(self) -> None:
+        """Close the connection if no request is under way."""
+        if self._awaiting_request and not self._head_has_begun:
+            self._keepalive_timeout()
+
+    def _on_headers_complete(self) -> bool:
+        self._head_has_begun = False
+        return bool(super()._on_headers_complete())
+
+    def _keepalive_timeout(self) -> None:
+        if self._head_has_begun and not self._closed:
+            self._send_error_response(408, "")
+        super()._keepalive_timeout()
+
+    def _send_error_response(
+        self, status: int, message: str, extra_headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        reason = REASONS.get(status, message)
+        answer = http_answer(status, reason)
+        headers = (
+            *answer.headers,
+            *HEADERS,
+            *extra_headers,
+            ("Content-Length", str(len(answer.body))),
+            ("Connection", "close"),
+        )
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        self._safe_write(f"HTTP/1.1 {status} {answer.title}\r\n{head}\r\n".encode() + answer.body)
+        self.worker.asgi.log.note("", "", status, len(answer.body), 0.0, reason)
+        self._lingers = True
+
+    def _close_transport(self) -> None:
+        """Close the connection, and give the client time to read the rest.
+
+        Closing a socket that has unread input resets the connection, and with it a response that
+        the client has not read yet (RFC 9112, section 9.6).
+        """
+        transport, receiver = self.transport, self._body_receiver
+        if transport is None or self._closed:
+            return
+        if self._lingers or (receiver is not None and not receiver._complete):
+            self._closed = True
+            transport.write_eof()
+            self._resume_reading()
+            self.worker.loop.call_later(LINGER, transport.abort)
+            return
+        super()._close_transport()
+        if transport.get_write_buffer_size():
+            self.worker.loop.call_later(WRITE_LIMIT, transport.abort)
+
+    def _is_websocket_upgrade(self, request: Any) -> bool:  # noqa: ARG002
+        return False  # nothing here speaks it; the request is served like any other
+
+    def _build_http_scope(self, request: Any, sockname: Any, peername: Any) -> dict[str, Any]:
+        scope: dict[str, Any] = super()._build_http_scope(request, sockname, peername)
+        scope[CONNECTION] = self
+        return scope

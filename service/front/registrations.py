@@ -1,0 +1,166 @@
+"""Registrations on the event loop: names that are known to be taken are rejected here.
+
+A storm of requests for names that exist costs no thread and no hash, and one for a single name is
+led by a single request of each worker. Whatever is not as plain as that goes on to Flask, which
+decides it from the beginning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+from redis.exceptions import RedisClusterException, RedisError
+
+from service import metrics
+from service.accounts import attempt as attempts
+from service.accounts.registration import may_be_published
+from service.accounts.repository import AccountRepository, Registered
+from service.accounts.username_cache import Taken, UsernameCache, key_of
+from service.accounts.usernames import MAX_LENGTH, Username
+from service.errors import InvalidInput, RivalTooSlow, Unavailable, UsernameTaken
+from service.front.lanes import Lane
+from service.storage.gathered import Gathered
+from service.storage.lines import Lines
+from service.web.answers import JSON, Answer, problem_answer
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+PATH = "/api/v1/accounts"
+# Flask has more to look at, and perhaps to reject, if one of these is there.
+PARTICULARS = frozenset({b"idempotency-key", b"origin", b"sec-fetch-site"})
+PATIENCE = 3.0  # seconds that a request waits for another one that is after the same name
+LOOKUP_LIMIT = 0.5  # seconds that the index is waited for
+
+TAKEN = problem_answer(UsernameTaken())
+
+
+class _Sent(msgspec.Struct):
+    username: str
+    password: str
+    remember: bool = False
+
+
+_decode = msgspec.json.Decoder(_Sent).decode
+
+
+class Registrations:
+    """Rejects what is known to be taken, and lets one request at a time go ahead for each name."""
+
+    def __init__(
+        self, cache: UsernameCache, lines: Lines, accounts: AccountRepository, lookups: Lane
+    ) -> None:
+        """
+        Args:
+            cache: remembers names and knows the entries in Redis.
+            lines: to the Redis of the cache.
+            accounts: where the index is.
+            lookups: the threads that ask it.
+        """
+        self._cache = cache
+        self._lines = lines
+        self._accounts = accounts
+        self._lookups = lookups
+        self._rows: Gathered[Username, Registered | None] = Gathered(self._look_up)
+        self._under_way: dict[str, asyncio.Future[None]] = {}
+        self._taken = metrics.Tally(metrics.REGISTRATIONS.labels("taken"))
+
+    async def answer(
+        self, headers: list[tuple[bytes, bytes]], body: bytes, proceed: Callable[[], Awaitable[T]]
+    ) -> Answer | T:
+        """Reject a registration, or answer what `proceed` does.
+
+        Args:
+            headers: of the request, names in lower case.
+            body: of the request.
+            proceed: hands the request to Flask.
+        """
+        username = _plain(headers, body)
+        if username is None:
+            return await proceed()
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while not self._cache.remembers(username):
+            under_way = self._under_way.get(username.canonical)
+            if under_way is None:
+                return await self._lead(username, proceed)
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0 or not (await asyncio.wait([under_way], timeout=left))[0]:
+                return problem_answer(RivalTooSlow())
+        self._taken.count()
+        return TAKEN
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._lines.close()
+
+    async def _lead(self, username: Username, proceed: Callable[[], Awaitable[T]]) -> Answer | T:
+        landed = asyncio.get_running_loop().create_future()
+        self._under_way[username.canonical] = landed
+        try:
+            if await self._is_taken(username):
+                self._taken.count()
+                return TAKEN
+            return await proceed()
+        finally:
+            del self._under_way[username.canonical]
+            landed.set_result(None)
+
+    async def _is_taken(self, username: Username) -> bool:
+        """Whether the cache or the index says so. False says nothing."""
+        key = key_of(username)
+        try:
+            reply = await self._lines.call(key, b"GET", key.encode())
+            if isinstance(self._cache.understood(username, reply), Taken):
+                return True
+        except (RedisError, RedisClusterException):
+            log.warning("username_cache_unavailable", step="look")
+        try:
+            async with asyncio.timeout(LOOKUP_LIMIT):
+                row = await self._rows.ask(username)
+        except (Unavailable, TimeoutError):
+            return False
+        if row is None:
+            return False
+        if may_be_published(row):
+            await self._publish(username, Taken(row.key))
+        return True
+
+    async def _publish(self, username: Username, taken: Taken) -> None:
+        self._cache.remember(username)
+        command = [word.encode() for word in self._cache.publication(username, taken)]
+        try:
+            await self._lines.call(key_of(username), *command)
+        except (RedisError, RedisClusterException):
+            log.warning("username_cache_unavailable", step="publish")
+
+    async def _look_up(self, usernames: list[Username], _: float) -> list[Registered | None]:
+        rows = await self._lookups.run(lambda: self._accounts.registered_among(usernames))
+        return [rows.get(username.canonical) for username in usernames]
+
+
+def _plain(headers: list[tuple[bytes, bytes]], body: bytes) -> Username | None:
+    """The username of a plain and valid request to register; None if Flask has to look at it."""
+    kind: Any = None
+    for name, value in headers:
+        if name in PARTICULARS:
+            return None
+        if name == b"content-type":
+            kind = value
+    if kind != JSON.encode():
+        return None
+    try:
+        sent = _decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    # What is neither ASCII nor short can take longer to check than the loop has time.
+    if not sent.password.isascii() or len(sent.username) > MAX_LENGTH:
+        return None
+    try:
+        return attempts.parse(sent.username, sent.password, None).username
+    except InvalidInput:
+        return None

@@ -1,0 +1,73 @@
+"""gunicorn's worker: an event loop that owns the connections, with the front before Flask."""
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+from typing import Any
+
+from gunicorn.workers.gasgi import ASGIWorker
+
+from service.front.application import Front
+from service.front.connection import Connection
+from service.web.services import services_of
+
+HEARTBEAT = 1.0  # seconds
+
+
+class Worker(ASGIWorker):  # type: ignore[misc]
+    """Serves a Flask application. Named in gunicorn.conf.py as `worker_class`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.connections: set[Connection] = set()
+        # Still in gunicorn's master: what a preloaded application has opened must not be shared.
+        if self.app.callable is not None:
+            services_of(self.app.callable).close()
+
+    def load_wsgi(self) -> None:
+        """Load the Flask application and put the front before it."""
+        self.asgi = self.front(self.app.wsgi())
+
+    def front(self, application: Any) -> Any:
+        """The ASGI application that serves `application`."""
+        return Front(application)
+
+    async def _serve(self) -> None:
+        _allow_connections(self.cfg.worker_connections)
+        await self.asgi.start()
+        self.servers = [
+            await self.loop.create_server(lambda: Connection(self), sock=listener.sock)
+            for listener in self.sockets
+        ]
+        gc.collect()
+        gc.freeze()  # what is here to stay would cost the collector 50 ms, every few seconds
+        while self.alive and self.ppid == os.getppid():
+            self.notify()
+            await asyncio.sleep(HEARTBEAT)
+        await self._shutdown()
+        await self.asgi.close()
+
+    async def _shutdown(self) -> None:
+        """Stop listening, close what is idle, and let requests finish within `graceful_timeout`."""
+        for server in self.servers:
+            server.close()
+        deadline = self.loop.time() + self.cfg.graceful_timeout
+        while self.nr_conns and not self._quick_shutdown and self.loop.time() < deadline:
+            self.notify()
+            for connection in list(self.connections):
+                connection.close_if_idle()
+            await asyncio.sleep(0.05)
+
+
+def _allow_connections(wanted: int) -> None:
+    """Raise the limit of open files to what the connections need, as far as that is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + 256
+    if hard != resource.RLIM_INFINITY:
+        needed = min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -1,0 +1,76 @@
+"""Reads sessions on the event loop."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import structlog
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
+
+from service import metrics
+from service.errors import SessionStoreUnavailable
+from service.metrics import Tally
+from service.sessions import keys
+from service.sessions.ids import SessionId
+from service.sessions.record import Record
+from service.sessions.rules import TOUCH_SCRIPT, SessionRules
+from service.storage.lines import Lines
+
+log = structlog.get_logger()
+
+TOUCH_SHA = hashlib.sha1(TOUCH_SCRIPT.encode(), usedforsecurity=False).hexdigest().encode()
+
+
+class SessionReader:
+    """What `SessionStore.read` does in a thread, without a thread: one HGETALL, and a touch if it
+    is due. Reads that are in flight together travel as one pipeline."""
+
+    def __init__(self, lines: Lines, rules: SessionRules) -> None:
+        self._lines = lines
+        self._rules = rules
+        self._tallies = {
+            outcome: Tally(metrics.SESSION_READS.labels(outcome))
+            for outcome in ("found", "absent", "unavailable")
+        }
+
+    async def read(self, session_id: SessionId) -> Record | None:
+        """The session of that id, or None if there is none. Notes the use if it is due.
+
+        Raises:
+            SessionStoreUnavailable: Redis does not answer, within a second.
+        """
+        key = keys.session_key(session_id.locator, session_id.digest)
+        try:
+            flat: list[bytes] = await self._lines.call(key, b"HGETALL", key.encode())
+        except (RedisError, RedisClusterException) as error:
+            self._tallies["unavailable"].count()
+            raise SessionStoreUnavailable from error
+        record = self._rules.record(session_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+        self._tallies["found" if record else "absent"].count()
+        if record and self._rules.touch_is_due(record):
+            return await self._touched(record)
+        return record
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._lines.close()
+
+    async def _touched(self, record: Record) -> Record | None:
+        """A Redis that is full still reads: the answer stands, and the use is noted later."""
+        touch = self._rules.touch(record)
+        words = [str(word).encode() for word in (len(touch.keys), *touch.keys, *touch.arguments)]
+        try:
+            now = await self._run(touch.keys[0], words)
+        except (RedisError, RedisClusterException) as error:
+            log.warning("session_touch_failed", reason=type(error).__name__)
+            return record
+        return self._rules.touched(record, now)
+
+    async def _run(self, key: str, words: list[bytes]) -> Any:
+        try:
+            return await self._lines.call(key, b"EVALSHA", TOUCH_SHA, *words)
+        except ResponseError as error:
+            if not isinstance(error, NoScriptError) and not str(error).startswith("NOSCRIPT"):
+                raise
+        return await self._lines.call(key, b"EVAL", TOUCH_SCRIPT.encode(), *words)

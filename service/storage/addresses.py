@@ -1,0 +1,23 @@
+"""What the Redis URLs of Coatcheck's own say: several hosts, and a login."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+
+def names(parts: SplitResult) -> list[str]:
+    """Each `HOST[:PORT]` of a URL that lists several."""
+    return parts.netloc.rpartition("@")[2].split(",")
+
+
+def hosts(parts: SplitResult, default_port: int) -> list[tuple[str, int]]:
+    """The same as pairs of host and port."""
+    found = [urlsplit(f"//{name}") for name in names(parts)]
+    return [(host.hostname or "", host.port or default_port) for host in found]
+
+
+def login(parts: SplitResult) -> dict[str, Any]:
+    """Username and password, those that are given, as redis-py's arguments."""
+    found = {"username": parts.username, "password": parts.password}
+    return {name: unquote(value) for name, value in found.items() if value}

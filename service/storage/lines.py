@@ -1,0 +1,160 @@
+"""Which server has a key, and the line to it: one Redis, Sentinel's master, a node of a Cluster."""
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from redis.asyncio import Connection, ConnectionPool, RedisCluster, Sentinel
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ConnectionError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
+
+from service.storage.addresses import hosts, login
+from service.storage.limits import ANSWER_LIMIT, CALL_LIMIT, CONNECT_LIMIT, SENTINEL_LIMIT
+from service.storage.wire import Line, packed
+
+ONCE: dict[str, Any] = {"protocol": 2, "retry": Retry(NoBackoff(), 0)}
+WAITS: dict[str, Any] = {"socket_connect_timeout": CONNECT_LIMIT, "socket_timeout": ANSWER_LIMIT}
+# What a node of a Cluster says when a key is elsewhere, or nowhere for now.
+ELSEWHERE = ("MOVED ", "ASK ", "CLUSTERDOWN ", "TRYAGAIN ")
+
+
+def connect(url: str) -> Lines:
+    """The lines to the Redis at `url`, which is written as for `service.storage.redis.connect`.
+
+    They belong to the event loop that first uses them, and connect then.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "redis+sentinel":
+        return _OneLine(_to_master(parts))
+    if parts.scheme == "redis+cluster":
+        return _ClusterLines(parts)
+    pool = ConnectionPool.from_url(url, **ONCE, **WAITS)
+    return _OneLine(lambda: _opened(pool.make_connection()))
+
+
+class Lines:
+    """Sends commands on the event loop, each to the server that has its key."""
+
+    async def call(self, key: str, *words: bytes) -> Any:
+        """What Redis replies to a command.
+
+        Args:
+            key: the key that it reads or changes; all its keys are in one slot.
+            words: the command, its name first.
+
+        Raises:
+            ResponseError: Redis reports an error.
+            RedisError, RedisClusterException: Redis does not answer, within a second.
+        """
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Close every connection."""
+        raise NotImplementedError
+
+
+class _OneLine(Lines):
+    def __init__(self, opener: Any) -> None:
+        self._line = Line(opener)
+
+    async def call(self, key: str, *words: bytes) -> Any:  # noqa: ARG002
+        return await self._line.send(packed(*words))
+
+    async def close(self) -> None:
+        self._line.close()
+
+
+class _ClusterLines(Lines):
+    """A line for each node, so that a node that is down fails none but its own keys."""
+
+    def __init__(self, parts: SplitResult) -> None:
+        self._login = login(parts)
+        self._seeds = hosts(parts, 6379)
+        self._cluster: RedisCluster | None = None
+        self._lines: dict[tuple[str, int], Line] = {}
+
+    async def call(self, key: str, *words: bytes) -> Any:
+        try:
+            async with asyncio.timeout(CALL_LIMIT):
+                return await self._call(key, words)
+        except builtins.TimeoutError as error:
+            raise TimeoutError("Redis did not answer in time") from error
+
+    async def close(self) -> None:
+        for line in self._lines.values():
+            line.close()
+        if self._cluster:
+            await self._cluster.aclose()
+
+    async def _call(self, key: str, words: tuple[bytes, ...]) -> Any:
+        cluster = await self._map()
+        try:
+            return await self._line(cluster, key).send(packed(*words))
+        except ResponseError as error:
+            if not str(error).startswith(ELSEWHERE):
+                raise
+        except (ConnectionError, RedisClusterException):
+            # Its replica may have taken over.
+            await cluster.nodes_manager.initialize()
+        return await cluster.execute_command(*words)  # follows redirections
+
+    async def _map(self) -> RedisCluster:
+        if self._cluster is None:
+            self._cluster = RedisCluster(
+                startup_nodes=[ClusterNode(*seed) for seed in self._seeds],
+                require_full_coverage=False,
+                cluster_error_retry_attempts=1,
+                **self._login,
+                **WAITS,
+                protocol=2,
+            )
+        await self._cluster.initialize()
+        return self._cluster
+
+    def _line(self, cluster: RedisCluster, key: str) -> Line:
+        node = cluster.get_node_from_key(key)
+        if node is None:
+            raise ConnectionError("No node of the Cluster has this key")
+        address = (str(node.host), int(node.port))
+        if address not in self._lines:
+            self._lines[address] = Line(lambda: _opened(self._connection(*address)))
+        return self._lines[address]
+
+    def _connection(self, host: str, port: int) -> Connection:
+        return Connection(host=host, port=port, **self._login, **ONCE, **WAITS)
+
+
+def _to_master(parts: SplitResult) -> Any:
+    name, _, database = parts.path.strip("/").partition("/")
+    waits = {"socket_connect_timeout": SENTINEL_LIMIT, "socket_timeout": SENTINEL_LIMIT}
+    sentinel = Sentinel(hosts(parts, 26379), sentinel_kwargs={**ONCE, **waits})
+    options = {"db": int(database or 0), **login(parts), **ONCE, **WAITS}
+
+    async def open_master() -> AbstractConnection:
+        host, port = await sentinel.discover_master(unquote(name))
+        return await _opened(Connection(host=host, port=port, **options))
+
+    return open_master
+
+
+async def _opened(connection: AbstractConnection) -> AbstractConnection:
+    try:
+        await connection.connect()
+    except RedisError:
+        raise
+    except OSError as error:
+        raise ConnectionError(str(error)) from error
+    return connection

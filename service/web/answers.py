@@ -1,0 +1,65 @@
+"""A response before any framework: the event loop sends it as it is, and Flask wraps it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import msgspec
+from flask import Response
+
+from service.errors import CoatcheckError, RegistrationUnresolved, Unavailable
+from service.web.problems import PROBLEM, http_problem, problem
+
+JSON = "application/json"
+# Of every response that depends on who is signed in.
+PRIVATE = (("Cache-Control", "no-store"), ("Vary", "Cookie"))
+
+encode = msgspec.json.Encoder().encode
+
+
+class Answer(NamedTuple):
+    """Status, headers and body."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+
+    @property
+    def title(self) -> str:
+        """The status in words."""
+        return HTTPStatus(self.status).phrase
+
+    def response(self) -> Response:
+        """The same for Flask."""
+        return Response(self.body, self.status, self.headers)
+
+
+def json_answer(status: int, document: Any, *headers: tuple[str, str]) -> Answer:
+    """An answer in JSON."""
+    return Answer(status, (("Content-Type", JSON), *headers), encode(document))
+
+
+def problem_answer(error: CoatcheckError, *headers: tuple[str, str]) -> Answer:
+    """The problem document (RFC 9457) of an error, with the headers that belong to it."""
+    document = problem(error)
+    return Answer(
+        document["status"],
+        (("Content-Type", PROBLEM), *advice(error), *headers),
+        encode(document),
+    )
+
+
+def advice(error: CoatcheckError) -> tuple[tuple[str, str], ...]:
+    """The headers that say what a client can do about an error."""
+    if isinstance(error, RegistrationUnresolved):
+        return (("Retry-After", str(error.retry_after)), ("Idempotency-Key", error.key))
+    if isinstance(error, Unavailable):
+        return (("Retry-After", str(error.retry_after)),)
+    return ()
+
+
+def http_answer(status: int, detail: str, *headers: tuple[str, str]) -> Answer:
+    """The problem document of a request that is wrong as HTTP."""
+    document = http_problem(status, detail)
+    return Answer(status, (("Content-Type", PROBLEM), *headers), encode(document))

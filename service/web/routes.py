@@ -1,0 +1,55 @@
+"""What a view declares about itself, for the event loop in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Flask
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+PASSWORD, NO_SESSION = "_hashes_a_password", "_needs_no_session"
+
+
+def hashes_a_password(view: View) -> View:
+    """Have the view's requests wait for their turn to hash, apart from all others."""
+    setattr(view, PASSWORD, True)
+    return view
+
+
+def needs_no_session(view: View) -> View:
+    """Spare the view's requests the look at the session."""
+    setattr(view, NO_SESSION, True)
+    return view
+
+
+class Routes:
+    """What the views of an application declare, by method and path."""
+
+    def __init__(self, app: Flask) -> None:
+        """
+        Args:
+            app: with all its routes.
+        """
+        self._passwords: set[tuple[str, str]] = set()
+        self._without_session: set[str] = set()
+        self._static = f"{app.static_url_path}/" if app.has_static_folder else None
+        for rule in app.url_map.iter_rules():
+            view = app.view_functions[rule.endpoint]
+            if rule.arguments:
+                continue
+            if hasattr(view, PASSWORD):
+                self._passwords |= {(method, rule.rule) for method in rule.methods or ()}
+            if hasattr(view, NO_SESSION):
+                self._without_session.add(rule.rule)
+
+    def hash_a_password(self, method: str, path: str) -> bool:
+        """Whether the view of this route hashes a password."""
+        return (method, path) in self._passwords
+
+    def need_a_session(self, path: str) -> bool:
+        """Whether the view of this route may look at the session."""
+        return path not in self._without_session and not (
+            self._static and path.startswith(self._static)
+        )

@@ -1,0 +1,52 @@
+"""Who is signed in, in the words of `/auth/verify` and of `/api/v1/sessions/current`.
+
+Flask's views and the event loop both answer with these.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from urllib.parse import quote
+
+from service.errors import NotSignedIn, SessionStoreUnavailable
+from service.sessions.record import Record
+from service.web.answers import PRIVATE, Answer, json_answer, problem_answer
+from service.web.shapes import signed_in_json
+
+VERIFY, CURRENT = "/auth/verify", "/api/v1/sessions/current"
+
+Refusal = NotSignedIn | SessionStoreUnavailable
+
+
+def introduction(record: Record | None) -> Answer:
+    """For a proxy: the account in headers, or 401. No body."""
+    if record is None or record.metadata.owner is None:
+        return Answer(401, PRIVATE)
+    owner = record.metadata.owner
+    headers = (
+        ("X-Auth-Account-Id", str(owner.account_id)),
+        ("X-Auth-Username", _percent_encoded(owner.username)),
+        ("X-Auth-Session", record.id.digest),
+    )
+    return Answer(200, headers + PRIVATE)
+
+
+def description(record: Record | None) -> Answer:
+    """For a client of the API: account and session, or a problem document."""
+    if record is None or record.metadata.owner is None:
+        return problem_answer(NotSignedIn(), *PRIVATE)
+    return json_answer(200, signed_in_json(record.metadata.owner, record), *PRIVATE)
+
+
+def unknown(path: str, error: SessionStoreUnavailable) -> Answer:
+    """503: nobody can tell right now."""
+    answer = problem_answer(error, *PRIVATE)
+    if path == CURRENT:
+        return answer
+    kept = tuple(header for header in answer.headers if header[0] != "Content-Type")
+    return Answer(answer.status, kept)
+
+
+@lru_cache(maxsize=4096)
+def _percent_encoded(username: str) -> str:
+    return quote(username, safe="")
