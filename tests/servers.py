@@ -40,12 +40,15 @@ def gunicorn(
     environ: Mapping[str, str],
     workers: int = 3,
     application: str = APPLICATION,
+    worker_class: str | None = None,
 ) -> Iterator[Server]:
     """Run `application`; ready when every worker has started, gone without a trace afterwards."""
     port = free_port()
     log = directory / "gunicorn.log"
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", application]
     command += ["--bind", f"127.0.0.1:{port}", "--workers", str(workers)]
+    if worker_class:
+        command += ["--worker-class", worker_class]
     counts = directory / "counts"
     counts.mkdir(exist_ok=True)
     with log.open("wb") as output:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx
 
-from kits.bench import chart, growth, mixed, registration, session_checks, session_count
+from kits.bench import chart, growth, mixed, pressure, registration, session_checks, session_count
 from kits.bench.contender import Engines, start_engines
 from kits.bench.section import Section
 from kits.command import Effort, Say, add_effort_options, exit_on_sigterm, say
@@ -29,7 +29,10 @@ ROWS: dict[str, Callable[[Engines, Effort, Say], Section]] = {
     "checks": session_checks.checks,
     "duplicates": registration.duplicates,
     "hashing": registration.hashing,
+    "newcomers": pressure.newcomers,
     "mixed": mixed.mixed,
+    "hung": pressure.hung,
+    "idle": pressure.idle,
     "sessions": session_count.sizes,
     "workers": growth.workers,
     "connections": growth.connections,

@@ -1,43 +1,53 @@
-"""The contenders on WSGI, except Django: two without a session, as upper limits, and two with one.
+"""The contenders in Python, except Django: two without a session, and two with one.
 
 Those with a session keep the signed-in account in it, and return it as JSON.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Flask, request, session
 from flask_session import Session
 from redis import Redis
 
 from service import create_app
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+from service.front.request_log import RequestLog
 
 ACCOUNT = {"id": 1, "username": "ada", "created_at": "2026-01-01T00:00:00.000Z"}
 VERIFIED = [
-    ("X-Auth-Account-Id", "1"),
-    ("X-Auth-Username", "ada"),
-    ("X-Auth-Session", "0" * 64),
-    ("Content-Length", "0"),
-    ("Cache-Control", "no-store"),
-    ("Vary", "Cookie"),
+    (b"x-auth-account-id", b"1"),
+    (b"x-auth-username", b"ada"),
+    (b"x-auth-session", b"0" * 64),
+    (b"content-length", b"0"),
+    (b"cache-control", b"no-store"),
+    (b"vary", b"Cookie"),
 ]
 
 
-def plain() -> WSGIApplication:
-    """The response of `/auth/verify`, without reading anything."""
+class Plain:
+    """The response of `/auth/verify`, without reading anything, and a line in the request log."""
 
-    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        start_response("200 OK", list(VERIFIED))
-        return ()
+    def __init__(self) -> None:
+        self.log = RequestLog()
 
-    return answer
+    async def start(self) -> None:
+        """Part of the front's interface."""
+
+    async def close(self) -> None:
+        """Part of the front's interface."""
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        await send({"type": "http.response.start", "status": 200, "headers": VERIFIED})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        self.log.note(scope["method"], scope["path"], 200, 0, loop.time() - started)
+
+
+plain = Plain
 
 
 def bare_flask() -> Flask:

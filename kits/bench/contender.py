@@ -13,6 +13,8 @@ from redis import Redis
 
 from kits.counters import cpu_seconds, redis_commands
 from kits.engines import COUNTING, PRODUCTION, WORKERS, counting_postgres, forget_settings
+from kits.workers import BRIDGED
+from kits.workers import PLAIN as PLAIN_WORKER
 from service.embedded import Postgres as EmbeddedPostgres
 from service.embedded import Redis as EmbeddedRedis
 from service.storage.migrations import migrate
@@ -21,7 +23,8 @@ from tests.servers import Server, gunicorn
 
 PERIOD, IDLE = 0.3, 0.02  # seconds; seconds of CPU that an idle contender may use in them
 
-COATCHECK = "applications:coatcheck"
+COATCHECK, PLAIN = "applications:coatcheck", "applications:plain"
+WORKER_CLASSES = {COATCHECK: None, PLAIN: PLAIN_WORKER}  # of everybody else: BRIDGED
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,17 @@ class Engines:
 
     @contextmanager
     def serve(self, application: str, workers: int = WORKERS) -> Iterator[Contender]:
-        """Serve MODULE:FUNCTION under the project's own gunicorn.conf.py."""
+        """Serve MODULE:FUNCTION under the project's own gunicorn.conf.py: all on the same loop, and
+        those on WSGI in the same threads."""
         environ = {
             "COATCHECK_ENV": self.environment,
             "COATCHECK_THROTTLING": "off",
             "DATABASE_URL": self.postgres.url,
             "REDIS_URL": self.redis_engine.url,
         }
+        worker_class = WORKER_CLASSES.get(application, BRIDGED)
         application = f"kits.bench.{application}()"
-        with gunicorn(self.subdirectory(), environ, workers, application) as server:
+        with gunicorn(self.subdirectory(), environ, workers, application, worker_class) as server:
             yield Contender(self, server)
 
     @contextmanager

@@ -17,7 +17,8 @@ from tempfile import TemporaryDirectory
 from kits.report import Report, number, table
 from service.embedded import Redis as EmbeddedRedis
 from service.sessions.ids import new_locator
-from service.sessions.record import Limits, Metadata
+from service.sessions.record import Metadata
+from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
 from service.storage.redis import connect
 
@@ -30,7 +31,7 @@ def rows(url: str, writes: int) -> Iterator[list[str]]:
     """A row of the table for each policy and number of writers."""
     client = connect(url)
     limits = Limits(3600, 3600)
-    store = SessionStore(client, limits, limits, 50)
+    store = SessionStore(client, SessionRules(limits, limits), 50)
 
     def write(_: int) -> float:
         started = time.perf_counter()

@@ -5,29 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
-from kits.bench import accounts, express
+from kits.bench import accounts, node
 from kits.bench.contender import COATCHECK, Contender, Engines
-from kits.bench.express import NotMeasured
 from kits.bench.measurement import Load, Result, get_with_cookies, in_turn
+from kits.bench.node import NotMeasured
 from kits.bench.section import Section, as_prompt, at_least
 from kits.command import Effort, Say
 from kits.report import number
 from kits.verdict import Verdict
 
-PLAIN, BARE = "plain WSGI callable", "bare Flask"
-STOCK, DJANGO, EXPRESS = "stock Flask-Session", "Django + django-redis", "Express + connect-redis"
+PLAIN, BARE = "plain ASGI callable", "bare Flask"
+STOCK, DJANGO = "stock Flask-Session", "Django + django-redis"
+EXPRESS, FASTIFY = "Express + connect-redis", "Fastify + @fastify/session"
 VERIFY, CURRENT, VIEW = "/auth/verify", "/api/v1/sessions/current", "a user's own view"
 PATHS = {VERIFY: VERIFY, CURRENT: CURRENT, VIEW: "/me"}
 
 LEAST = (
-    (VERIFY, 1.4, EXPRESS),
-    (VERIFY, 0.7, PLAIN),
-    (CURRENT, 1.9, STOCK),
-    (CURRENT, 1.4, DJANGO),
-    (CURRENT, 0.75, BARE),
+    (VERIFY, 1.7, FASTIFY),
+    (VERIFY, 3.2, EXPRESS),
+    (VERIFY, 0.5, PLAIN),
+    (CURRENT, 6.0, STOCK),
+    (CURRENT, 5.0, DJANGO),
+    (VIEW, 0.75, BARE),
+    (VIEW, 2.3, STOCK),
 )
-REDIS_CPU, COMMANDS = 8.0, 1.02  # µs, commands
-SLOWER = 1.5  # times
+REDIS_CPU, COMMANDS = 6.0, 1.02  # µs, commands
 
 
 def checks(engines: Engines, effort: Effort, say: Say) -> Section:
@@ -36,10 +38,12 @@ def checks(engines: Engines, effort: Effort, say: Say) -> Section:
     with ExitStack() as stack:
         loads = [*_without_session(engines, stack), *_peers(engines, stack)]
         try:
-            express.install()
-            loads.append(_peer(EXPRESS, engines, stack.enter_context(express.serve(engines))))
+            node.install()
+            for title, script in ((EXPRESS, node.EXPRESS), (FASTIFY, node.FASTIFY)):
+                served = stack.enter_context(node.serve(engines, script))
+                loads.append(_peer(title, engines, served))
         except NotMeasured as problem:
-            notes.append(f"{EXPRESS} was not measured: {problem}.")
+            notes.append(f"{EXPRESS} and {FASTIFY} were not measured: {problem}.")
             say(notes[-1])
         results = in_turn([*loads, *_coatcheck(engines, stack)], effort, say)
     found = {result.title: result for result in results}
@@ -86,5 +90,6 @@ def verdicts(found: Mapping[str, Result]) -> Iterator[Verdict]:
         measured = f"{number(median.redis)} µs, {median.commands:.3f} commands"
         fine = median.redis <= REDIS_CPU and median.commands <= COMMANDS
         yield Verdict(title, target, measured, fine)
-    for title in (VERIFY, CURRENT):
-        yield as_prompt(found[title], SLOWER, found[BARE])
+    if FASTIFY in found:
+        for title in (VERIFY, CURRENT):
+            yield as_prompt(found[title], 1, found[FASTIFY])

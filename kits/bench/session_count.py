@@ -20,7 +20,8 @@ from kits.bench.session_checks import VERIFY
 from kits.command import Effort, Say
 from kits.hasher import settings
 from service.sessions.ids import new_locator
-from service.sessions.record import Limits, Metadata, Owner
+from service.sessions.record import Metadata, Owner
+from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
 
 SIZES = (1_000, 100_000, 1_000_000)
@@ -86,7 +87,7 @@ def fill(redis: Redis, size: int, keys: int = 0) -> tuple[list[str], float]:
     before = redis.info("memory")["used_memory"]
     scripts, chosen = PipelinedScripts(redis), settings()
     limits = Limits(chosen.session_idle, chosen.session_lifetime)
-    store = SessionStore(scripts, limits, limits, chosen.sessions_per_account)
+    store = SessionStore(scripts, SessionRules(limits, limits), chosen.sessions_per_account)
     fields = {f"key{n}": msgspec.msgpack.encode(VALUE) for n in range(keys)}
     ids = []
     for n in range(size):

@@ -14,6 +14,7 @@ from redis import Redis
 
 from kits.engines import COUNTING, PRODUCTION, WORKERS, counting_postgres, forget_settings
 from kits.load import strategies
+from kits.workers import BRIDGED, THREADS
 from service.embedded import Postgres as EmbeddedPostgres
 from service.embedded import Redis as EmbeddedRedis
 from service.storage.migrations import migrate
@@ -96,13 +97,14 @@ class Engines:
         name = f"load_{self._deployed}"
         directory = self.directory / name
         hashes, ready = directory / "hashes", directory / "ready"
+        worker_class = None if strategy is COATCHECK else BRIDGED
         application = f"kits.load.strategies:{strategy.key}()"
         with EmbeddedRedis(directory) as engine:
             environ = self._environ(strategy, name, engine.url)
             environ |= {strategies.HASHES: str(hashes), strategies.READY: str(ready)}
             with (
                 Redis.from_url(engine.url, protocol=2) as redis,
-                gunicorn(directory, environ, workers, application) as server,
+                gunicorn(directory, environ, workers, application, worker_class) as server,
             ):
                 eventually(lambda: ready.stat().st_size == workers, within=30)
                 url = _database(self.postgres.superuser_url, name)
@@ -122,6 +124,7 @@ class Engines:
             "COATCHECK_THROTTLING": "off",
             "DATABASE_URL": url,
             "REDIS_URL": redis_url,
+            THREADS: "16",
         }
 
 

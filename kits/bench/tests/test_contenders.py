@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from kits.bench import accounts, express, registration, session_count
+from kits.bench import accounts, node, registration, session_count
 from kits.bench.contender import COATCHECK, Contender, Cost, Engines, start_engines
-from kits.bench.express import NotMeasured
 from kits.bench.measurement import Load, in_turn, sample
+from kits.bench.node import NotMeasured
 from kits.bench.session_checks import CURRENT, VERIFY
 from kits.command import Effort
 from kits.generators import LoadError, Run, scheduled
@@ -37,12 +37,13 @@ def test_every_peer_knows_who_is_signed_in(engines: Engines, application: str) -
         assert _who(contender, accounts.sign_in(contender)[7]) == accounts.NAMES[7]
 
 
-def test_express_knows_who_is_signed_in(engines: Engines) -> None:
+@pytest.mark.parametrize("script", [node.EXPRESS, node.FASTIFY])
+def test_node_knows_who_is_signed_in(engines: Engines, script: str) -> None:
     try:
-        express.install()
+        node.install()
     except NotMeasured as problem:
         pytest.skip(str(problem))
-    with express.serve(engines, workers=1) as contender:
+    with node.serve(engines, script, workers=1) as contender:
         assert _who(contender, accounts.sign_in(contender)[7]) == accounts.NAMES[7]
 
 
@@ -123,7 +124,7 @@ def test_without_node_a_message_says_why_express_is_left_out(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(NotMeasured, match="node is not installed"):
-        express.install()
+        node.install()
 
 
 def _who(contender: Contender, cookie: str) -> str:

@@ -14,9 +14,10 @@ from service import create_app
 from service.errors import SessionStoreUnavailable
 from service.sessions.ids import SessionId
 from service.sessions.interface import SessionInterface
+from service.sessions.keys import DATA, METADATA
 from service.sessions.record import Record
 from service.sessions.session import Session
-from service.sessions.store import DATA, METADATA, SessionStore
+from service.sessions.store import SessionStore
 from service.storage.redis import failing_as
 
 IDLE_MS = 1_800_000
@@ -78,7 +79,7 @@ def _with_interface(interface: type[SessionInterface]) -> Flask:
 def _write_back(store: SessionStore, record: Record, fields: Mapping[str, bytes]) -> None:
     """Write every field, even of a session that no longer exists."""
     key = f"coatcheck:{{{record.id.locator}}}:session:{record.id.digest}"
-    whole: dict[str, Any] = {DATA + name: value for name, value in fields.items()}
+    whole: dict[str | bytes, Any] = {DATA + name.encode(): value for name, value in fields.items()}
     whole |= {"created": record.created, "seen": record.seen, "deadline": record.deadline}
     whole[METADATA] = store._encode_metadata(record.metadata)
     with failing_as(SessionStoreUnavailable):

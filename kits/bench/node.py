@@ -1,4 +1,4 @@
-"""The contender that is not Python: Express, on as many processes as the others have workers."""
+"""The contenders on Node: Express and Fastify, on as many processes as the others have workers."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from tests.conditions import eventually
 from tests.ports import free_port
 from tests.servers import ROOT, Server, is_ready
 
-SOURCE = Path(__file__).with_name("express")
-HOME = ROOT / ".data/bench/express"  # its libraries are installed here, once
+SOURCE = Path(__file__).with_name("node")
+HOME = ROOT / ".data/bench/node"  # their libraries are installed here, once
+EXPRESS, FASTIFY = "express.js", "fastify.js"
 LOCK = "package-lock.json"
 INSTALL = ["npm", "ci", "--engine-strict", "--ignore-scripts", "--no-audit", "--no-fund"]
 INSTALL_LIMIT = 300.0  # seconds
 
 
 class NotMeasured(Exception):
-    """Express cannot run here; the message is one line that says why."""
+    """Node cannot run here; the message is one line that says why."""
 
 
 def install() -> None:
-    """Install its libraries into HOME unless they are there already.
+    """Install the libraries into HOME unless they are there already.
 
     Raises:
         NotMeasured: Node or npm is missing, or npm fails.
@@ -41,7 +42,8 @@ def install() -> None:
     lock = HOME / LOCK
     if not (lock.exists() and lock.read_bytes() == (SOURCE / LOCK).read_bytes()):
         _install_from_lock()
-    shutil.copy(SOURCE / "server.js", HOME)
+    for script in (EXPRESS, FASTIFY):
+        shutil.copy(SOURCE / script, HOME)
 
 
 def _install_from_lock() -> None:
@@ -70,8 +72,8 @@ def _install_from_lock() -> None:
 
 
 @contextmanager
-def serve(engines: Engines, workers: int = WORKERS) -> Iterator[Contender]:
-    """Run it, once installed; nothing of it remains afterwards."""
+def serve(engines: Engines, script: str, workers: int = WORKERS) -> Iterator[Contender]:
+    """Run one of the scripts, once installed; nothing of it remains afterwards."""
     port = free_port()
     environ = {
         "NODE_ENV": "production",
@@ -84,7 +86,7 @@ def serve(engines: Engines, workers: int = WORKERS) -> Iterator[Contender]:
     options = {"cwd": HOME, "env": environ, "start_new_session": True}
     with (
         log.open("wb") as output,
-        subprocess.Popen(["node", "server.js"], stdout=output, **options) as node,
+        subprocess.Popen(["node", script], stdout=output, **options) as node,
     ):
         server = Server(f"http://127.0.0.1:{port}", psutil.Process(node.pid), log)
         try:
