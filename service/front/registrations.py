@@ -26,6 +26,7 @@ from service.front.lanes import Lane
 from service.storage.gathered import Gathered
 from service.storage.lines import Lines
 from service.web.answers import JSON, Answer, problem_answer
+from service.web.bodies import MAX_BODY
 
 T = TypeVar("T")
 
@@ -151,11 +152,11 @@ def _plain(headers: list[tuple[bytes, bytes]], body: bytes) -> Username | None:
             return None
         if name == b"content-type":
             kind = value
-    if kind != JSON.encode():
+    if kind != JSON.encode() or len(body) > MAX_BODY:
         return None
     try:
         sent = _decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     # What is neither ASCII nor short can take longer to check than the loop has time.
     if not sent.password.isascii() or len(sent.username) > MAX_LENGTH:

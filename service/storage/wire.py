@@ -95,6 +95,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Fail the batch under way; part of asyncio's protocol."""
+        self._connection._writer = None  # redis-py would warn that it was left open
         self._fail(ConnectionError(f"The connection to Redis was lost: {error}"))
 
     def _give_up(self) -> None:

@@ -32,7 +32,10 @@ class Answer(NamedTuple):
 
     def response(self) -> Response:
         """The same for Flask."""
-        return Response(self.body, self.status, self.headers)
+        response = Response(self.body, self.status, self.headers)
+        if not any(name == "Content-Type" for name, _ in self.headers):
+            del response.headers["Content-Type"]  # which Flask makes up
+        return response
 
 
 def json_answer(status: int, document: Any, *headers: tuple[str, str]) -> Answer:
