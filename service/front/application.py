@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -66,13 +67,13 @@ class Bridge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        started = asyncio.get_running_loop().time()
+        started = time.monotonic()  # the loop's own clock counts whole milliseconds
         try:
             answer = await self._answer_of(scope, receive, send)
             sent = await _send(scope, send, answer)
         except ClientGone:
             return
-        seconds = self._loop.time() - started
+        seconds = time.monotonic() - started
         self.log.note(scope["method"], scope["path"], answer.status, sent, seconds)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> Answer | Outcome:

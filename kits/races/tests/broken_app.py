@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from flask import Flask, g
+from flask import Flask, Request, g
 
 from service import create_app
 from service.errors import SessionStoreUnavailable
 from service.sessions.ids import SessionId
-from service.sessions.interface import SessionInterface
+from service.sessions.interface import PREREAD, SessionInterface
 from service.sessions.keys import DATA, METADATA
 from service.sessions.record import Record
 from service.sessions.session import Session
@@ -28,6 +29,12 @@ def unfenced_save() -> Flask:
     slow request thus signs a logged-out user in again."""
 
     class WholeSessions(SessionInterface):
+        def open_session(self, app: Flask, request: Request) -> Session:
+            if preread := request.environ.get(PREREAD):
+                with suppress(SessionStoreUnavailable):
+                    g.found = preread()
+            return super().open_session(app, request)
+
         def _upsert_session(self, lifetime: None, session: Session, id_: None) -> None:
             if session.record is None or not g.get("found"):
                 super()._upsert_session(lifetime, session, id_)
