@@ -100,6 +100,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
     def _send_error_response(
         self, status: int, message: str, extra_headers: tuple[tuple[str, str], ...] = ()
     ) -> None:
+        if self._closed:
+            return
         reason = REASONS.get(status, message)
         answer = http_answer(status, reason)
         headers = (

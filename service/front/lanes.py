@@ -120,14 +120,18 @@ class Lane:
         while job := self._jobs.get():
             try:
                 result, error = job.work(), None
-            except BaseException as raised:  # noqa: BLE001 - whoever waits for it handles it
+            except Exception as raised:  # noqa: BLE001 - whoever waits for it handles it
                 result, error = None, raised
+            except BaseException as raised:  # noqa: BLE001 - it must not end the event loop
+                result, error = None, RuntimeError(f"{type(raised).__name__} was raised")
             try:
                 self._loop.call_soon_threadsafe(self._finish, job, result, error)
             except RuntimeError:  # the loop has ended, and nobody waits
                 return
 
-    def _finish(self, job: _Job[Any], result: Any, error: BaseException | None) -> None:
+    def _finish(self, job: _Job[Any], result: Any, error: Exception | None) -> None:
+        if isinstance(error, StopIteration):  # which no future takes
+            error = RuntimeError("StopIteration was raised")
         if not job.outcome.done():
             if error is None:
                 job.outcome.set_result(result)
