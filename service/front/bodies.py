@@ -50,10 +50,14 @@ async def read_body(receive: Receive, headers: Headers, limit: int, within: floa
     if length is not None and length > limit:
         raise BodyTooLarge(limit)
     body = bytearray()
+    deadline = asyncio.get_running_loop().time() + within
     try:
-        async with asyncio.timeout(within):
+        async with asyncio.timeout_at(deadline):
             while True:
                 message = await receive()
+                # Until Python 3.12, wait_for in `receive` loses a cancellation to a byte.
+                if asyncio.get_running_loop().time() > deadline:
+                    raise BodyTooSlow
                 if message["type"] != "http.request":
                     raise ClientGone
                 body += message["body"]
