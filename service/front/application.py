@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -223,9 +224,6 @@ class Front(Bridge):
         return SessionId.from_cookies(b"; ".join(cookies).decode("latin-1"), self._cookie)
 
 
-_HEADERS = tuple((name.lower().encode(), value.encode()) for name, value in HEADERS)
-
-
 async def _send(scope: Scope, send: Send, answer: Answer | Outcome) -> int:
     """Send a response, and return how many bytes its body has."""
     if isinstance(answer, Outcome):
@@ -233,10 +231,7 @@ async def _send(scope: Scope, send: Send, answer: Answer | Outcome) -> int:
             return answer.sent
         headers, body = answer.headers, answer.body
     else:
-        headers = [
-            (name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers
-        ]
-        headers += _HEADERS
+        headers = [*_raw(answer.headers), *_HEADERS]
         headers.append((b"content-length", b"%d" % len(answer.body)))
         body = b"" if scope["method"] == "HEAD" else answer.body
     await send(start_message(answer.status, headers))
@@ -244,5 +239,13 @@ async def _send(scope: Scope, send: Send, answer: Answer | Outcome) -> int:
     return len(body)
 
 
+@lru_cache(maxsize=4096)  # those of a session that is checked again and again
+def _raw(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name.lower().encode(), value.encode("latin-1")) for name, value in headers)
+
+
 def _has_host(headers: list[tuple[bytes, bytes]]) -> bool:
     return any(name == b"host" for name, _ in headers)
+
+
+_HEADERS = _raw(HEADERS)

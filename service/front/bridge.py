@@ -10,6 +10,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -77,19 +78,15 @@ def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
     return environ
 
 
-_VARIABLES: dict[bytes, str] = {}  # of the usual header names
-_MOST_VARIABLES = 512
-
-
+@lru_cache(maxsize=256)
 def _variable(name: bytes) -> str:
-    if found := _VARIABLES.get(name):
-        return found
     variable = name.decode("latin-1").upper().replace("-", "_")
-    if variable not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        variable = f"HTTP_{variable}"
-    if len(_VARIABLES) < _MOST_VARIABLES:
-        _VARIABLES[name] = variable
-    return variable
+    return variable if variable in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{variable}"
+
+
+@lru_cache(maxsize=256)
+def _raw_name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
 
 
 def _path(raw: bytes) -> str:
@@ -145,9 +142,7 @@ class Exchange:
         if exc_info and self._was_streamed:
             raise exc_info[1].with_traceback(exc_info[2])
         self._status = int(status[:3])
-        self._headers = [
-            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
-        ]
+        self._headers = [(_raw_name(name), value.encode("latin-1")) for name, value in headers]
         return self._written.append
 
     def _collect(self, pieces: Iterable[bytes]) -> bytes:

@@ -40,7 +40,9 @@ class Worker(ASGIWorker):  # type: ignore[misc]
         _allow_connections(self.cfg.worker_connections)
         await self.asgi.start()
         self.servers = [
-            await self.loop.create_server(lambda: Connection(self), sock=listener.sock)
+            await self.loop.create_server(
+                lambda: Connection(self), sock=listener.sock, backlog=self.cfg.backlog
+            )
             for listener in self.sockets
         ]
         gc.collect()

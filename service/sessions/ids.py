@@ -12,6 +12,7 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass, field
+from functools import cached_property
 
 LOCATOR_BYTES, SECRET_BYTES = 9, 32
 LOCATOR_LENGTH = 12
@@ -24,7 +25,7 @@ def new_locator() -> str:
     return secrets.token_urlsafe(LOCATOR_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SessionId:
     """An id as the cookie holds it. Never shown: its `repr` leaves the secret out."""
 
@@ -56,7 +57,7 @@ class SessionId:
         """The public half, 12 characters."""
         return self.value[:LOCATOR_LENGTH]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the id, 64 hexadecimal digits: its name in Redis, and its public handle."""
         return hashlib.sha256(self.value.encode("ascii")).hexdigest()

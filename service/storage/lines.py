@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -48,7 +49,7 @@ def connect(url: str) -> Lines:
 class Lines:
     """Sends commands on the event loop, each to the server that has its key."""
 
-    async def call(self, key: str, *words: bytes) -> Any:
+    def call(self, key: str, *words: bytes) -> Awaitable[Any]:
         """What Redis replies to a command.
 
         Args:
@@ -70,8 +71,8 @@ class _OneLine(Lines):
     def __init__(self, opener: Any) -> None:
         self._line = Line(opener)
 
-    async def call(self, key: str, *words: bytes) -> Any:  # noqa: ARG002
-        return await self._line.send(packed(*words))
+    def call(self, key: str, *words: bytes) -> Awaitable[Any]:  # noqa: ARG002
+        return self._line.send(packed(*words))
 
     async def close(self) -> None:
         self._line.close()

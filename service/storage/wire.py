@@ -24,10 +24,8 @@ Opener = Callable[[], Awaitable[AbstractConnection]]
 
 def packed(*words: bytes) -> bytes:
     """A command as it travels (RESP, https://redis.io/docs/latest/develop/reference/protocol-spec)."""
-    parts = [b"*%d\r\n" % len(words)]
-    for word in words:
-        parts.append(b"$%d\r\n%b\r\n" % (len(word), word))
-    return b"".join(parts)
+    sized = [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
+    return b"*%d\r\n" % len(words) + b"".join(sized)
 
 
 class Wire(asyncio.Protocol):
