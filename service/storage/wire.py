@@ -16,10 +16,13 @@ import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
-from service.storage.gathered import Gathered
 from service.storage.limits import ANSWER_LIMIT, CALL_LIMIT
 
+LARGEST = 256  # commands in one batch: an answer comes back within a few milliseconds
+
 Opener = Callable[[], Awaitable[AbstractConnection]]
+Done = Callable[[list[Any] | RedisError], None]
+Sent = tuple[bytes, asyncio.Future[Any]]  # a command and its reply
 
 
 def packed(*words: bytes) -> bytes:
@@ -33,12 +36,16 @@ class Wire(asyncio.Protocol):
 
     def __init__(self, connection: AbstractConnection) -> None:
         """Take over the socket of a connection that redis-py has opened."""
-        self._connection = connection  # closes the socket when it is collected
         self._transport: asyncio.Transport = connection._writer.transport  # type: ignore[union-attr, assignment]
-        self._reader = hiredis.Reader(replyError=ResponseError)
+        self._loop = asyncio.get_running_loop()
+        self._parser = hiredis.Reader(replyError=ResponseError)
         self._replies: list[Any] = []
         self._expected = 0
-        self._answered: asyncio.Future[list[Any]] | None = None
+        self._done: Done | None = None
+        self._deadline = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+        # redis-py's own end of the connection: nothing more goes through it.
+        self._connection = connection
         self._transport.set_protocol(self)
 
     @property
@@ -46,31 +53,22 @@ class Wire(asyncio.Protocol):
         """Whether a batch can still be sent."""
         return not self._transport.is_closing()
 
-    async def exchange(self, commands: bytes, count: int, within: float) -> list[Any]:
-        """Send packed commands and wait for their replies.
+    def exchange(self, commands: bytes, count: int, deadline: float, done: Done) -> None:
+        """Send packed commands, and call `done` with their replies.
 
         Args:
             commands: as `packed` returns them, joined.
             count: how many there are.
-            within: seconds; the connection is closed if the replies take longer, so that a late
-                one is never taken for another command's.
-
-        Returns:
-            The replies in order; an error that Redis reports is one of them.
-
-        Raises:
-            ConnectionError, TimeoutError: redis-py's.
+            deadline: by the loop's clock; the connection is closed if the replies take longer, so
+                that a late one is never taken for another command's.
+            done: called once, with the replies in order, an error that Redis reports among them; or
+                with redis-py's ConnectionError or TimeoutError.
         """
-        loop = asyncio.get_running_loop()
         self._replies, self._expected = [], count
-        self._answered = loop.create_future()
-        limit = loop.call_later(within, self._give_up)
+        self._done, self._deadline = done, deadline
+        if self._watch is None:  # one timer serves many batches
+            self._watch = self._loop.call_at(deadline, self._check)
         self._transport.write(commands)
-        try:
-            return await self._answered
-        finally:
-            limit.cancel()
-            self._answered = None
 
     def close(self) -> None:
         """Close the connection at once."""
@@ -78,38 +76,48 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Collect replies; part of asyncio's protocol."""
-        self._reader.feed(data)
+        self._parser.feed(data)
         try:
             while len(self._replies) < self._expected:
-                reply = self._reader.gets()
+                reply = self._parser.gets()
                 if reply is False:
                     return
                 self._replies.append(reply)
         except hiredis.ProtocolError as error:
             self._fail(ConnectionError(f"Redis sent what is not RESP: {error}"))
             return
-        if self._answered and not self._answered.done():
-            self._answered.set_result(self._replies)
+        if done := self._done:
+            self._done = None
+            done(self._replies)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Fail the batch under way; part of asyncio's protocol."""
-        self._connection._writer = None  # redis-py would warn that it was left open
+        if self._watch:
+            self._watch.cancel()
         self._fail(ConnectionError(f"The connection to Redis was lost: {error}"))
 
-    def _give_up(self) -> None:
-        self._fail(TimeoutError("Redis did not answer in time"))
+    def _check(self) -> None:
+        self._watch = None
+        if self._done is None:
+            return
+        if self._loop.time() < self._deadline:  # of a later batch
+            self._watch = self._loop.call_at(self._deadline, self._check)
+        else:
+            self._fail(TimeoutError("Redis did not answer in time"))
 
     def _fail(self, error: RedisError) -> None:
         self._transport.abort()
-        if self._answered and not self._answered.done():
-            self._answered.set_exception(error)
+        if done := self._done:
+            self._done = None
+            done(error)
 
 
 class Line:
-    """Commands for one server, gathered into batches.
+    """Commands for one server. While one batch is under way, those that come gather in the next.
 
-    A broken connection is replaced once for each batch, because that is how it looks when Redis was
-    restarted; a late answer is not awaited twice.
+    A command waits for no company: alone, it is sent at once. A broken connection is replaced once
+    for each batch, because that is how it looks when Redis was restarted; a late answer is not
+    awaited twice. Callbacks and not tasks carry the batches: a task would cost as much as the read.
     """
 
     def __init__(self, opener: Opener) -> None:
@@ -119,7 +127,12 @@ class Line:
         """
         self._open = opener
         self._wire: Wire | None = None
-        self._gathered: Gathered[bytes, Any] = Gathered(self._exchange)
+        self._waiting: list[Sent] = []
+        self._batch: list[Sent] = []  # under way
+        self._is_busy = False
+        self._may_retry = False
+        self._since = self._deadline = 0.0  # of the oldest in `_waiting`; of `_batch`
+        self._connecting: asyncio.Task[None] | None = None
 
     def send(self, command: bytes) -> asyncio.Future[Any]:
         """Send a packed command; the future holds its reply.
@@ -127,33 +140,68 @@ class Line:
         The future raises ResponseError if Redis reports an error, and ConnectionError or
         TimeoutError, within a second, if it does not answer.
         """
-        return self._gathered.ask(command)
+        loop = asyncio.get_running_loop()
+        reply: asyncio.Future[Any] = loop.create_future()
+        if not self._waiting:
+            self._since = loop.time()
+        self._waiting.append((command, reply))
+        if not self._is_busy:
+            self._is_busy = True
+            loop.call_soon(self._begin)
+        return reply
 
     def close(self) -> None:
         """Close the connection; it is opened again when it is needed."""
         if self._wire:
             self._wire.close()
 
-    async def _exchange(self, commands: list[bytes], since: float) -> list[Any]:
-        deadline = since + CALL_LIMIT
-        was_open = self._wire is not None and self._wire.is_open
-        try:
-            return await self._attempt(commands, deadline)
-        except ConnectionError:
-            if not was_open:
-                raise
-        return await self._attempt(commands, deadline)
+    def _begin(self) -> None:
+        self._batch, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
+        self._deadline = self._since + CALL_LIMIT
+        self._may_retry = self._wire is not None and self._wire.is_open
+        self._carry()
 
-    async def _attempt(self, commands: list[bytes], deadline: float) -> list[Any]:
-        wire = await self._connected(deadline)
-        left = deadline - asyncio.get_running_loop().time()
-        return await wire.exchange(b"".join(commands), len(commands), min(ANSWER_LIMIT, left))
-
-    async def _connected(self, deadline: float) -> Wire:
+    def _carry(self) -> None:
+        loop = asyncio.get_running_loop()
         if self._wire is None or not self._wire.is_open:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    self._wire = Wire(await self._open())
-            except builtins.TimeoutError as error:
-                raise TimeoutError("Redis could not be reached in time") from error
-        return self._wire
+            self._connecting = loop.create_task(self._connect())
+            return
+        commands = b"".join([command for command, _ in self._batch])
+        deadline = min(self._deadline, loop.time() + ANSWER_LIMIT)
+        self._wire.exchange(commands, len(self._batch), deadline, self._end)
+
+    async def _connect(self) -> None:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                self._wire = Wire(await self._open())
+        except builtins.TimeoutError:
+            self._end(TimeoutError("Redis could not be reached in time"))
+        except (RedisError, OSError) as error:
+            self._may_retry = False
+            self._end(ConnectionError(f"Redis cannot be reached: {error}"))
+        else:
+            self._carry()
+
+    def _end(self, outcome: list[Any] | RedisError) -> None:
+        if isinstance(outcome, ConnectionError) and self._may_retry:
+            self._may_retry = False
+            self._carry()
+            return
+        batch, self._batch = self._batch, []
+        if isinstance(outcome, list):
+            for (_, reply), found in zip(batch, outcome, strict=True):
+                if reply.done():  # its request was canceled
+                    continue
+                if isinstance(found, ResponseError):
+                    reply.set_exception(found)
+                else:
+                    reply.set_result(found)
+        else:
+            for _, reply in batch:
+                if not reply.done():
+                    # One of its own for each: the tracebacks of a shared one would mix.
+                    reply.set_exception(type(outcome)(*outcome.args))
+        if self._waiting:
+            self._begin()
+        else:
+            self._is_busy = False
