@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from service.errors import Busy
+from service.front import lanes
+from service.front.lanes import LONGEST_RETRY, Lane
+from tests.loops import eventually, on_loop, turns
+
+TURN = 10.0  # seconds
+
+
+class Occupied:
+    """A lane whose threads are all busy until they are told to go on."""
+
+    def __init__(
+        self, threads: int = 1, longest_wait: float = TURN, holds_back: bool = False
+    ) -> None:
+        self.lane = Lane("test", threads, longest_wait, holds_back)
+        self._go_on = [threading.Event() for _ in range(threads)]
+
+    async def __aenter__(self) -> Occupied:
+        running = [threading.Event() for _ in self._go_on]
+        self._jobs = [
+            asyncio.ensure_future(self.lane.run(lambda n=n: running[n].set() or self._hold(n)))
+            for n in range(len(running))
+        ]
+        await eventually(lambda: all(each.is_set() for each in running))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.go_on()
+        await asyncio.gather(*self._jobs)
+        self.lane.close()
+
+    def ask(self, work: Callable[[], Any], *wanted: Callable[[], bool]) -> asyncio.Future[Any]:
+        return asyncio.ensure_future(self.lane.run(work, *wanted))
+
+    def go_on(self, *which: int) -> None:
+        for event in [self._go_on[n] for n in which] or self._go_on:
+            event.set()
+
+    def _hold(self, number: int) -> None:
+        assert self._go_on[number].wait(20)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def refused(asked: asyncio.Future[Any]) -> Busy:
+    with pytest.raises(Busy) as caught:
+        await asked
+    return caught.value
+
+
+@on_loop
+async def test_work_is_done_in_a_thread_and_its_result_passed_on() -> None:
+    lane = Lane("test", 1, TURN, holds_back=False)
+    assert await lane.run(threading.get_ident) != threading.get_ident()
+    lane.close()
+
+
+@on_loop
+async def test_as_many_jobs_run_at_a_time_as_there_are_threads() -> None:
+    lane = Lane("test", 3, TURN, holds_back=False)
+    together = threading.Barrier(3)
+    await asyncio.gather(*(lane.run(lambda: together.wait(10)) for _ in range(9)))
+    lane.close()
+
+
+@on_loop
+async def test_jobs_are_served_in_the_order_in_which_they_came() -> None:
+    served: list[int] = []
+    async with Occupied() as occupied:
+        asked = [occupied.ask(lambda n=n: served.append(n)) for n in range(20)]
+        await turns()
+        assert served == []
+        occupied.go_on()
+        await asyncio.gather(*asked)
+    assert served == list(range(20))
+
+
+@pytest.mark.parametrize("error", [OSError("of the work"), StopIteration(), KeyError("key")])
+@on_loop
+async def test_what_the_work_raises_is_passed_on_and_the_thread_goes_on(error: Exception) -> None:
+    lane = Lane("test", 1, TURN, holds_back=False)
+
+    def fail() -> None:
+        raise error
+
+    with pytest.raises((type(error), RuntimeError)):
+        await lane.run(fail)
+    assert await lane.run(lambda: "next") == "next"
+    lane.close()
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit()])
+@on_loop
+async def test_work_that_would_end_the_process_does_not(error: BaseException) -> None:
+    lane = Lane("test", 1, TURN, holds_back=False)
+
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(RuntimeError, match="was raised"):
+        await lane.run(fail)
+    assert await lane.run(lambda: "next") == "next"
+    lane.close()
+
+
+@on_loop
+async def test_a_job_whose_turn_does_not_come_in_time_is_rejected_and_never_done() -> None:
+    done: list[int] = []
+    async with Occupied(longest_wait=0.1) as occupied:
+        started = now()
+        late = occupied.ask(lambda: done.append(1))
+        await refused(late)
+        assert 0.09 < now() - started < 1.0
+        occupied.go_on()
+    assert done == []
+
+
+@on_loop
+async def test_a_job_whose_turn_comes_in_time_is_done_however_long_it_takes() -> None:
+    async with Occupied(longest_wait=0.2) as occupied:
+        go_on = threading.Event()
+        asked = occupied.ask(lambda: go_on.wait(10))
+        occupied.go_on()
+        deadline = now() + 0.3
+        await eventually(lambda: now() > deadline)
+        assert not asked.done()
+        go_on.set()
+        assert await asked
+
+
+@on_loop
+async def test_those_who_come_later_are_not_served_in_place_of_one_who_was_rejected() -> None:
+    """Each has its own time, and the lane forgets the ones whose time is over."""
+    served: list[str] = []
+    async with Occupied(longest_wait=0.15) as occupied:
+        first = occupied.ask(lambda: served.append("first"))
+        deadline = now() + 0.1
+        await eventually(lambda: now() > deadline)
+        second = occupied.ask(lambda: served.append("second"))
+        await refused(first)
+        assert not second.done()
+        occupied.go_on()
+        await second
+    assert served == ["second"]
+    assert not occupied.lane._waiting
+
+
+@on_loop
+async def test_threads_that_are_stuck_reject_at_once() -> None:
+    """Since none became free within the wait, the next one would wait in vain, too."""
+    async with Occupied(threads=2, longest_wait=0.1) as occupied:
+        await refused(occupied.ask(int))
+        started = now()
+        for _ in range(100):
+            await refused(occupied.ask(int))
+        assert now() - started < 0.1
+        assert not occupied.lane._waiting
+        occupied.go_on(0)
+        assert await eventually_done(occupied) == 0
+
+
+async def eventually_done(occupied: Occupied) -> Any:
+    """What a job returns once the lane takes jobs again."""
+    while True:
+        try:
+            return await occupied.lane.run(int)
+        except Busy:
+            await asyncio.sleep(0)
+
+
+@on_loop
+async def test_threads_that_move_let_others_wait_for_the_whole_time() -> None:
+    async with Occupied(threads=2, longest_wait=0.2) as occupied:
+        deadline = now() + 0.15
+        await eventually(lambda: now() > deadline)
+        occupied.go_on(0)
+        hold = threading.Event()
+        taken = asyncio.ensure_future(occupied.lane.run(lambda: hold.wait(10)))
+        deadline = now() + 0.1
+        await eventually(lambda: now() > deadline)
+        waiting = occupied.ask(lambda: "served")  # 0.25 s after the first job began
+        await turns()
+        assert not waiting.done()
+        hold.set()
+        assert await waiting == "served"
+        await taken
+
+
+@on_loop
+async def test_a_lane_that_holds_back_rejects_nobody_before_the_wait_is_over() -> None:
+    """A client that retries at once would otherwise use up the time of those being served."""
+    async with Occupied(longest_wait=0.1, holds_back=True) as occupied:
+        await refused(occupied.ask(int))
+        started = now()
+        await refused(occupied.ask(int))  # no thread has moved for longer than the wait
+        assert now() - started >= 0.09
+
+
+@pytest.mark.parametrize("holds_back", [True, False])
+@on_loop
+async def test_so_many_wait_and_no_more(holds_back: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "MOST_WAITING", 10)
+    async with Occupied(longest_wait=0.5, holds_back=holds_back) as occupied:
+        waiting = [occupied.ask(int) for _ in range(10)]
+        await turns()
+        started = now()
+        await refused(occupied.ask(int))
+        assert (now() - started > 0.4) == holds_back
+        occupied.go_on()
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    if not holds_back:
+        assert outcomes == [0] * 10
+
+
+@on_loop
+async def test_a_job_that_nobody_wants_any_more_is_not_done() -> None:
+    done: list[str] = []
+    async with Occupied() as occupied:
+        unwanted = occupied.ask(lambda: done.append("unwanted"), lambda: False)
+        wanted = occupied.ask(lambda: done.append("wanted"), lambda: True)
+        await turns()
+        occupied.go_on()
+        await wanted
+        with pytest.raises(asyncio.CancelledError):
+            await unwanted
+    assert done == ["wanted"]
+
+
+@on_loop
+async def test_a_request_that_is_cancelled_leaves_no_trace() -> None:
+    """It takes nobody's turn, neither while it waits nor while it is under way."""
+    done: list[str] = []
+    async with Occupied(longest_wait=0.3) as occupied:
+        cancelled = occupied.ask(lambda: done.append("cancelled"))
+        other = occupied.ask(lambda: done.append("other"))
+        await turns()
+        cancelled.cancel()
+        occupied.go_on()
+        await other
+        hold = threading.Event()
+        under_way = occupied.ask(lambda: hold.wait(10))
+        await turns()
+        under_way.cancel()
+        hold.set()
+        assert await occupied.ask(lambda: "next") == "next"
+        await eventually(lambda: occupied.lane._free == 1)
+    assert done == ["other"]
+    assert not occupied.lane._waiting
+
+
+@on_loop
+async def test_retry_after_says_how_long_those_who_wait_will_take() -> None:
+    async with Occupied(longest_wait=0.05) as occupied:
+        for interval, expected in ((0.0, 1), (0.3, 1), (2.5, 3), (1000.0, LONGEST_RETRY)):
+            occupied.lane._interval = interval
+            assert (await refused(occupied.ask(int))).retry_after == expected
+
+
+@on_loop
+async def test_how_long_a_job_takes_is_learned_while_others_wait() -> None:
+    lane = Lane("test", 1, TURN, holds_back=False)
+    pause = threading.Event()
+    await asyncio.gather(*(lane.run(lambda: pause.wait(0.02)) for _ in range(40)))
+    assert 0.01 < lane._interval < 0.1
+    lane.close()
+
+
+@on_loop
+async def test_every_rejection_is_counted() -> None:
+    def shed() -> float:
+        labels = {"lane": "test"}
+        return REGISTRY.get_sample_value("coatcheck_shed_requests_total", labels) or 0
+
+    before = shed()
+    async with Occupied(longest_wait=0.05) as occupied:
+        for _ in range(3):
+            await refused(occupied.ask(int))
+        await turns()
+    assert shed() == before + 3
+
+
+@on_loop
+async def test_a_lane_that_is_closed_finishes_what_is_under_way() -> None:
+    lane = Lane("test", 2, TURN, holds_back=False)
+    go_on = threading.Event()
+    jobs = [asyncio.ensure_future(lane.run(lambda: go_on.wait(10))) for _ in range(2)]
+    await turns()
+    lane.close()
+    go_on.set()
+    assert await asyncio.gather(*jobs) == [True, True]
+    await eventually(lambda: not any(thread.is_alive() for thread in lane._threads))
