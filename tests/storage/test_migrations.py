@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,11 +19,12 @@ SCRIPT = "import sys; from service.storage.migrations import migrate; print(migr
 @pytest.fixture
 def empty(postgres_engine: EmbeddedPostgres) -> Iterator[str]:
     """The URL of a database of its own, without tables."""
-    name = sql.Identifier("migrations_test")
+    database = f"migrations_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    name = sql.Identifier(database)
     with psycopg.connect(postgres_engine.superuser_url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER coatcheck").format(name))
-        yield postgres_engine.url.replace("/coatcheck?", "/migrations_test?")
+        yield postgres_engine.url.replace("/coatcheck?", f"/{database}?")
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
