@@ -90,11 +90,12 @@ def _directory() -> Path:
 
 def _once(name: str, work: Callable[[], None]) -> None:
     """Do `work` unless a process of the run has done it; others wait meanwhile."""
-    with (_directory() / f"{name}.done").open("a+") as done:
-        fcntl.flock(done, fcntl.LOCK_EX)
-        if done.tell() == 0:
+    done = _directory() / f"{name}.done"
+    with (_directory() / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
             work()
-            done.write("done")
+            done.touch()
 
 
 def watch(directory: Path) -> None:
