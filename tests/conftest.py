@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 from flask import Flask
+from hypothesis import settings as hypothesis
 from psycopg import sql
 from redis import Redis
 
@@ -104,6 +105,7 @@ def environ(postgres_url: str, redis_engine: EmbeddedRedis) -> dict[str, str]:
     """The variables with which the service runs on the test's engines."""
     return {
         "COATCHECK_ENV": "testing",
+        "COATCHECK_ARGON2_MEMORY_KIB": "64",  # each test that registers somebody would wait 20 ms
         "DATABASE_URL": postgres_url,
         "REDIS_URL": redis_engine.url,
     }
@@ -137,6 +139,16 @@ def app(settings: Settings) -> Iterator[Flask]:
 
 
 RUN = pytest.StashKey[Run]()
+# What takes long to start, and the group of the tests that use it: one process runs a whole group.
+GROUPS = {
+    "cluster_engine": "cluster",
+    "redis_cluster": "cluster",
+    "sentinel_engine": "sentinels",
+    "running_server": "server",
+}
+hypothesis.register_profile("quick", max_examples=25, deadline=None)
+hypothesis.register_profile("thorough", max_examples=10_000, deadline=None)
+hypothesis.load_profile("quick")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -146,6 +158,16 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.startswith("COATCHECK_") or name in {"DATABASE_URL", "REDIS_URL"}:
             del os.environ[name]
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        used = {*item.fixturenames, *(each for each in parameters if isinstance(each, str))}
+        for group in {GROUPS[name] for name in used & GROUPS.keys()}:
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
