@@ -25,8 +25,8 @@ run: $(VENV)/.run $(VENV)/.engines ## start it all here; PORT, WEB_CONCURRENCY, 
 ##@ Develop
 setup: $(VENV)/.dev $(VENV)/.engines ## install what running and testing need into .venv
 
-test: setup ## test the service on real engines, three tests at a time; ARGS goes to pytest
-	@exec $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+test: setup ## test the service on real engines, four tests at a time; ARGS goes to pytest
+	@exec $(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
 
 test-kits: setup ## test the kits themselves; ARGS goes to pytest
 	@exec $(BIN)/python -m pytest -n 2 --dist loadfile $(or $(ARGS),kits)

@@ -12,7 +12,9 @@ T = TypeVar("T")
 def eventually(condition: Callable[[], T], within: float = 10.0) -> T:
     """What `condition` returns once it is true; fails after `within` seconds."""
     deadline = time.monotonic() + within
+    pause = 0.002
     while not (result := condition()):
         assert time.monotonic() < deadline, f"did not happen within {within} s"
-        time.sleep(0.005)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.05)  # asking takes time from what is waited for
     return result

@@ -11,6 +11,9 @@ import pytest
 import redis
 
 from service.embedded import Engine, EngineError, Postgres, Redis
+from tests.run import prepare_postgres
+
+pytestmark = pytest.mark.xdist_group("embedded")  # they share an engine of each kind
 
 ENGINES = [Postgres, Redis]
 
@@ -42,12 +45,17 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 
 def holding_a_ticket(kind: type[Engine]) -> Iterator[Engine]:
-    with (
-        tempfile.TemporaryDirectory(prefix="coatcheck-") as directory,
-        kind(Path(directory, "data"), durable=False) as engine,
-    ):
-        write(engine)
-        yield engine
+    with tempfile.TemporaryDirectory(prefix="coatcheck-") as directory:
+        initialise(kind, Path(directory, "data"))
+        with kind(Path(directory, "data"), durable=False) as engine:
+            write(engine)
+            yield engine
+
+
+def initialise(kind: type[Engine], directory: Path) -> None:
+    """Spare a Postgres its initdb."""
+    if kind is Postgres:
+        prepare_postgres(directory)
 
 
 def write(engine: Engine) -> None:
@@ -102,6 +110,7 @@ def test_nothing_listens_on_tcp_and_nobody_else_may_look_inside(engine: Engine) 
 
 @pytest.mark.parametrize("kind", ENGINES)
 def test_path_too_long_for_a_socket_gets_one_elsewhere(kind: type[Engine], home: Path) -> None:
+    initialise(kind, home / ("long" * 30))
     with kind(home / ("long" * 30), durable=False) as engine:
         write(engine)
         assert read(engine) == 7
@@ -140,6 +149,7 @@ def test_pid_file_that_names_a_living_stranger_is_no_obstacle(postgres: Engine) 
 
 
 def test_fsync_is_on_unless_a_test_declines(home: Path, postgres: Engine) -> None:
+    initialise(Postgres, home / "data")
     with Postgres(home / "data") as durable:
         for engine, setting in ((durable, "on"), (postgres, "off")):
             with psycopg.connect(engine.url) as connection:
@@ -165,6 +175,7 @@ def test_first_start_that_was_interrupted_is_done_again(home: Path) -> None:
 def test_engine_that_will_not_start_says_why_in_one_line(
     kind: type[Engine], file: str, home: Path
 ) -> None:
+    initialise(kind, home / "data")
     with kind(home / "data", durable=False) as engine:
         write(engine)
     (engine.directory / file).write_text("not what it was")

@@ -6,8 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -17,7 +16,9 @@ import pytest
 
 from service.embedded import Postgres, Redis
 from service.webserver import GunicornError, reserve
+from tests.conditions import eventually
 from tests.ports import free_port
+from tests.run import prepare_postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,6 +35,13 @@ def data() -> Iterator[Path]:
         psutil.wait_procs(orphans)
 
 
+@pytest.fixture
+def migrated(data: Path) -> Path:
+    """The data directory of a service that has run before, for tests to which initdb is no news."""
+    prepare_postgres(data / "postgres")
+    return data
+
+
 class Run:
     """One run of the supervisor; `output` is what it has printed, both streams."""
 
@@ -41,7 +49,7 @@ class Run:
         self.data = data
         self.port = free_port()
         inherited = {k: v for k, v in os.environ.items() if not k.endswith(("_URL", "_URL_FILE"))}
-        settings = {"COATCHECK_ENV": "testing", "WEB_CONCURRENCY": "2", "PORT": str(self.port)}
+        settings = {"COATCHECK_ENV": "testing", "WEB_CONCURRENCY": "1", "PORT": str(self.port)}
         self._out = Path(tempfile.mkstemp(dir=next(p for p in data.parents if p.is_dir()))[1])
         with self._out.open("wb") as out:
             self.process = subprocess.Popen(
@@ -58,7 +66,7 @@ class Run:
         return self._out.read_text()
 
     def until(self, line: str) -> "Run":
-        wait(lambda: line in self.output or self.process.poll() is not None)
+        eventually(lambda: line in self.output or self.process.poll() is not None, within=40)
         assert line in self.output, self.output
         return self
 
@@ -69,13 +77,6 @@ class Run:
         if number:
             self.process.send_signal(number)
         return self.process.wait(30)
-
-
-def wait(condition: Callable[[], bool], seconds: float = 40) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def processes(data: Path) -> list[psutil.Process]:
@@ -108,7 +109,7 @@ def error_line(run: Run) -> str:
 
 
 def test_kill_of_the_supervisor_loses_no_data_and_hinders_no_next_start(data: Path) -> None:
-    first = Run(data).ready()
+    first = Run(data, WEB_CONCURRENCY="2").ready()
     with psycopg.connect(Postgres(data / "postgres").url) as connection:
         connection.execute("CREATE TABLE coats AS SELECT 7 AS ticket")
     first.end(signal.SIGKILL)
@@ -130,28 +131,29 @@ def test_kill_of_the_supervisor_loses_no_data_and_hinders_no_next_start(data: Pa
 
 
 @pytest.mark.parametrize(
-    ("moment", "number"),
+    ("moment", "number", "directory"),
     [
-        ("Starting PostgreSQL", signal.SIGINT),
-        ("Starting Redis", signal.SIGHUP),
-        ("Starting gunicorn", signal.SIGTERM),
+        ("Starting PostgreSQL", signal.SIGINT, "data"),
+        ("Starting Redis", signal.SIGHUP, "migrated"),
+        ("Starting gunicorn", signal.SIGTERM, "migrated"),
     ],
 )
 def test_stop_while_starting_leaves_nothing(
-    moment: str, number: signal.Signals, data: Path
+    moment: str, number: signal.Signals, directory: str, request: pytest.FixtureRequest
 ) -> None:
+    data: Path = request.getfixturevalue(directory)
     run = Run(data).until(moment)
     assert run.end(number) == 0, run.output
     assert "Traceback" not in run.output
     assert processes(data) == []
 
 
-def test_part_that_ends_by_itself_takes_the_rest_along(data: Path) -> None:
-    run = Run(data).ready()
-    [redis] = [process for process in processes(data) if process.name() == "redis-server"]
+def test_part_that_ends_by_itself_takes_the_rest_along(migrated: Path) -> None:
+    run = Run(migrated).ready()
+    [redis] = [process for process in processes(migrated) if process.name() == "redis-server"]
     redis.kill()
     assert error_line(run) == "Error: Redis has ended by itself (SIGKILL): stopped the rest"
-    assert processes(data) == []
+    assert processes(migrated) == []
 
 
 def test_port_that_is_taken_is_told_before_anything_starts(data: Path) -> None:
@@ -180,16 +182,16 @@ def test_malformed_setting_is_told(data: Path) -> None:
     assert not data.exists()
 
 
-def test_engine_that_will_not_start_is_told_and_the_other_stopped(data: Path) -> None:
-    (data / "redis").mkdir(parents=True)
-    (data / "redis" / "appendonly.aof").write_text("not what it was")
-    assert error_line(Run(data)).startswith("Error: Redis will not start: Bad file format")
-    assert processes(data) == []
+def test_engine_that_will_not_start_is_told_and_the_other_stopped(migrated: Path) -> None:
+    (migrated / "redis").mkdir()
+    (migrated / "redis" / "appendonly.aof").write_text("not what it was")
+    assert error_line(Run(migrated)).startswith("Error: Redis will not start: Bad file format")
+    assert processes(migrated) == []
 
 
-def test_engine_that_is_given_is_not_embedded(data: Path) -> None:
-    with Redis(data.with_name("elsewhere"), durable=False) as given:
-        run = Run(data, REDIS_URL=given.url).ready()
+def test_engine_that_is_given_is_not_embedded(migrated: Path) -> None:
+    with Redis(migrated.with_name("elsewhere"), durable=False) as given:
+        run = Run(migrated, REDIS_URL=given.url).ready()
         assert run.end(signal.SIGTERM) == 0
         assert given.exit_status() is None
-    assert not (data / "redis").exists()
+    assert not (migrated / "redis").exists()

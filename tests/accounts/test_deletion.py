@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import psycopg
 import pytest
+from click.testing import CliRunner, Result
 from flask import Flask
 
+from service.__main__ import main
 from service.errors import NoSuchAccount, SessionRevoked, SessionStoreUnavailable
 from service.sessions.record import Metadata
 from service.web.services import Services
@@ -51,15 +49,8 @@ def test_a_name_that_nobody_has_cannot_be_deleted(services: Services) -> None:
         services.revocation.delete("bob")
 
 
-def command(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+def command(environ: dict[str, str], *arguments: str) -> Result:
+    return CliRunner(env=environ).invoke(main, arguments)
 
 
 def test_the_command_line_deletes_and_releases(
@@ -68,9 +59,9 @@ def test_the_command_line_deletes_and_releases(
     client = app.test_client()
     client.post("/api/v1/accounts", json=BOB)
     deleted = command(environ, "accounts", "delete", "BOB")
-    assert (deleted.returncode, deleted.stdout) == (0, "Deleted BOB, and ended 1 sessions.\n")
+    assert (deleted.exit_code, deleted.stdout) == (0, "Deleted BOB, and ended 1 sessions.\n")
     unknown = command(environ, "accounts", "delete", "ada")
-    assert (unknown.returncode, unknown.stderr) == (1, "Error: There is no account of that name.\n")
+    assert (unknown.exit_code, unknown.stderr) == (1, "Error: There is no account of that name.\n")
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '31 days'")
     assert command(environ, "accounts", "release-names").stdout == "Released 1 names.\n"
 

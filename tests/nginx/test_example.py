@@ -6,10 +6,13 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
 from service.embedded import Redis as EmbeddedRedis
 from tests.nginx.servers import nginx
 from tests.ports import free_port
+
+pytestmark = pytest.mark.xdist_group("nginx")
 
 LI_LEI = {"username": "李雷", "password": "correct horse battery"}
 GREETING = "Hello, 李雷!"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,17 +13,29 @@ from service.embedded import Postgres as EmbeddedPostgres
 from service.errors import MigrationFailed
 from service.storage.migrations import ADVISORY_LOCK, FILES, migrate
 
-SCRIPT = "import sys; from service.storage.migrations import migrate; print(migrate(sys.argv[1]))"
+# Forked once everything is imported, so that they meet.
+FOUR_STARTS = """
+import os
+import sys
+
+from service.storage.migrations import migrate
+
+if any(os.fork() == 0 for _ in range(4)):
+    print(migrate(sys.argv[1]))
+else:
+    sys.exit(max(os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(4)))
+"""
 
 
 @pytest.fixture
 def empty(postgres_engine: EmbeddedPostgres) -> Iterator[str]:
     """The URL of a database of its own, without tables."""
-    name = sql.Identifier("migrations_test")
+    database = f"migrations_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    name = sql.Identifier(database)
     with psycopg.connect(postgres_engine.superuser_url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER coatcheck").format(name))
-        yield postgres_engine.url.replace("/coatcheck?", "/migrations_test?")
+        yield postgres_engine.url.replace("/coatcheck?", f"/{database}?")
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
@@ -34,14 +47,10 @@ def test_an_empty_database_gets_every_table_once(empty: str) -> None:
 
 
 def test_of_several_containers_that_start_at_once_one_migrates(empty: str) -> None:
-    starts = [
-        subprocess.Popen([sys.executable, "-c", SCRIPT, empty], stdout=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
-    printed = sorted(process.communicate(timeout=50)[0].strip() for process in starts)
-    assert [process.returncode for process in starts] == [0] * 4
-    assert printed[:3] != printed[3:] * 3
-    assert printed.count("[]") == 3
+    command = [sys.executable, "-c", FOUR_STARTS, empty]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
+    names = [file.stem for file in sorted(FILES.glob("*.sql"))]
+    assert sorted(done.stdout.splitlines()) == sorted(["[]", "[]", "[]", str(names)])
 
 
 def test_a_migration_that_died_leaves_no_lock(empty: str) -> None:

@@ -9,8 +9,8 @@ from flask import Flask
 from redis import Redis
 from werkzeug.test import create_environ, run_wsgi_app
 
-VIEWS = 1_000
-READS, SESSIONS = 10_000, 10
+VIEWS = 80
+READS, SESSIONS = 300, 10
 MINUTE = 60_000  # milliseconds
 CURRENT = "/api/v1/sessions/current"
 NO_SESSION_NEEDED = ("/login", "/register", "/healthz", "/api/v1/nowhere")
