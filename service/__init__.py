@@ -16,10 +16,10 @@ from config import Settings
 from service import logs
 from service.accounts.login import Login
 from service.accounts.passwords import PasswordHasher
-from service.accounts.registration import Registration
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
-from service.accounts.username_cache import UsernameCache
+from service.registration.registration import Registration
+from service.registration.username_cache import UsernameCache
 from service.sessions.interface import SessionInterface
 from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore

@@ -15,9 +15,11 @@ from redis import Redis
 import config
 from config import Settings
 from service import create_app
+from service.accounts.repository import AccountRepository
 from service.embedded import Postgres as EmbeddedPostgres
 from service.embedded import Redis as EmbeddedRedis
 from service.storage.migrations import migrate
+from service.storage.postgres import Postgres
 from tests.redis_engines import Group, Masters, cluster, sentinels
 from tests.servers import Server, gunicorn
 
@@ -60,6 +62,15 @@ def database(postgres_engine: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
     with psycopg.connect(postgres_engine.url, autocommit=True) as connection:
         connection.execute("TRUNCATE accounts")
         yield connection
+
+
+@pytest.fixture
+def accounts(
+    database: psycopg.Connection, postgres_engine: EmbeddedPostgres
+) -> Iterator[AccountRepository]:
+    postgres = Postgres(postgres_engine.url)
+    yield AccountRepository(postgres, quarantine=86400)
+    postgres.close()
 
 
 @pytest.fixture

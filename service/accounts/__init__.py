@@ -1,1 +1,1 @@
-"""Accounts: usernames, passwords, registration and login."""
+"""Accounts: usernames, passwords, sign-in and revocation."""

@@ -7,8 +7,8 @@ from flask.testing import FlaskClient
 from config import Settings
 from service import create_app
 from service.accounts.account import Account
-from service.accounts.registration import Registration
 from service.errors import RegistrationUnresolved
+from service.registration.registration import Registration
 
 BOB = {"username": "Bob", "password": "correct horse battery"}
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

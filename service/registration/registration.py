@@ -8,14 +8,10 @@ import time
 import structlog
 
 from service import metrics
-from service.accounts import attempt as attempts
 from service.accounts import usernames
 from service.accounts.account import Account
-from service.accounts.attempt import Attempt
-from service.accounts.flights import Flight, Flights
 from service.accounts.passwords import PasswordHasher
 from service.accounts.repository import AccountRepository, Registered
-from service.accounts.username_cache import LONGEST_LIFETIME, State, Taken, UsernameCache
 from service.accounts.usernames import Username
 from service.errors import (
     DatabaseUnavailable,
@@ -25,6 +21,10 @@ from service.errors import (
     UsernameCacheUnavailable,
     UsernameTaken,
 )
+from service.registration import attempt as attempts
+from service.registration.attempt import Attempt
+from service.registration.flights import Flight, Flights
+from service.registration.username_cache import LONGEST_LIFETIME, State, Taken, UsernameCache
 from service.sessions.ids import new_locator
 
 log = structlog.get_logger()
