@@ -15,9 +15,9 @@ import config
 from config import Settings
 from service import logs
 from service.accounts.login import Login
-from service.accounts.passwords import PasswordHasher
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
+from service.credentials.hashing import PasswordHasher
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
 from service.sessions.interface import SessionInterface

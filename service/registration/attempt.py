@@ -8,8 +8,9 @@ import secrets
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from service.accounts import passwords, usernames
+from service.accounts import usernames
 from service.accounts.usernames import Username
+from service.credentials import passwords
 from service.errors import FieldError, InvalidInput
 
 KEY_SHAPE = re.compile(r"[\x21-\x7e]{1,255}")

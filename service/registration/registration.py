@@ -10,9 +10,9 @@ import structlog
 from service import metrics
 from service.accounts import usernames
 from service.accounts.account import Account
-from service.accounts.passwords import PasswordHasher
 from service.accounts.repository import AccountRepository, Registered
 from service.accounts.usernames import Username
+from service.credentials.hashing import PasswordHasher
 from service.errors import (
     DatabaseUnavailable,
     InvalidInput,

@@ -10,8 +10,8 @@ from nacl.pwhash import argon2id
 
 from service.accounts import usernames
 from service.accounts.login import Login
-from service.accounts.passwords import PasswordHasher
 from service.accounts.repository import AccountRepository
+from service.credentials.hashing import PasswordHasher
 from service.errors import InvalidCredentials, TooManyHashes
 from tests.conditions import eventually
 

@@ -11,9 +11,9 @@ from redis import Redis
 
 from service.accounts import usernames
 from service.accounts.account import Account
-from service.accounts.passwords import PasswordHasher
 from service.accounts.repository import AccountRepository
 from service.accounts.usernames import Username
+from service.credentials.hashing import PasswordHasher
 from service.errors import (
     CoatcheckError,
     DatabaseUnavailable,
