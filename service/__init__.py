@@ -14,7 +14,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import config
 from config import Settings
 from service import logs
-from service.accounts.login import Login
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
 from service.credentials.hashing import PasswordHasher
@@ -23,6 +22,7 @@ from service.registration.username_cache import UsernameCache
 from service.sessions.interface import SessionInterface
 from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
+from service.signin.password import Login
 from service.storage import redis
 from service.storage.postgres import Postgres
 from service.storage.redis_connections import one_request

@@ -1,1 +1,1 @@
-"""Accounts: usernames, passwords, sign-in and revocation."""
+"""Accounts: the rows in Postgres, their usernames, and what ends their sessions."""

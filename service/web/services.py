@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 from redis import Redis, RedisCluster
 
-from service.accounts.login import Login
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
 from service.registration.registration import Registration
@@ -15,6 +14,7 @@ from service.registration.username_cache import UsernameCache
 from service.sessions.interface import SessionInterface
 from service.sessions.rules import SessionRules
 from service.sessions.store import SessionStore
+from service.signin.password import Login
 from service.storage.postgres import Postgres
 
 EXTENSION = "coatcheck"
