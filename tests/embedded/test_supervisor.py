@@ -16,10 +16,10 @@ import psycopg
 import pytest
 
 from service.embedded import Postgres, Redis
-from service.webserver import GunicornError, reserve
+from service.embedded.gunicorn import GunicornError, reserve
 from tests.ports import free_port
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
