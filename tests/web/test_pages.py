@@ -66,7 +66,7 @@ def test_a_refused_login_keeps_the_name_and_not_the_password(client: FlaskClient
 def test_members_are_shown_newest_first_in_pages_to_members_only(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.web.pages.MEMBERS_PER_PAGE", 2)
+    monkeypatch.setattr("service.web.pages.home.MEMBERS_PER_PAGE", 2)
     names = ["first", "second", "third", "fourth", "fifth"]
     for name in names:
         client.post("/register", data=BOB | {"username": name})
