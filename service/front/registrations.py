@@ -128,7 +128,7 @@ class Registrations:
         if row is None:
             return False
         if may_be_published(row):
-            await self._publish(username, Taken(row.key))
+            await self._publish(username, Taken(row.key_digest))
         return True
 
     async def _publish(self, username: Username, taken: Taken) -> None:

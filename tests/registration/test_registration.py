@@ -291,13 +291,13 @@ class LossyRepository(AccountRepository):
         self.carried_out = carried_out
 
     def insert(
-        self, username: Username, password_hash: str, locator: str, key: str
+        self, username: Username, password_hash: str, locator: str, key_digest: str
     ) -> Account | None:
         if self.lost == 0:
-            return super().insert(username, password_hash, locator, key)
+            return super().insert(username, password_hash, locator, key_digest)
         self.lost -= 1
         if self.carried_out:
-            super().insert(username, password_hash, locator, key)
+            super().insert(username, password_hash, locator, key_digest)
         raise DatabaseUnavailable(may_have_happened=True)
 
 
@@ -324,7 +324,7 @@ def test_when_it_cannot_be_found_out_the_same_request_is_safe_to_repeat(
     registration = Registration(lossy, cache, hasher)
     with pytest.raises(RegistrationUnresolved) as caught:
         registration.register("bob", PASSWORD)
-    assert registration.register("bob", PASSWORD, caught.value.key).username == "bob"
+    assert registration.register("bob", PASSWORD, caught.value.idempotency_key).username == "bob"
 
 
 def test_a_retired_name_stays_taken_and_is_released_after_its_quarantine(

@@ -1,9 +1,9 @@
 -- Claim a name for one attempt to register it.
 --
--- KEYS  1 the name (string: "taken:KEY" or "pending:TOKEN")
--- ARGV  1 token of the attempt   2 how long the claim lives, ms
--- Returns "claimed"; or what stands there: "taken:KEY", or "pending:" and another's token. Asked
--- again with the same token, "claimed" again.
+-- KEYS  1 the name (string: "taken:KEY_DIGEST" or "pending:TOKEN")
+-- ARGV  1 the attempt's token   2 lifetime of the claim, ms
+-- Returns "claimed", also when the same token asks again; otherwise the value of the key:
+-- "taken:KEY_DIGEST", or "pending:TOKEN" with a rival's token.
 
 local state = redis.call('GET', KEYS[1])
 if not state then

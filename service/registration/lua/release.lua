@@ -1,8 +1,8 @@
--- Give up a claim, if it is still one's own.
+-- Give up a claim, if the attempt still holds it.
 --
--- KEYS  1 the name (string: "taken:KEY" or "pending:TOKEN")
--- ARGV  1 token of the attempt
--- Returns 1; 0 if the claim had run out, or the name is another's by now.
+-- KEYS  1 the name (string: "taken:KEY_DIGEST" or "pending:TOKEN")
+-- ARGV  1 the attempt's token
+-- Returns 1; 0 if the claim has expired, or the name is taken or claimed by a rival.
 
 if redis.call('GET', KEYS[1]) == 'pending:' .. ARGV[1] then
   return redis.call('DEL', KEYS[1])
