@@ -17,8 +17,8 @@ import argon2
 import config
 from kits.engines import PRODUCTION
 from kits.generators import LoadError
-from service.accounts.passwords import PasswordHasher
-from tests.credentials import PASSWORD
+from service.credentials.hashing import PasswordHasher
+from tests.passwords import PASSWORD
 
 SERVICE, COMMON = "libsodium", "argon2-cffi"  # what the service uses, and what most others use
 

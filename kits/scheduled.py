@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tests.credentials import PASSWORD
+from tests.passwords import PASSWORD
 
 UNLIMITED = 1_000_000
 STARTED = (0, errno.EINPROGRESS)

@@ -14,25 +14,22 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import config
 from config import Settings
 from service import logs
-from service.accounts.login import Login
-from service.accounts.passwords import PasswordHasher
-from service.accounts.registration import Registration
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
-from service.accounts.username_cache import UsernameCache
+from service.credentials.hashing import PasswordHasher
+from service.registration.registration import Registration
+from service.registration.username_cache import UsernameCache
 from service.sessions.interface import SessionInterface
 from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
+from service.signin.password import Login
 from service.storage import redis
 from service.storage.postgres import Postgres
 from service.storage.redis_connections import one_request
-from service.web import problems
-from service.web.account_pages import account_pages
-from service.web.api import api, verification
+from service.web import api, pages, problems
 from service.web.bodies import MAX_BODY
 from service.web.cross_site import refuse_cross_site
 from service.web.health import health
-from service.web.pages import pages
 from service.web.security_headers import with_security_headers
 from service.web.services import EXTENSION, Services, Serving
 from service.web.shapes import device_name
@@ -113,7 +110,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     device_name("")  # loads its patterns: a quarter of a second that no request should wait for
     problems.register(app)
-    for blueprint in (pages, account_pages, api, verification, health):
+    for blueprint in (*pages.blueprints, *api.blueprints, health):
         app.register_blueprint(blueprint)
     return app
 

@@ -43,7 +43,7 @@ def migrate() -> None:
 def serve() -> None:
     """Run it all here, with embedded engines where none are given."""
     try:
-        from service.serve import serve as supervise
+        from service.embedded.supervisor import serve as supervise
     except ModuleNotFoundError as missing:
         # The image for production holds neither the engines nor what they need.
         raise click.ClickException(

@@ -49,12 +49,12 @@ class DatabaseUnavailable(Unavailable):
 
 
 class RegistrationUnresolved(Unavailable):
-    """Postgres broke down while an account was being created, and cannot be asked whether it was.
-    The same request with `key` as its Idempotency-Key is safe to repeat."""
+    """Postgres failed while it created an account, and cannot say whether the account exists.
+    The same request is safe to repeat with `idempotency_key`."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, idempotency_key: str) -> None:
         super().__init__("It is not certain yet whether you are registered. Try the same again.")
-        self.key = key
+        self.idempotency_key = idempotency_key
 
 
 class RivalTooSlow(Unavailable):

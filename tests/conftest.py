@@ -17,8 +17,10 @@ from redis import Redis
 import config
 from config import Settings
 from service import create_app
+from service.accounts.repository import AccountRepository
 from service.embedded import Postgres as EmbeddedPostgres
 from service.embedded import Redis as EmbeddedRedis
+from service.storage.postgres import Postgres
 from tests.redis_engines import Group, Masters, cluster, sentinels
 from tests.run import Run, shared_postgres
 from tests.servers import Server, gunicorn
@@ -75,6 +77,13 @@ def database(postgres_url: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("TRUNCATE accounts")
         yield connection
+
+
+@pytest.fixture
+def accounts(database: psycopg.Connection, postgres_url: str) -> Iterator[AccountRepository]:
+    postgres = Postgres(postgres_url)
+    yield AccountRepository(postgres, quarantine=86400)
+    postgres.close()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import httpx
 
-from tests.credentials import PASSWORD
+from tests.passwords import PASSWORD
 
 WRITES = 10
 SLOWEST = 1.5  # seconds for one response

@@ -9,7 +9,7 @@ import httpx
 
 from kits.bench.contender import Contender, Engines
 from kits.generators import LoadError
-from tests.credentials import PASSWORD
+from tests.passwords import PASSWORD
 
 ACCOUNTS = 100
 NAMES = [f"visitor{n}" for n in range(ACCOUNTS)]

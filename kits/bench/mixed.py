@@ -32,7 +32,7 @@ from kits.bench.session_checks import CURRENT
 from kits.command import Effort, Say
 from kits.generators import CONNECTIONS, Run, percentile, scheduled
 from kits.report import number, responses
-from tests.credentials import PASSWORD
+from tests.passwords import PASSWORD
 
 DUPLICATES = 2  # connections of 32: duplicates are faster than checks, so they make up about 9 %
 LOGINS = 0.01  # of all requests

@@ -21,7 +21,7 @@ from kits.generators import CONNECTIONS, Run, scheduled
 from kits.hasher import LIBRARIES, hashes_per_second
 from kits.scheduled import Schedule
 from kits.verdict import Verdict
-from tests.credentials import PASSWORD
+from tests.passwords import PASSWORD
 
 DATABASE = "coatcheck"
 DUPLICATE = "hot duplicate"

@@ -15,7 +15,7 @@ from kits.compose.stack import ONE_SHOTS, PROJECT, SERVICES, Stack, docker, expe
 
 MAIN_PROCESS = "/proc/1/status"
 BUILD_TOOLS = ("gcc", "cc", "g++", "make", "ld", "pip", "pip3")
-DEVELOPMENT_ONLY = ("service/embedded", "service/serve.py", "service/webserver.py", "kits", "tests")
+DEVELOPMENT_ONLY = ("service/embedded", "kits", "tests")
 
 
 class Check(NamedTuple):

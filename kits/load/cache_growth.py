@@ -12,8 +12,8 @@ from kits.load.deployment import COATCHECK, Deployment, Engines
 from kits.load.scenarios import register_in_loop
 from kits.report import number
 from kits.verdict import Verdict
-from service.accounts.username_cache import Taken, UsernameCache
 from service.accounts.usernames import Username
+from service.registration.username_cache import Taken, UsernameCache
 
 SIZES = (1_000, 100_000, 1_000_000)
 HOT = 1_000  # names, spread over the cache: as many as a worker remembers anyway

@@ -12,7 +12,7 @@ import httpx
 from kits.generators import CONNECTIONS, Run, closed_loop, one_after_another, scheduled
 from kits.load.deployment import Deployment
 from kits.scheduled import Schedule
-from tests.credentials import PASSWORD
+from tests.passwords import PASSWORD
 
 SCRIPT = Path(__file__).with_name("registrations.lua")
 ACCOUNTS = "/api/v1/accounts"

@@ -23,7 +23,7 @@ from redis import Redis
 
 import config
 from service import create_app
-from service.accounts.passwords import PasswordHasher
+from service.credentials.hashing import PasswordHasher
 
 # These variables name files: one grows by a byte with each hash, the other with each worker that
 # is ready.

@@ -1,1 +1,1 @@
-"""Accounts: usernames, passwords, registration and login."""
+"""Accounts: the rows in Postgres, their usernames, and what ends their sessions."""

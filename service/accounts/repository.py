@@ -1,4 +1,4 @@
-"""The accounts table: every SQL statement of the service, one method each."""
+"""The accounts table: one method for each SQL statement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.storage.postgres import Postgres
 
 ACCOUNT: Final = "id, username, session_locator, session_epoch, created_at"
 
-# A rival's row that is not committed yet makes this wait for its commit or rollback.
+# If a rival's row is not committed yet, this waits for its commit or rollback.
 INSERT: Final = f"""
     INSERT INTO accounts
         (username, canonical_username, password_hash, session_locator, registration_key)
@@ -43,7 +43,7 @@ CREDENTIALS_BY_ID: Final = f"""
     SELECT {ACCOUNT}, password_hash FROM accounts
     WHERE id = %s AND disabled_at IS NULL AND retired_at IS NULL
 """
-# Only over the hash that was verified: of two changes at a time one fails.
+# Only replaces the hash that was verified: of two simultaneous changes, one fails.
 CHANGE_PASSWORD: Final = f"""
     UPDATE accounts SET password_hash = %s, session_epoch = session_epoch + 1
     WHERE id = %s AND password_hash = %s RETURNING {ACCOUNT}
@@ -64,7 +64,7 @@ FIND: Final = f"""
     SELECT {ACCOUNT}, disabled_at FROM accounts
     WHERE canonical_username = %s AND retired_at IS NULL
 """
-# Only over the hash that was verified: a password changed meanwhile must stay changed.
+# Only replaces the hash that was verified: a password changed meanwhile stays changed.
 REHASH: Final = "UPDATE accounts SET password_hash = %s WHERE id = %s AND password_hash = %s"
 NEWEST: Final = """
     SELECT id, username, created_at FROM accounts
@@ -88,13 +88,13 @@ RELEASE: Final = """
 class Registered:
     """A committed row that has a name."""
 
-    key: str  # digest of the idempotency key that registered it; empty after a day
+    key_digest: str  # of the idempotency key that registered it; empty after a day
     quarantine_left: float | None  # seconds; None: not retired
 
 
 class AccountRepository:
-    """Reads and writes accounts. Every method raises DatabaseUnavailable, within a bounded time,
-    if Postgres does not answer."""
+    """Reads and writes accounts. Every method raises DatabaseUnavailable within a bounded time if
+    Postgres does not answer."""
 
     def __init__(self, postgres: Postgres, quarantine: float) -> None:
         """
@@ -106,11 +106,11 @@ class AccountRepository:
         self._quarantine = quarantine
 
     def insert(
-        self, username: Username, password_hash: str, locator: str, key: str
+        self, username: Username, password_hash: str, locator: str, key_digest: str
     ) -> Account | None:
-        """Add an account and commit. None if the name is taken by a committed row."""
+        """Add an account and commit; None if a committed row has the name."""
         row = self._fetch_one(
-            INSERT, (username.spelling, username.canonical, password_hash, locator, key)
+            INSERT, (username.spelling, username.canonical, password_hash, locator, key_digest)
         )
         return Account(*row) if row else None
 
@@ -124,7 +124,7 @@ class AccountRepository:
         names = [username.canonical for username in usernames]
         with self._postgres.connection() as connection:
             rows = connection.execute(REGISTERED_AMONG, (self._quarantine, names)).fetchall()
-        return {name: Registered(key, left) for name, key, left in rows}
+        return {name: Registered(key_digest, left) for name, key_digest, left in rows}
 
     def with_hash(self, username: Username, password_hash: str) -> Account | None:
         """The account with exactly this name and hash."""
@@ -132,12 +132,12 @@ class AccountRepository:
         return Account(*row) if row else None
 
     def credentials(self, username: Username) -> tuple[Account, str] | None:
-        """An account that is not disabled, with its password hash, as of one moment."""
+        """An account that is not disabled, with its password hash, read in one statement."""
         row = self._fetch_one(CREDENTIALS, (username.canonical,))
         return (Account(*row[:-1]), row[-1]) if row else None
 
     def credentials_of(self, account_id: int) -> tuple[Account, str] | None:
-        """The same by account id."""
+        """The same, by account id."""
         row = self._fetch_one(CREDENTIALS_BY_ID, (account_id,))
         return (Account(*row[:-1]), row[-1]) if row else None
 
@@ -147,24 +147,24 @@ class AccountRepository:
         return (Account(*row[:-1]), row[-1]) if row else None
 
     def change_password(self, account_id: int, old: str, new: str) -> Account | None:
-        """Put the hash `new` in the place of `old` and raise the session epoch; None if the
-        password changed meanwhile."""
+        """Replace the hash `old` with `new` and raise the session epoch; None if the password has
+        changed meanwhile."""
         return self._changed(CHANGE_PASSWORD, (new, account_id, old))
 
     def raise_epoch(self, account_id: int) -> Account | None:
-        """Raise the session epoch, so that sign-ins under way come too late."""
+        """Raise the session epoch, so that in-flight sign-ins come too late."""
         return self._changed(RAISE_EPOCH, (account_id,))
 
     def disable(self, username: Username) -> Account | None:
-        """Refuse logins from now on and raise the session epoch, each time."""
+        """Reject sign-ins from now on, and raise the session epoch, even if already disabled."""
         return self._changed(DISABLE, (username.canonical,))
 
     def enable(self, username: Username) -> Account | None:
-        """Accept logins again."""
+        """Accept sign-ins again."""
         return self._changed(ENABLE, (username.canonical,))
 
     def replace_hash(self, account_id: int, old: str, new: str) -> None:
-        """Put `new` in the place of `old`; does nothing if the password changed meanwhile."""
+        """Replace the hash `old` with `new`; does nothing if the password has changed meanwhile."""
         with self._postgres.connection() as connection:
             connection.execute(REHASH, (new, account_id, old))
 
@@ -175,13 +175,13 @@ class AccountRepository:
         return [Member(*row) for row in rows]
 
     def retire(self, username: Username) -> Account | None:
-        """Empty an account and keep its name taken; raises its session epoch, each time. None if
-        there is no such account."""
+        """Empty an account, keep its name taken and raise its session epoch, even if already
+        retired. None if there is no such account."""
         return self._changed(RETIRE, (username.canonical,))
 
     def release_retired(self) -> int:
-        """Give back the names whose quarantine is over; returns how many. May run at any time and
-        in several places: each row is deleted once."""
+        """Free the names whose quarantine is over; returns how many. May run at any time, even in
+        several places at once: each row is deleted once."""
         with self._postgres.connection() as connection:
             return connection.execute(RELEASE, (self._quarantine,)).rowcount
 

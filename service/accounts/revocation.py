@@ -8,10 +8,11 @@ of these is safe to repeat after a failure halfway.
 
 from __future__ import annotations
 
-from service.accounts import passwords, usernames
+from service.accounts import usernames
 from service.accounts.account import Account
-from service.accounts.passwords import PasswordHasher
 from service.accounts.repository import AccountRepository
+from service.credentials import hashing, passwords
+from service.credentials.hashing import PasswordHasher
 from service.errors import NoSuchAccount, NotSignedIn, WrongPassword
 from service.sessions.record import Record
 from service.sessions.store import SessionStore
@@ -51,7 +52,7 @@ class Revocation:
         """
         new = passwords.check_new(raw_new)
         account, encoded = self._credentials(record)
-        if passwords.matches(self._hasher, raw_current, encoded):
+        if hashing.matches(self._hasher, raw_current, encoded):
             changed = self._accounts.change_password(account.id, encoded, self._hasher.hash(new))
         elif self._hasher.verify(new, encoded):  # the same request again, after a failure halfway
             changed = self._accounts.raise_epoch(account.id)
@@ -74,7 +75,7 @@ class Revocation:
             TooManyHashes: too many passwords are waiting to be hashed.
         """
         account, encoded = self._credentials(record)
-        if not passwords.matches(self._hasher, raw_password, encoded):
+        if not hashing.matches(self._hasher, raw_password, encoded):
             raise WrongPassword
         self.delete(account.username)
 

@@ -16,13 +16,13 @@ import structlog
 from redis.exceptions import RedisClusterException, RedisError
 
 from service import metrics
-from service.accounts import attempt as attempts
-from service.accounts.registration import may_be_published
 from service.accounts.repository import AccountRepository, Registered
-from service.accounts.username_cache import Taken, UsernameCache, key_of
 from service.accounts.usernames import MAX_LENGTH, Username
 from service.errors import InvalidInput, RivalTooSlow, Unavailable, UsernameTaken
 from service.front.lanes import Lane
+from service.registration import attempt as attempts
+from service.registration.registration import may_be_published
+from service.registration.username_cache import Taken, UsernameCache, key_of
 from service.storage.gathered import Gathered
 from service.storage.lines import Lines
 from service.web.answers import JSON, Answer, problem_answer
@@ -128,7 +128,7 @@ class Registrations:
         if row is None:
             return False
         if may_be_published(row):
-            await self._publish(username, Taken(row.key))
+            await self._publish(username, Taken(row.key_digest))
         return True
 
     async def _publish(self, username: Username, taken: Taken) -> None:

@@ -56,7 +56,7 @@ def problem_answer(error: CoatcheckError, *headers: tuple[str, str]) -> Answer:
 def advice(error: CoatcheckError) -> tuple[tuple[str, str], ...]:
     """The headers that say what a client can do about an error."""
     if isinstance(error, RegistrationUnresolved):
-        return (("Retry-After", str(error.retry_after)), ("Idempotency-Key", error.key))
+        return (("Retry-After", str(error.retry_after)), ("Idempotency-Key", error.idempotency_key))
     if isinstance(error, Unavailable):
         return (("Retry-After", str(error.retry_after)),)
     return ()

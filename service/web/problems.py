@@ -64,7 +64,7 @@ def answer(error: CoatcheckError) -> Response:
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.RegistrationUnresolved):
-        response.headers["Idempotency-Key"] = error.key
+        response.headers["Idempotency-Key"] = error.idempotency_key
     return response
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 from redis import Redis, RedisCluster
 
-from service.accounts.login import Login
-from service.accounts.registration import Registration
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
-from service.accounts.username_cache import UsernameCache
+from service.registration.registration import Registration
+from service.registration.username_cache import UsernameCache
 from service.sessions.interface import SessionInterface
 from service.sessions.rules import SessionRules
 from service.sessions.store import SessionStore
+from service.signin.password import Login
 from service.storage.postgres import Postgres
 
 EXTENSION = "coatcheck"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.credentials import PASSWORD
+from tests.passwords import PASSWORD
 from tests.servers import Server
 
 FLAGS = [

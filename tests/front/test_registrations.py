@@ -14,14 +14,15 @@ import psycopg
 import pytest
 from redis import Redis
 
-from service.accounts import username_cache, usernames
+from service.accounts import usernames
 from service.accounts.repository import AccountRepository
-from service.accounts.username_cache import Taken, UsernameCache, key_of
 from service.embedded import Postgres as EmbeddedPostgres
 from service.embedded import Redis as EmbeddedRedis
 from service.front import registrations
 from service.front.lanes import Lane
 from service.front.registrations import PATH, TAKEN, Registrations
+from service.registration import username_cache
+from service.registration.username_cache import Taken, UsernameCache, key_of
 from service.storage import lines
 from service.storage.postgres import Postgres
 from tests.loops import eventually, on_loop, turns

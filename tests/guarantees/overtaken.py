@@ -18,9 +18,9 @@ from flask import Flask, session
 from flask.testing import FlaskClient
 from redis import Redis
 
-from service.accounts.passwords import PasswordHasher
+from service.credentials.hashing import PasswordHasher
 from service.web.services import Services
-from tests.credentials import PASSWORD
+from tests.passwords import PASSWORD
 
 NEW_PASSWORD = "a new one entirely"
 BOB = {"username": "Bob", "password": PASSWORD}

@@ -13,7 +13,6 @@ from redis import Redis
 from service.errors import SessionRevoked
 from service.web import current
 from service.web.services import Services
-from tests.credentials import PASSWORD
 from tests.guarantees.overtaken import (
     BOB,
     ENDINGS,
@@ -25,6 +24,7 @@ from tests.guarantees.overtaken import (
     late_login,
     parked_request,
 )
+from tests.passwords import PASSWORD
 
 ATTEMPTS = 3
 

@@ -12,7 +12,7 @@ import msgspec
 import psycopg
 from redis import Redis
 
-from tests.credentials import PASSWORD
+from tests.passwords import PASSWORD
 from tests.servers import Server
 
 WORKERS = 3

@@ -7,8 +7,8 @@ from flask.testing import FlaskClient
 from config import Settings
 from service import create_app
 from service.accounts.account import Account
-from service.accounts.registration import Registration
 from service.errors import RegistrationUnresolved
+from service.registration.registration import Registration
 
 BOB = {"username": "Bob", "password": "correct horse battery"}
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -66,7 +66,7 @@ def test_a_refused_login_keeps_the_name_and_not_the_password(client: FlaskClient
 def test_members_are_shown_newest_first_in_pages_to_members_only(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.web.pages.MEMBERS_PER_PAGE", 2)
+    monkeypatch.setattr("service.web.pages.home.MEMBERS_PER_PAGE", 2)
     names = ["first", "second", "third", "fourth", "fifth"]
     for name in names:
         client.post("/register", data=BOB | {"username": name})

@@ -14,7 +14,7 @@ from kits.races.registrations.client import Attempt, RegistrationClient
 from kits.races.registrations.evidence import Evidence
 from kits.races.registrations.load import RegistrationLoad
 from kits.races.violation import Violation
-from service.accounts.username_cache import CLAIM_LIFETIME_MS
+from service.registration.username_cache import CLAIM_LIFETIME_MS
 
 TRIES = 20  # at most, for a response from a service that has recovered
 PAUSE = 0.5

@@ -1,7 +1,7 @@
-"""Single flight: of all requests of one process for the same name, one goes and the others wait
-for what it finds (the idea of Go's x/sync/singleflight).
+"""Single flight: of all the requests in one process for the same name, one proceeds and the others
+wait for what it finds (the idea of Go's x/sync/singleflight).
 
-A thousand waiters then ask Redis as one.
+A thousand waiting requests then cost Redis as much as one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Flight(Generic[T]):
-    """One attempt under way. `found` is set when it has landed; None: it failed."""
+    """One attempt under way. `found` is set when it lands; None means that it failed."""
 
     def __init__(self) -> None:
         self._landed = threading.Event()
@@ -24,7 +24,7 @@ class Flight(Generic[T]):
         return self._landed.wait(seconds)
 
     def land(self, found: T | None) -> None:
-        """Tell everybody who waits."""
+        """Wake everyone who is waiting."""
         self.found = found
         self._landed.set()
 
@@ -37,11 +37,11 @@ class Flights(Generic[T]):
         self._flights: dict[str, Flight[T]] = {}
 
     def join(self, name: str, overdue: Flight[T] | None = None) -> tuple[Flight[T], bool]:
-        """The flight for `name`, and whether the caller leads it; the leader must `leave`.
+        """The flight for `name`, and whether the caller leads it. The leader must call `leave`.
 
         Args:
-            overdue: a flight that the caller has waited for too long. If it is still the one
-                under way, the caller leads another in its place.
+            overdue: a flight that has kept the caller waiting too long. If it is still under way,
+                the caller leads a new one in its place.
         """
         with self._lock:
             flight = self._flights.get(name)
@@ -51,7 +51,7 @@ class Flights(Generic[T]):
             return flight, True
 
     def leave(self, name: str, flight: Flight[T], found: T | None) -> None:
-        """End the flight that the caller leads, with what it found; None if it failed."""
+        """End the flight that the caller leads, and share what it found; None if it failed."""
         with self._lock:
             if self._flights.get(name) is flight:
                 del self._flights[name]

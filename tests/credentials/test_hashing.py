@@ -10,14 +10,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from argon2 import PasswordHasher as Argon2
 from argon2 import extract_parameters
-from hypothesis import given
-from hypothesis import strategies as st
 from nacl.pwhash import argon2id
-from precis_i18n import get_profile
 
-from service.accounts import passwords
-from service.accounts.passwords import PasswordHasher
-from service.errors import InvalidInput, TooManyHashes
+from service.credentials.hashing import PasswordHasher
+from service.errors import TooManyHashes
 from tests.conditions import eventually
 
 
@@ -159,35 +155,6 @@ def test_as_many_passwords_are_hashed_at_a_time_as_there_are_threads(
     with ThreadPoolExecutor(6) as callers:
         list(callers.map(lambda _: hasher._run("hash", work), range(6)))
     assert most == 2
-
-
-@pytest.mark.parametrize(
-    ("raw", "code"),
-    [
-        ("seven77", "too_short"),
-        ("x" * 257, "too_long"),
-        ("nul\0nul\0nul", "characters"),
-        ("\ud800" * 8, "characters"),
-    ],
-)
-def test_what_cannot_be_a_password_is_refused_with_a_reason(raw: str, code: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        passwords.check_new(raw)
-    assert [(error.field, error.code) for error in caught.value.errors] == [("password", code)]
-    assert raw not in str(caught.value)
-
-
-def test_composed_and_combining_characters_are_the_same_password() -> None:
-    assert passwords.prepare("caf\u00e9 caf\u00e9") == passwords.prepare("cafe\u0301 cafe\u0301")
-
-
-def test_case_and_inner_spaces_count() -> None:
-    assert passwords.check_new("Correct  Horse") == "Correct  Horse"
-
-
-@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=40))
-def test_printable_ascii_is_left_as_the_profile_leaves_it(raw: str) -> None:
-    assert passwords.prepare(raw) == get_profile("OpaqueString").enforce(raw)
 
 
 def test_a_child_hashes_in_threads_of_its_own(hasher: PasswordHasher) -> None:

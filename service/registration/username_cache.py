@@ -1,7 +1,7 @@
-"""The username cache: a Redis in front of the unique index.
+"""The username cache: Redis in front of the unique index.
 
-It turns duplicates away before they cost a hash or a query, and lets one of many racing attempts
-go ahead. It is never the authority: without it registration is slower and just as correct.
+It rejects duplicates before they cost a hash or a query, and lets one of many racing attempts
+proceed. It is never the authority: without it, registration is slower and just as correct.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ TAKEN_LIFETIME = 3600  # seconds, ± 20 %, so that names cached together do not 
 TAKEN_JITTER = 0.2
 LONGEST_LIFETIME = TAKEN_LIFETIME * (1 + TAKEN_JITTER)
 MOST_REMEMBERED = 4096  # names, in each worker
-REMEMBERED = 1.0  # seconds that a worker needs not ask again whether a name is taken
+REMEMBERED = 1.0  # seconds for which a worker does not ask again whether a name is taken
 
 
 class State(Enum):
-    """What the cache says of a name that is not taken. That it is free is never cached."""
+    """What the cache says about a name that is not known to be taken. "Free" is never cached."""
 
     ABSENT = "absent"
     PENDING = "pending"
@@ -41,17 +41,16 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Taken:
-    """A committed row has the name; `key` is the digest of the idempotency key that registered
-    it, as long as that matters, then empty."""
+    """A committed row has the name."""
 
-    key: str
+    key_digest: str  # of the idempotency key that registered it; empty after a day
 
 
 class UsernameCache:
     """One string per name, `coatcheck:username:CANONICAL`: `pending:TOKEN` while an attempt is
-    under way, then `taken:KEY`.
+    under way, then `taken:KEY_DIGEST`.
 
-    Every method that asks Redis raises UsernameCacheUnavailable, within a second, if it does not
+    Every method that asks Redis raises UsernameCacheUnavailable within a second if Redis does not
     answer.
     """
 
@@ -63,48 +62,48 @@ class UsernameCache:
         self._release = redis.register_script((SCRIPTS / "release.lua").read_text(encoding="utf-8"))
 
     def claim(self, username: Username, token: str) -> State | Taken:
-        """Ask for the name: CLAIMED by `token`, PENDING for another, or Taken."""
+        """Claim the name for `token`: CLAIMED, PENDING if a rival holds the claim, or Taken."""
         with failing_as(UsernameCacheUnavailable):
             return _state(self._claim(keys=[key_of(username)], args=[token, CLAIM_LIFETIME_MS]))
 
     def state(self, username: Username) -> State | Taken:
-        """What the cache knows of the name: ABSENT, PENDING or Taken."""
+        """What the cache knows about the name: ABSENT, PENDING or Taken."""
         with failing_as(UsernameCacheUnavailable):
             reply = self._redis.get(key_of(username))
         return self.understood(username, cast(bytes | None, reply))
 
     def understood(self, username: Username, reply: bytes | None) -> State | Taken:
-        """What GET replied for the name. A name that is taken is remembered for a moment."""
+        """What a reply to GET says about the name. A taken name is remembered for a moment."""
         state = _state(reply or b"absent")
         if isinstance(state, Taken):
             self.remember(username)
         return state
 
     def remembers(self, username: Username) -> bool:
-        """Whether this process has just learned that the name is taken, which it stays."""
+        """Whether this process has just learned that the name is taken. A taken name stays taken."""
         seen = self._seen_taken.get(username.canonical, -math.inf)
         return time.monotonic() - seen < REMEMBERED
 
     def publish(self, username: Username, taken: Taken) -> None:
-        """Say that a committed row has the name. True for good: whoever has seen the row may."""
+        """Record that a committed row has the name. Any process that has seen the row may do so."""
         self.remember(username)
         with failing_as(UsernameCacheUnavailable):
             self._redis.execute_command(*self.publication(username, taken))  # type: ignore[no-untyped-call]
 
     @staticmethod
     def publication(username: Username, taken: Taken) -> tuple[str, ...]:
-        """The command that publishes it."""
+        """The Redis command that publishes the name."""
         lifetime = TAKEN_LIFETIME * random.uniform(1 - TAKEN_JITTER, 1 + TAKEN_JITTER)
         milliseconds = round(lifetime * 1000)
-        return ("SET", key_of(username), f"taken:{taken.key}", "PX", str(milliseconds))
+        return ("SET", key_of(username), f"taken:{taken.key_digest}", "PX", str(milliseconds))
 
     def release(self, username: Username, token: str) -> None:
-        """Give up the claim of `token`; another's stays."""
+        """Give up the claim of `token`; a rival's claim stays."""
         with failing_as(UsernameCacheUnavailable):
             self._release(keys=[key_of(username)], args=[token])
 
     def remember(self, username: Username) -> None:
-        """Spare Redis the question for a moment: the name is taken."""
+        """Remember for a moment that the name is taken, so that Redis is not asked again."""
         with self._remembering:
             self._seen_taken[username.canonical] = time.monotonic()
             self._seen_taken.move_to_end(username.canonical)
@@ -112,7 +111,7 @@ class UsernameCache:
                 self._seen_taken.popitem(last=False)
 
     def ping(self) -> None:
-        """Ask for a sign of life."""
+        """Check that Redis answers."""
         with failing_as(UsernameCacheUnavailable):
             self._redis.ping()
 

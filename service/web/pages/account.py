@@ -12,37 +12,37 @@ from service.web.routes import hashes_a_password
 from service.web.services import services
 from service.web.shapes import session_json
 
-account_pages = Blueprint("account", __name__, url_prefix="/account")
+blueprint = Blueprint("account", __name__, url_prefix="/account")
 
 Page = str | Response | tuple[str, int]
 
 
-@account_pages.errorhandler(NotSignedIn)
+@blueprint.errorhandler(NotSignedIn)
 def first_sign_in(error: NotSignedIn) -> Response:
     """The way to the form, and back afterwards; what was sent with a form is refused."""
     if request.method != "GET" or not wants_page():
         return answer(error)
-    return redirect(url_for("pages.login_form", next=request.full_path.rstrip("?")), 303)
+    return redirect(url_for("sign_in.form", next=request.full_path.rstrip("?")), 303)
 
 
-@account_pages.get("")
+@blueprint.get("")
 def overview() -> Page:
     """Devices, and the forms to change the password and to delete the account."""
     return _overview()
 
 
-@account_pages.post("/sessions/<handle>/revoke")
+@blueprint.post("/sessions/<handle>/revoke")
 def revoke_one(handle: str) -> Page:
     """End one session; if it is this one, that is signing out."""
     _, record = current.signed_in()
     services().session_store.revoke(record.id.locator, handle)
     if handle == record.id.digest:
         current.forget()
-        return redirect(url_for("pages.home"), 303)
+        return redirect(url_for("home.page"), 303)
     return redirect(url_for("account.overview"), 303)
 
 
-@account_pages.post("/sessions/revoke-others")
+@blueprint.post("/sessions/revoke-others")
 def revoke_others() -> Page:
     """End every session but this one."""
     _, record = current.signed_in()
@@ -50,7 +50,7 @@ def revoke_others() -> Page:
     return redirect(url_for("account.overview"), 303)
 
 
-@account_pages.post("/password")
+@blueprint.post("/password")
 @hashes_a_password
 def change_password() -> Page:
     """Change the password; every other session ends."""
@@ -66,7 +66,7 @@ def change_password() -> Page:
     return redirect(url_for("account.overview"), 303)
 
 
-@account_pages.post("/delete")
+@blueprint.post("/delete")
 @hashes_a_password
 def delete() -> Page:
     """Delete the account."""
@@ -76,7 +76,7 @@ def delete() -> Page:
     except WrongPassword as error:
         return _overview(deletion_error=error)
     current.forget()
-    return redirect(url_for("pages.home"), 303)
+    return redirect(url_for("home.page"), 303)
 
 
 def _overview(

@@ -4,8 +4,8 @@ import pytest
 from redis import Redis
 
 from service.accounts import usernames
-from service.accounts.username_cache import CLAIM_LIFETIME_MS, State, Taken, UsernameCache
 from service.errors import UsernameCacheUnavailable
+from service.registration.username_cache import CLAIM_LIFETIME_MS, State, Taken, UsernameCache
 from service.storage.redis import connect
 
 BOB = usernames.parse("Bob")

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import config
 from service.embedded import Engine, Postgres, Redis
+from service.embedded.gunicorn import Gunicorn, reserve
 from service.errors import CoatcheckError
 from service.storage import migrations
-from service.webserver import Gunicorn, reserve
 
 Part = Engine | Gunicorn
 

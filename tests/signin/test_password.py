@@ -9,10 +9,10 @@ import pytest
 from nacl.pwhash import argon2id
 
 from service.accounts import usernames
-from service.accounts.login import Login
-from service.accounts.passwords import PasswordHasher
 from service.accounts.repository import AccountRepository
+from service.credentials.hashing import PasswordHasher
 from service.errors import InvalidCredentials, TooManyHashes
+from service.signin.password import Login
 from tests.conditions import eventually
 
 PASSWORD = "correct horse battery"

@@ -1,4 +1,4 @@
-"""One request to register, checked."""
+"""A checked request to register."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import secrets
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from service.accounts import passwords, usernames
+from service.accounts import usernames
 from service.accounts.usernames import Username
+from service.credentials import passwords
 from service.errors import FieldError, InvalidInput
 
 KEY_SHAPE = re.compile(r"[\x21-\x7e]{1,255}")
@@ -17,38 +18,38 @@ KEY_SHAPE = re.compile(r"[\x21-\x7e]{1,255}")
 
 @dataclass(frozen=True)
 class Attempt:
-    """A valid username and password, and what makes a repetition recognisable."""
+    """A valid username and password, and the key that identifies a repeated request."""
 
     username: Username
     password: str = field(repr=False)
-    given_key: str | None = field(repr=False)
+    given_key: str | None = field(repr=False)  # the client's Idempotency-Key, if it sent one
 
     @cached_property
-    def key(self) -> str:
-        """The client's Idempotency-Key, or one that is drawn."""
+    def idempotency_key(self) -> str:
+        """The client's Idempotency-Key, or a random one."""
         return self.given_key or secrets.token_urlsafe(24)
 
     @cached_property
     def key_digest(self) -> str:
-        """What row and cache keep of the key: 128 bits of its SHA-256, 32 hexadecimal digits."""
-        return hashlib.sha256(self.key.encode()).hexdigest()[:32]
+        """The part of the key's SHA-256 that the row and the cache keep: 128 bits, in hexadecimal."""
+        return hashlib.sha256(self.idempotency_key.encode()).hexdigest()[:32]
 
     @cached_property
     def token(self) -> str:
-        """For the claim: no other attempt has it, not even a repetition of this one."""
+        """Identifies the claim: no other attempt has this token, not even a repeated request."""
         return secrets.token_urlsafe(12)
 
 
-def parse(raw_username: str, raw_password: str, key: str | None) -> Attempt:
-    """Check everything and say all that is wrong at once.
+def parse(raw_username: str, raw_password: str, idempotency_key: str | None) -> Attempt:
+    """Check everything, and report everything that is wrong at once.
 
     Args:
         raw_username: as typed.
         raw_password: as typed.
-        key: the client's Idempotency-Key, if it sent one.
+        idempotency_key: the client's, if it sent one.
 
     Raises:
-        InvalidInput: something cannot be accepted.
+        InvalidInput: the input is unacceptable.
     """
     errors: list[FieldError] = []
     username = password = None
@@ -62,9 +63,9 @@ def parse(raw_username: str, raw_password: str, key: str | None) -> Attempt:
         password = passwords.check_new(raw_password)
     except InvalidInput as error:
         errors += error.errors
-    if key is not None and not KEY_SHAPE.fullmatch(key):
+    if idempotency_key is not None and not KEY_SHAPE.fullmatch(idempotency_key):
         message = "An Idempotency-Key is 1 to 255 visible ASCII characters."
         errors.append(FieldError("Idempotency-Key", "malformed", message))
     if errors or username is None or password is None:
         raise InvalidInput(*errors)
-    return Attempt(username, password, key)
+    return Attempt(username, password, idempotency_key)

@@ -11,11 +11,9 @@ from redis import Redis
 
 from service.accounts import usernames
 from service.accounts.account import Account
-from service.accounts.passwords import PasswordHasher
-from service.accounts.registration import Registration
 from service.accounts.repository import AccountRepository
-from service.accounts.username_cache import State, Taken, UsernameCache
 from service.accounts.usernames import Username
+from service.credentials.hashing import PasswordHasher
 from service.errors import (
     CoatcheckError,
     DatabaseUnavailable,
@@ -24,6 +22,8 @@ from service.errors import (
     TooManyHashes,
     UsernameTaken,
 )
+from service.registration.registration import Registration
+from service.registration.username_cache import State, Taken, UsernameCache
 from service.storage.postgres import Postgres
 from service.storage.redis import connect
 from tests.conditions import eventually
@@ -178,7 +178,7 @@ def test_a_name_is_not_called_taken_while_its_attempt_may_still_fail(
 def test_a_claim_left_by_the_dead_does_not_block_the_name(
     registration: Registration, cache: UsernameCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.accounts.registration.RIVAL_TIMEOUT", 0.1)
+    monkeypatch.setattr("service.registration.registration.RIVAL_TIMEOUT", 0.1)
     cache.claim(BOB, "token of a worker that died")
     assert registration.register("bob", PASSWORD)
 
@@ -291,13 +291,13 @@ class LossyRepository(AccountRepository):
         self.carried_out = carried_out
 
     def insert(
-        self, username: Username, password_hash: str, locator: str, key: str
+        self, username: Username, password_hash: str, locator: str, key_digest: str
     ) -> Account | None:
         if self.lost == 0:
-            return super().insert(username, password_hash, locator, key)
+            return super().insert(username, password_hash, locator, key_digest)
         self.lost -= 1
         if self.carried_out:
-            super().insert(username, password_hash, locator, key)
+            super().insert(username, password_hash, locator, key_digest)
         raise DatabaseUnavailable(may_have_happened=True)
 
 
@@ -324,7 +324,7 @@ def test_when_it_cannot_be_found_out_the_same_request_is_safe_to_repeat(
     registration = Registration(lossy, cache, hasher)
     with pytest.raises(RegistrationUnresolved) as caught:
         registration.register("bob", PASSWORD)
-    assert registration.register("bob", PASSWORD, caught.value.key).username == "bob"
+    assert registration.register("bob", PASSWORD, caught.value.idempotency_key).username == "bob"
 
 
 def test_a_retired_name_stays_taken_and_is_released_after_its_quarantine(
@@ -455,7 +455,7 @@ def test_requests_that_wait_too_long_go_ahead_one_at_a_time(
     hasher: CountingHasher,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.accounts.registration.RIVAL_TIMEOUT", 0.3)
+    monkeypatch.setattr("service.registration.registration.RIVAL_TIMEOUT", 0.3)
     cache.claim(BOB, "token of a worker that died")
     outcomes = race(50, lambda: registration.register("bob", PASSWORD))
     assert sum(isinstance(outcome, Account) for outcome in outcomes) == 1

@@ -17,7 +17,7 @@ from service.embedded import leftovers
 from service.embedded.engine import exit_status
 from service.errors import CoatcheckError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 READY_LIMIT = 60.0
 STOP_LIMIT = 25.0  # gunicorn's own limit, graceful_timeout, is shorter

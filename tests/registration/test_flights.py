@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from service.accounts.flights import Flights
+from service.registration.flights import Flights
 
 
 def test_the_first_leads_and_the_others_get_what_it_found() -> None:

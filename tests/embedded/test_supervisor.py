@@ -15,12 +15,12 @@ import psycopg
 import pytest
 
 from service.embedded import Postgres, Redis
-from service.webserver import GunicornError, reserve
+from service.embedded.gunicorn import GunicornError, reserve
 from tests.conditions import eventually
 from tests.ports import free_port
 from tests.run import prepare_postgres
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import structlog
 
-from service.accounts import passwords, usernames
+from service.accounts import usernames
 from service.accounts.account import Account
-from service.accounts.passwords import PasswordHasher
 from service.accounts.repository import AccountRepository
+from service.credentials import passwords
+from service.credentials.hashing import PasswordHasher
 from service.errors import InvalidCredentials, InvalidInput, Unavailable
 
 log = structlog.get_logger()

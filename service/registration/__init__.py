@@ -1,0 +1,1 @@
+"""Registration: claims, flights and the username cache. Only this package decides "taken"."""

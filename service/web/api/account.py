@@ -1,0 +1,36 @@
+"""The signed-in account: changing its password, and deleting it."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from service.web import current
+from service.web.bodies import json_strings
+from service.web.routes import hashes_a_password
+from service.web.services import services
+
+blueprint = Blueprint("account", __name__, url_prefix="/account")
+
+
+@blueprint.put("/password")
+@hashes_a_password
+def change_password() -> tuple[str, int]:
+    """Change the password: this session gets a new id, and all others end."""
+    _, record = current.signed_in()
+    body = json_strings("current_password", "new_password")
+    current.continue_as(
+        services().revocation.change_password(
+            record, body["current_password"], body["new_password"]
+        )
+    )
+    return "", 204
+
+
+@blueprint.delete("")
+@hashes_a_password
+def delete() -> tuple[str, int]:
+    """Delete the account: every session ends, and the name stays taken for a quarantine."""
+    _, record = current.signed_in()
+    services().revocation.delete_own(record, json_strings("password")["password"])
+    current.forget()
+    return "", 204

@@ -1,0 +1,39 @@
+"""Registering an account, and asking whether a name is free."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, request
+
+from service.errors import SessionStoreUnavailable
+from service.web import current
+from service.web.bodies import json_credentials
+from service.web.routes import hashes_a_password
+from service.web.services import services
+from service.web.shapes import account_json, signed_in_json
+
+blueprint = Blueprint("accounts", __name__)
+
+
+@blueprint.post("/accounts")
+@hashes_a_password
+def register() -> tuple[dict[str, Any], int]:
+    """Register and sign in. If the session store is down, the account exists all the same: the
+    answer is 201 without a session, not an error that makes the client try again."""
+    credentials = json_credentials()
+    account = services().registration.register(
+        credentials.username, credentials.password, request.headers.get("Idempotency-Key")
+    )
+    try:
+        current.sign_in(account, credentials.remember)
+    except SessionStoreUnavailable:
+        return {"account": account_json(account.owner), "session": None}, 201
+    return signed_in_json(*current.signed_in()), 201
+
+
+@blueprint.get("/usernames/<username>")
+def availability(username: str) -> dict[str, Any]:
+    """Whether the name can be registered, and if not, why."""
+    reason = services().registration.availability(username)
+    return {"username": username, "available": reason is None, "reason": reason}

@@ -1,0 +1,26 @@
+"""The home page."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template, request
+
+from service.web import current
+from service.web.services import services
+
+MEMBERS_PER_PAGE = 50
+
+blueprint = Blueprint("home", __name__)
+
+
+@blueprint.get("/")
+def page() -> str:
+    """Show who is signed in, and the members; show everyone else the way in."""
+    owner = current.owner()
+    if owner is None:
+        return render_template("welcome.html")
+    before = request.args.get("before", type=int)
+    members = services().accounts.newest_members(MEMBERS_PER_PAGE + 1, before)
+    older = members[MEMBERS_PER_PAGE - 1].id if len(members) > MEMBERS_PER_PAGE else None
+    return render_template(
+        "home.html", owner=owner, members=members[:MEMBERS_PER_PAGE], older=older, before=before
+    )

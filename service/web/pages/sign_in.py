@@ -1,0 +1,40 @@
+"""The page on which people sign in, and the way out."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, url_for
+
+from service.errors import InvalidCredentials, SessionRevoked, Unavailable
+from service.web import current
+from service.web.bodies import form_credentials
+from service.web.pages.forms import Page, next_path, show
+from service.web.routes import hashes_a_password
+from service.web.services import services
+
+blueprint = Blueprint("sign_in", __name__)
+
+
+@blueprint.get("/login")
+def form() -> Page:
+    """Show the form."""
+    return show("login.html")
+
+
+@blueprint.post("/login")
+@hashes_a_password
+def sign_in() -> Page:
+    """Sign in."""
+    credentials = form_credentials()
+    try:
+        account = services().login.authenticate(credentials.username, credentials.password)
+        current.sign_in(account, credentials.remember)
+    except (InvalidCredentials, SessionRevoked, Unavailable) as error:
+        return show("login.html", error)
+    return redirect(next_path(), 303)
+
+
+@blueprint.post("/logout")
+def sign_out() -> Page:
+    """Sign out."""
+    current.sign_out()
+    return redirect(url_for("home.page"), 303)
