@@ -94,6 +94,7 @@ class Wire(asyncio.Protocol):
         """Fail the batch under way; part of asyncio's protocol."""
         if self._watch:
             self._watch.cancel()
+        self._connection._writer = None  # redis-py would warn that it was left open
         self._fail(ConnectionError(f"The connection to Redis was lost: {error}"))
 
     def _check(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,6 @@ from redis import Redis
 
 from service.accounts import usernames
 from service.accounts.repository import AccountRepository
-from service.embedded import Postgres as EmbeddedPostgres
 from service.embedded import Redis as EmbeddedRedis
 from service.front import registrations
 from service.front.lanes import Lane
@@ -24,7 +23,6 @@ from service.front.registrations import PATH, TAKEN, Registrations
 from service.registration import username_cache
 from service.registration.username_cache import Taken, UsernameCache, key_of
 from service.storage import lines
-from service.storage.postgres import Postgres
 from tests.loops import eventually, on_loop, turns
 from tests.ways import PASSWORD, BothWays, Client, Way, fresh_name
 
@@ -186,15 +184,6 @@ class Flask:
         if self._wait:
             await self._wait()
         return "from Flask"
-
-
-@pytest.fixture
-def accounts(
-    database: psycopg.Connection, postgres_engine: EmbeddedPostgres
-) -> Iterator[AccountRepository]:
-    postgres = Postgres(postgres_engine.url)
-    yield AccountRepository(postgres, quarantine=86400)
-    postgres.close()
 
 
 @pytest.fixture
