@@ -15,10 +15,14 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
+import structlog
+
 from service.front.bodies import ClientGone
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+log = structlog.get_logger()
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -131,6 +135,13 @@ class Exchange:
         pieces = self._application(self._environ, self._start)
         try:
             body = self._collect(pieces)
+        except ClientGone:
+            raise
+        except Exception as error:
+            if self._was_streamed:  # what has been sent must not look whole: the connection ends
+                log.exception("stream_failed", path=self._environ["PATH_INFO"])
+                raise ClientGone from error
+            raise
         finally:
             if hasattr(pieces, "close"):
                 pieces.close()
