@@ -84,10 +84,10 @@ def test_g8_the_cookie_is_an_id_and_redis_holds_neither_id_nor_pickle(
 
 
 def test_no_secret_reaches_the_log(server: Server) -> None:
-    cookie = register(server, "mallory").cookies["session"]
+    cookie = register(server, "trudy").cookies["session"]
     headers = {"Cookie": f"session={cookie}"}
     httpx.get(f"{server.url}/?password={PASSWORD}", headers=headers)
-    httpx.post(f"{server.url}/login", data={"username": "bob", "password": PASSWORD})
+    httpx.post(f"{server.url}/login", data={"username": "trudy", "password": PASSWORD})
     httpx.get(f"{server.url}/nowhere", headers={"Cookie": f"session={cookie};\x01"})
     log = server.log.read_text()
     assert "/login" in log
