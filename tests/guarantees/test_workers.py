@@ -25,7 +25,7 @@ def register(server: Server, username: str) -> httpx.Response:
 
 
 def test_every_worker_reads_the_session_that_one_of_them_wrote(server: Server) -> None:
-    cookie = {"Cookie": f"session={register(server, 'bob').cookies['session']}"}
+    cookie = {"Cookie": f"session={register(server, 'victor').cookies['session']}"}
     httpx.post(f"{server.url}/note/hat", headers=cookie)
     notes: dict[int, str] = {}
     for _ in range(500):  # each on a new connection, so that the kernel picks a worker
