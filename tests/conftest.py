@@ -11,7 +11,6 @@ import psycopg
 import pytest
 from flask import Flask
 from hypothesis import settings as hypothesis
-from psycopg import sql
 from redis import Redis
 
 import config
@@ -35,21 +34,8 @@ def directory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres_engine() -> EmbeddedPostgres:
-    """The server that all processes of the run share; use `postgres_url` for a database."""
+    """One server for all processes of the run, and in it a database for each."""
     return shared_postgres()
-
-
-@pytest.fixture(scope="session")
-def postgres_url(postgres_engine: EmbeddedPostgres) -> str:
-    """A migrated database of this process's own."""
-    name = f"coatcheck_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    with psycopg.connect(postgres_engine.superuser_url, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE coatcheck OWNER coatcheck").format(
-                sql.Identifier(name)
-            )
-        )
-    return postgres_engine.url.replace("/coatcheck?", f"/{name}?")
 
 
 @pytest.fixture(scope="session")
@@ -72,9 +58,9 @@ def sentinel_engine(directory: Path) -> Iterator[Group]:
 
 
 @pytest.fixture
-def database(postgres_url: str) -> Iterator[psycopg.Connection]:
+def database(postgres_engine: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
     """A connection of the test's own, to a database without accounts."""
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    with psycopg.connect(postgres_engine.url, autocommit=True) as connection:
         connection.execute("TRUNCATE accounts")
         yield connection
 
@@ -110,12 +96,12 @@ def either_redis(request: pytest.FixtureRequest) -> Redis | Masters:
 
 
 @pytest.fixture(scope="session")
-def environ(postgres_url: str, redis_engine: EmbeddedRedis) -> dict[str, str]:
+def environ(postgres_engine: EmbeddedPostgres, redis_engine: EmbeddedRedis) -> dict[str, str]:
     """The variables with which the service runs on the test's engines."""
     return {
         "COATCHECK_ENV": "testing",
         "COATCHECK_ARGON2_MEMORY_KIB": "64",  # each test that registers somebody would wait 20 ms
-        "DATABASE_URL": postgres_url,
+        "DATABASE_URL": postgres_engine.url,
         "REDIS_URL": redis_engine.url,
     }
 
@@ -154,6 +140,8 @@ GROUPS = {
     "redis_cluster": "cluster",
     "sentinel_engine": "sentinels",
     "running_server": "server",
+    "front_url": "front",
+    "behind_the_front": "front",
 }
 hypothesis.register_profile("quick", max_examples=25, deadline=None)
 hypothesis.register_profile("thorough", max_examples=10_000, deadline=None)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis, RedisCluster
-from redis.exceptions import MovedError, RedisError
+from redis.exceptions import ClusterDownError, MovedError, RedisError
 
 from service.embedded import places
 from service.storage.redis import Cluster, connect
@@ -77,6 +77,10 @@ class Group:
             for node in self.nodes
             if node.process.poll() is None and node.client.info("replication")["role"] == "master"
         ]
+
+    def only_master(self) -> Node:
+        """The master under Sentinel, once a replica that was promoted is the only one."""
+        return eventually(lambda: found[0] if len(found := self.masters()) == 1 else None)
 
     def all(self) -> list[Node]:
         return [*self.nodes, *self.sentinels]
@@ -172,7 +176,7 @@ def _sentinel(directory: Path, master: int, down_after_ms: int) -> Node:
 def _has_slot(node: Node, key: str) -> bool:
     try:
         node.client.exists(key)
-    except MovedError:
+    except (MovedError, ClusterDownError):
         return False
     return True
 

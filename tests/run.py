@@ -20,8 +20,10 @@ from pathlib import Path
 
 import psutil
 import psycopg
+from psycopg import sql
 
 from service.embedded import Postgres, leftovers
+from service.embedded.postgres import NAME
 from service.storage.migrations import migrate
 
 MEMORY, ROOM = Path("/dev/shm"), 2 << 30  # bytes; a container's is too small by default
@@ -53,16 +55,33 @@ def _has_room(directory: Path) -> bool:
     return os.access(directory, os.W_OK) and shutil.disk_usage(directory).free > ROOM
 
 
+class SharedPostgres(Postgres):
+    """The Postgres of the run. Its URL is that of a database of this process's own."""
+
+    def __init__(self) -> None:
+        super().__init__(_directory() / "postgres", durable=False)
+        self.database = f"{NAME}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+
+    @property
+    def url(self) -> str:
+        """See Engine."""
+        return self._address(NAME, self.database)
+
+
 @cache  # which also keeps the process that started it from forgetting its child
-def shared_postgres() -> Postgres:
-    """The Postgres of the run; the first process that asks starts it, the watcher ends it."""
-    engine = Postgres(_directory() / "postgres", durable=False)
+def shared_postgres() -> SharedPostgres:
+    """The first process that asks starts it, the watcher ends it."""
+    engine = SharedPostgres()
 
     def start() -> None:
         prepare_postgres(engine.directory)
         engine.start()
 
     _once("postgres", start)
+    create = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}")
+    names = (sql.Identifier(name) for name in (engine.database, NAME, NAME))
+    with psycopg.connect(engine.superuser_url, autocommit=True) as connection:
+        connection.execute(create.format(*names))
     return engine
 
 

@@ -21,7 +21,7 @@ from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
-from tests.servers import gunicorn
+from tests.servers import NO_TLS, gunicorn
 
 PASSWORD = "correct horse battery"
 # Of the server and of the connection; a response has the same meaning without them.
@@ -150,7 +150,7 @@ class BehindTheFront(Way):
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=url, timeout=10, headers={})
+        self._http = httpx.Client(base_url=url, timeout=10, headers={}, verify=NO_TLS)
 
     def send(
         self, method: str, path: str, headers: dict[str, str], content: bytes | None

@@ -25,7 +25,7 @@ def register(server: Server, username: str) -> httpx.Response:
 
 
 def test_every_worker_reads_the_session_that_one_of_them_wrote(server: Server) -> None:
-    cookie = {"Cookie": f"session={register(server, 'bob').cookies['session']}"}
+    cookie = {"Cookie": f"session={register(server, 'victor').cookies['session']}"}
     httpx.post(f"{server.url}/note/hat", headers=cookie)
     notes: dict[int, str] = {}
     for _ in range(500):  # each on a new connection, so that the kernel picks a worker
@@ -84,10 +84,10 @@ def test_g8_the_cookie_is_an_id_and_redis_holds_neither_id_nor_pickle(
 
 
 def test_no_secret_reaches_the_log(server: Server) -> None:
-    cookie = register(server, "mallory").cookies["session"]
+    cookie = register(server, "trudy").cookies["session"]
     headers = {"Cookie": f"session={cookie}"}
     httpx.get(f"{server.url}/?password={PASSWORD}", headers=headers)
-    httpx.post(f"{server.url}/login", data={"username": "bob", "password": PASSWORD})
+    httpx.post(f"{server.url}/login", data={"username": "trudy", "password": PASSWORD})
     httpx.get(f"{server.url}/nowhere", headers={"Cookie": f"session={cookie};\x01"})
     log = server.log.read_text()
     assert "/login" in log

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,9 +8,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from service.embedded import Postgres as EmbeddedPostgres
 from service.errors import MigrationFailed
 from service.storage.migrations import ADVISORY_LOCK, FILES, migrate
+from tests.run import SharedPostgres
 
 # Forked once everything is imported, so that they meet.
 FOUR_STARTS = """
@@ -28,14 +27,14 @@ else:
 
 
 @pytest.fixture
-def empty(postgres_engine: EmbeddedPostgres) -> Iterator[str]:
+def empty(postgres_engine: SharedPostgres) -> Iterator[str]:
     """The URL of a database of its own, without tables."""
-    database = f"migrations_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    database = f"{postgres_engine.database}_empty"
     name = sql.Identifier(database)
     with psycopg.connect(postgres_engine.superuser_url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER coatcheck").format(name))
-        yield postgres_engine.url.replace("/coatcheck?", f"/{database}?")
+        yield postgres_engine.url.replace(f"/{postgres_engine.database}?", f"/{database}?")
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 

@@ -118,7 +118,7 @@ def test_any_master_of_a_cluster_may_be_the_one_that_evicts(
 def test_under_sentinel_the_master_is_asked(
     settings: Settings, sentinel_engine: Group, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [master] = sentinel_engine.masters()
+    master = sentinel_engine.only_master()
     with built(settings, redis_url=sentinel_engine.url) as app:
         assert readiness(app) == (200, "ready", "ok")
         with policy(master.client, "allkeys-random"):
