@@ -70,7 +70,10 @@ def test_the_command_line_deletes_and_releases(
     deleted = command(environ, "accounts", "delete", "BOB")
     assert (deleted.returncode, deleted.stdout) == (0, "Deleted BOB, and ended 1 sessions.\n")
     unknown = command(environ, "accounts", "delete", "ada")
-    assert (unknown.returncode, unknown.stderr) == (1, "Error: There is no account of that name.\n")
+    assert (unknown.returncode, unknown.stderr) == (
+        1,
+        "Error: There is no account with that name.\n",
+    )
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '31 days'")
     assert command(environ, "accounts", "release-names").stdout == "Released 1 names.\n"
 

@@ -150,7 +150,9 @@ def test_part_that_ends_by_itself_takes_the_rest_along(data: Path) -> None:
     run = Run(data).ready()
     [redis] = [process for process in processes(data) if process.name() == "redis-server"]
     redis.kill()
-    assert error_line(run) == "Error: Redis has ended by itself (SIGKILL): stopped the rest"
+    assert (
+        error_line(run) == "Error: Redis ended unexpectedly (SIGKILL); everything else is stopped"
+    )
     assert processes(data) == []
 
 
