@@ -141,8 +141,6 @@ def _await_an_end(parts: Sequence[Part]) -> None:
         ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
         for part in parts:
             if status := part.exit_status():
-                raise ServeError(
-                    f"{part.title} ended unexpectedly ({status}); everything else is stopped"
-                )
+                raise ServeError(f"{part.title} ended unexpectedly ({status}): stopped the rest")
         if ended:
             os.waitpid(ended.si_pid, os.WNOHANG)  # an orphan, which we inherit if we are pid 1

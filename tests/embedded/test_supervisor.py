@@ -150,9 +150,7 @@ def test_part_that_ends_by_itself_takes_the_rest_along(data: Path) -> None:
     run = Run(data).ready()
     [redis] = [process for process in processes(data) if process.name() == "redis-server"]
     redis.kill()
-    assert (
-        error_line(run) == "Error: Redis ended unexpectedly (SIGKILL); everything else is stopped"
-    )
+    assert error_line(run) == "Error: Redis ended unexpectedly (SIGKILL): stopped the rest"
     assert processes(data) == []
 
 
