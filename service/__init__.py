@@ -41,13 +41,13 @@ log = structlog.get_logger()
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Build the application and everything that it is made of. Nothing is connected yet.
+    """Build the application with all its parts. Nothing connects yet.
 
     Args:
-        settings: read from the environment if not given.
+        settings: read from the environment by default.
 
     Returns:
-        A Flask application, to which further routes may be added that use `flask.session`.
+        A Flask application. You may add routes that use `flask.session`.
 
     Raises:
         ConfigurationError: a setting is missing or wrong.
@@ -108,7 +108,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.wsgi_app = with_security_headers(  # type: ignore[method-assign, assignment]
         _within_one_request(app.wsgi_app)
     )
-    device_name("")  # loads its patterns: a quarter of a second that no request should wait for
+    device_name("")  # loads its patterns now, which takes a quarter of a second
     problems.register(app)
     for blueprint in (*pages.blueprints, *api.blueprints, health):
         app.register_blueprint(blueprint)
@@ -133,7 +133,7 @@ def _configure(app: Flask, settings: Settings) -> None:
 
 
 def _within_one_request(application: WSGIApplication) -> WSGIApplication:
-    """An application whose requests do not add up the waits for a Redis that is away."""
+    """An application in which one request does not wait again and again for an absent Redis."""
 
     def bounded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         with one_request():

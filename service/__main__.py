@@ -16,7 +16,7 @@ from service.web.services import EXTENSION, Services
 
 
 class _Commands(click.Group):
-    """What went wrong on purpose is told in one line, without a traceback."""
+    """Reports expected errors in one line, without a traceback."""
 
     def invoke(self, context: click.Context) -> object:
         try:
@@ -41,13 +41,13 @@ def migrate() -> None:
 
 @main.command()
 def serve() -> None:
-    """Run it all here, with embedded engines where none are given."""
+    """Run everything here, with embedded engines unless the settings name others."""
     try:
         from service.embedded.supervisor import serve as supervise
     except ModuleNotFoundError as missing:
-        # The image for production holds neither the engines nor what they need.
+        # The production image contains neither the engines nor their libraries.
         raise click.ClickException(
-            "Embedded engines are for development; here, run gunicorn."
+            "Embedded engines are for development only; run gunicorn instead."
         ) from missing
 
     supervise(os.environ)
@@ -81,7 +81,7 @@ def show(username: str) -> None:
 @accounts.command()
 @click.argument("username")
 def disable(username: str) -> None:
-    """End an account's sessions and let nobody log in to it."""
+    """End an account's sessions and block sign-ins."""
     with _services() as services:
         ended = services.revocation.disable(username)
     click.echo(f"Disabled {username}, and ended {ended} sessions.")
@@ -100,7 +100,7 @@ def enable(username: str) -> None:
 @accounts.command()
 @click.argument("username")
 def delete(username: str) -> None:
-    """End an account and its sessions; its name stays taken for a quarantine."""
+    """Delete an account and end its sessions; its name stays taken for a quarantine."""
     with _services() as services:
         ended = services.revocation.delete(username)
     click.echo(f"Deleted {username}, and ended {ended} sessions.")
@@ -108,7 +108,7 @@ def delete(username: str) -> None:
 
 @accounts.command()
 def release_names() -> None:
-    """Give back the names whose quarantine is over. Safe at any time, in several places."""
+    """Free the names whose quarantine is over. Safe at any time, in several places at once."""
     with _services() as services:
         released = services.accounts.release_retired()
     click.echo(f"Released {released} names.")
@@ -122,7 +122,7 @@ def sessions() -> None:
 @sessions.command("list")
 @click.argument("username")
 def list_sessions(username: str) -> None:
-    """The sessions that live."""
+    """The account's current sessions."""
     with _services() as services:
         account, _ = _find(services, username)
         for device in services.session_store.devices(account.locator):

@@ -1,4 +1,4 @@
-"""Every error of the domain. The message of each is a sentence that a person may read."""
+"""Every error of the domain. Each message is a sentence for people."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 
 class CoatcheckError(Exception):
-    """Base of all that this service raises on purpose."""
+    """Base of every error that this service raises on purpose."""
 
 
 class Unavailable(CoatcheckError):
-    """Something that the request needs does not answer, or there is no room for it now.
+    """Something that the request needs does not answer, or the service has no capacity left.
 
     `retry_after` is in seconds.
     """
@@ -26,10 +26,10 @@ class SessionStoreUnavailable(Unavailable):
 
 
 class EvictionUnknown(Unavailable):
-    """The Redis that keeps the sessions does not tell what it does when it is full."""
+    """The Redis that keeps the sessions does not say what it does when it is full."""
 
     def __init__(self) -> None:
-        super().__init__("Redis does not tell whether it evicts sessions when it is full.")
+        super().__init__("Redis does not say whether it evicts sessions when it is full.")
 
 
 class UsernameCacheUnavailable(Unavailable):
@@ -40,8 +40,8 @@ class UsernameCacheUnavailable(Unavailable):
 
 
 class DatabaseUnavailable(Unavailable):
-    """Postgres does not answer. A write may have happened all the same if it broke down under
-    way; not if there was no connection to begin with."""
+    """Postgres does not answer. If it fails during a write, the write may have happened all the
+    same (`may_have_happened`); without a connection, it has not."""
 
     def __init__(self, may_have_happened: bool = False) -> None:
         super().__init__("Accounts cannot be reached at the moment.")
@@ -53,32 +53,34 @@ class RegistrationUnresolved(Unavailable):
     The same request is safe to repeat with `idempotency_key`."""
 
     def __init__(self, idempotency_key: str) -> None:
-        super().__init__("It is not certain yet whether you are registered. Try the same again.")
+        super().__init__(
+            "It is not yet clear whether you are registered. Try again with the same input."
+        )
         self.idempotency_key = idempotency_key
 
 
 class RivalTooSlow(Unavailable):
-    """Others are after the same name, and it stays undecided for too long."""
+    """Other requests want the same name, and it stays undecided for too long."""
 
     def __init__(self) -> None:
-        super().__init__("Somebody is registering that name right now.")
+        super().__init__("Someone else is registering that name right now.")
 
 
 class TooManyHashes(Unavailable):
-    """As many passwords are waiting to be hashed as may wait."""
+    """Too many passwords are waiting to be hashed."""
 
     def __init__(self) -> None:
         super().__init__("Too many people are signing in right now.")
 
 
 class Busy(Unavailable):
-    """The time that a request may wait for a thread is over.
+    """A request has waited too long for a thread.
 
-    `retry_after` is how long those who wait will take, in seconds.
+    `retry_after` is the time that the waiting requests will take, in seconds.
     """
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("Too many people are here right now.")
+        super().__init__("The service is too busy right now.")
         self.retry_after = retry_after
 
 
@@ -88,7 +90,7 @@ class MigrationFailed(CoatcheckError):
 
 @dataclass(frozen=True)
 class FieldError:
-    """One thing that is wrong with one field of what a client sent."""
+    """One problem with one field of a client's input."""
 
     field: str
     code: str
@@ -96,7 +98,7 @@ class FieldError:
 
 
 class InvalidInput(CoatcheckError):
-    """What the client sent cannot be accepted; says why, field by field."""
+    """The client's input is unacceptable; `errors` says why, field by field."""
 
     def __init__(self, *errors: FieldError) -> None:
         super().__init__(" ".join(error.message for error in errors))
@@ -104,7 +106,7 @@ class InvalidInput(CoatcheckError):
 
 
 class UsernameTaken(CoatcheckError):
-    """An account of that name exists: its row is committed."""
+    """An account with that name exists: its row is committed."""
 
     def __init__(self) -> None:
         super().__init__("That username is taken.")
@@ -114,21 +116,21 @@ class NoSuchAccount(CoatcheckError):
     """No account has that name."""
 
     def __init__(self) -> None:
-        super().__init__("There is no account of that name.")
+        super().__init__("There is no account with that name.")
 
 
 class InvalidCredentials(CoatcheckError):
-    """Unknown name, wrong password or disabled account: which of them is not told."""
+    """Unknown name, wrong password or disabled account; the error does not say which."""
 
     def __init__(self) -> None:
         super().__init__("Username or password is wrong.")
 
 
 class WrongPassword(CoatcheckError):
-    """The account's present password was asked for, and another was given."""
+    """The operation requires the account's current password, and this is a different one."""
 
     def __init__(self) -> None:
-        super().__init__("That is not your present password.")
+        super().__init__("That is not your current password.")
 
 
 class NoSuchSession(CoatcheckError):
@@ -139,21 +141,21 @@ class NoSuchSession(CoatcheckError):
 
 
 class SessionTooLarge(CoatcheckError):
-    """A session would hold more than it may."""
+    """A session would exceed its size limit."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"A session holds at most {limit} bytes of data.")
 
 
 class SessionRevoked(CoatcheckError):
-    """The account's sessions were revoked while this sign-in was under way."""
+    """The account's sessions were revoked while this sign-in was in flight."""
 
     def __init__(self) -> None:
         super().__init__("This sign-in was overtaken by a change to the account. Sign in again.")
 
 
 class NotSignedIn(CoatcheckError):
-    """The request needs somebody who is signed in."""
+    """The request requires a signed-in user."""
 
     def __init__(self) -> None:
         super().__init__("You are not signed in.")
@@ -163,4 +165,4 @@ class CrossSite(CoatcheckError):
     """An unsafe request that another site made the browser send."""
 
     def __init__(self) -> None:
-        super().__init__("This request comes from another site and was refused.")
+        super().__init__("This request comes from another site and was rejected.")

@@ -1,4 +1,4 @@
-"""An account, as Postgres has it."""
+"""An account, as Postgres stores it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from service.sessions.record import Owner
 
 @dataclass(frozen=True)
 class Account:
-    """One row of `accounts`, less the password hash.
+    """One row of `accounts`, without the password hash.
 
-    `locator` and `session_epoch` are what a sign-in needs: see service.sessions.store.
+    A sign-in needs `locator` and `session_epoch`: see service.sessions.store.
     """
 
     id: int
@@ -29,7 +29,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Member:
-    """What one member may see of another."""
+    """What members may see of one another."""
 
     id: int
     username: str

@@ -1,9 +1,9 @@
-"""Whatever ends sessions across both stores: password change, disabling, deletion, sign-out of all.
+"""Ends sessions across both stores: password change, disabling, deletion, signing out everywhere.
 
-The order leaves no gap. Postgres first: there the session epoch is raised, so that a sign-in that
-reads the account from now on has the new one. Then Redis: one script remembers the new epoch,
-refuses sign-ins that read an older one, and ends the sessions. Only then is it acknowledged. Each
-of these is safe to repeat after a failure halfway.
+The order leaves no gap. Postgres comes first: it raises the session epoch, so that a sign-in that
+reads the account from now on reads the new epoch. Redis follows: one script stores the new epoch,
+rejects sign-ins that read an older one, and ends the sessions. The revocation is acknowledged only
+then. Each operation is safe to repeat after a failure halfway.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from service.sessions.store import SessionStore
 class Revocation:
     """Ends the sessions of accounts.
 
-    Every method raises DatabaseUnavailable or SessionStoreUnavailable if a store does not answer:
-    then it may have happened in part, and is to be repeated.
+    Every method raises DatabaseUnavailable or SessionStoreUnavailable if a store does not answer.
+    The revocation may then be half done; repeat it.
     """
 
     def __init__(
@@ -33,28 +33,28 @@ class Revocation:
         self._hasher = hasher
 
     def sign_out(self, record: Record, everywhere: bool) -> int:
-        """End the other sessions of the account that `record` is a session of; with `everywhere`
-        this one too. Returns how many ended."""
+        """End the other sessions of the account that `record` belongs to; with `everywhere`, this
+        one too. Returns how many ended."""
         account = self._accounts.raise_epoch(_account_id(record))
         return self._end(account, None if everywhere else record)
 
     def change_password(self, record: Record, raw_current: str, raw_new: str) -> Record:
-        """Change the password; every other session ends, this one gets a new id.
+        """Change the password; every other session ends, and this one gets a new id.
 
         Returns:
             The session under its new id.
 
         Raises:
-            InvalidInput: the new password cannot be accepted.
-            WrongPassword: the current one is another, or was changed at the same time.
-            NotSignedIn: the session ended meanwhile.
+            InvalidInput: the new password is unacceptable.
+            WrongPassword: `raw_current` is wrong, or the password changed at the same time.
+            NotSignedIn: the session has ended meanwhile.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
         new = passwords.check_new(raw_new)
         account, encoded = self._credentials(record)
         if hashing.matches(self._hasher, raw_current, encoded):
             changed = self._accounts.change_password(account.id, encoded, self._hasher.hash(new))
-        elif self._hasher.verify(new, encoded):  # the same request again, after a failure halfway
+        elif self._hasher.verify(new, encoded):  # a retry, after a failure halfway
             changed = self._accounts.raise_epoch(account.id)
         else:
             changed = None
@@ -67,11 +67,11 @@ class Revocation:
         return rotated
 
     def delete_own(self, record: Record, raw_password: str) -> None:
-        """End the account that `record` is a session of.
+        """Delete the account that `record` belongs to.
 
         Raises:
-            WrongPassword: that is not its password.
-            NotSignedIn: the account ended meanwhile.
+            WrongPassword: that is not the account's password.
+            NotSignedIn: the account has been deleted or disabled meanwhile.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
         account, encoded = self._credentials(record)
@@ -80,30 +80,30 @@ class Revocation:
         self.delete(account.username)
 
     def delete(self, raw_username: str) -> int:
-        """End an account. Its name stays taken for the quarantine. Returns how many sessions
+        """Delete an account. Its name stays taken for the quarantine. Returns how many sessions
         ended.
 
         Raises:
-            NoSuchAccount: there is none of that name.
-            InvalidInput: nobody can have that name.
+            NoSuchAccount: no account has that name.
+            InvalidInput: no account can have that name.
         """
         return self._end(self._accounts.retire(usernames.parse(raw_username)))
 
     def disable(self, raw_username: str) -> int:
-        """Let nobody log in to the account until it is enabled. Returns how many sessions ended.
+        """Block sign-ins to the account until it is enabled. Returns how many sessions ended.
 
         Raises:
-            NoSuchAccount: there is none of that name.
-            InvalidInput: nobody can have that name.
+            NoSuchAccount: no account has that name.
+            InvalidInput: no account can have that name.
         """
         return self._end(self._accounts.disable(usernames.parse(raw_username)))
 
     def revoke(self, raw_username: str) -> int:
-        """End every session of an account. Returns how many.
+        """End every session of an account. Returns how many ended.
 
         Raises:
-            NoSuchAccount: there is none of that name.
-            InvalidInput: nobody can have that name.
+            NoSuchAccount: no account has that name.
+            InvalidInput: no account can have that name.
         """
         found = self._accounts.find(usernames.parse(raw_username))
         return self._end(self._accounts.raise_epoch(found[0].id) if found else None)
@@ -119,7 +119,7 @@ class Revocation:
         account_id = _account_id(record)
         found = self._accounts.credentials_of(account_id)
         if found is None:
-            # What ended the account may have failed halfway, and left its sessions.
+            # Its deletion or disabling may have failed halfway and left sessions behind.
             self._end(self._accounts.raise_epoch(account_id))
             raise NotSignedIn
         return found

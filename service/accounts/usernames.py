@@ -13,10 +13,10 @@ from precis_i18n import get_profile
 from service.errors import FieldError, InvalidInput
 
 MIN_LENGTH, MAX_LENGTH = 2, 32  # code points
-# PRECIS rules grow with the length of what they are given; no name of 32 needs more than this.
+# PRECIS takes longer over longer input; no name of 32 code points needs more than this.
 MAX_RAW_LENGTH = 4 * MAX_LENGTH
 
-# Scripts that languages write together; any other mixture serves to imitate a name.
+# Scripts that languages combine; any other mixture serves to imitate a name.
 MIXTURES = (
     frozenset({"LATIN", "HAN", "HIRAGANA", "KATAKANA"}),
     frozenset({"LATIN", "HAN", "BOPOMOFO"}),
@@ -32,30 +32,30 @@ RESERVED = frozenset(
 
 @dataclass(frozen=True)
 class Username:
-    """A valid username. Only `parse` makes one, so that no raw string reaches cache or SQL."""
+    """A valid username. Only `parse` creates one, so no raw string reaches the cache or SQL."""
 
     canonical: str
     spelling: str
 
     @property
     def is_reserved(self) -> bool:
-        """Whether nobody may register it."""
+        """Whether the name is closed to registration."""
         return self.canonical in RESERVED
 
 
-@lru_cache(maxsize=4096)  # a name under attack is asked for again and again; 120 µs each
+@lru_cache(maxsize=4096)  # parsing takes 120 µs, and a name under attack comes again and again
 def parse(raw: str) -> Username:
-    """Apply RFC 8265, UsernameCaseMapped: case, width and composition no longer tell names apart.
+    """Apply RFC 8265, UsernameCaseMapped, which ignores case, width and composition.
 
     Args:
-        raw: what somebody typed.
+        raw: as typed.
 
     Returns:
-        The name: `canonical` for comparing, `spelling` (UsernameCasePreserved) for showing.
+        The name: `canonical` for comparison, `spelling` (UsernameCasePreserved) for display.
 
     Raises:
-        InvalidInput: not a username of 2 to 32 code points with a letter or digit in it, or one
-            that mixes scripts as no language does.
+        InvalidInput: the name does not have 2 to 32 code points with a letter or digit among
+            them, or mixes scripts as no language does.
     """
     if len(raw) > MAX_RAW_LENGTH:
         raise _invalid("too_long", f"A username has at most {MAX_LENGTH} characters.")
@@ -73,17 +73,18 @@ def parse(raw: str) -> Username:
 
 def _forms(raw: str) -> tuple[str, str]:
     if raw and raw.isascii() and raw.isprintable() and " " not in raw:
-        return raw.lower(), raw  # as the profiles would have it, 240 µs later
+        return raw.lower(), raw  # the same result as from the profiles, 240 µs sooner
     try:
         return _canonical.enforce(raw), _spelling.enforce(raw)
     except UnicodeEncodeError:
         raise _invalid(
-            "characters", "A username is made of letters, digits and common signs, without spaces."
+            "characters",
+            "A username consists of letters, digits and common symbols, without spaces.",
         ) from None
 
 
 def _mixes_scripts(name: str) -> bool:
-    """Whether it is past the level "Highly Restrictive" of UTS #39, section 5.2."""
+    """Whether the name violates the level "Highly Restrictive" of UTS #39, section 5.2."""
     if name.isascii():
         return False
     scripts = categories.unique_aliases(name) - {"COMMON", "INHERITED"}

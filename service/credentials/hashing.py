@@ -26,27 +26,28 @@ NICENESS = 5
 class PasswordHasher:
     """argon2id (RFC 9106; OWASP Password Storage Cheat Sheet), a few hashes at a time.
 
-    It is libsodium's, which takes half the time of the reference library's: it uses AVX2 and
-    AVX-512 where there is one. It releases the interpreter's lock. Its threads are nicer than the
-    others, or on few cores they would take so much that even a rejection waits.
+    libsodium computes them, in half the time of the reference library: it uses AVX2 and AVX-512
+    where the machine has them. It releases the interpreter's lock. Its threads run at a lower
+    priority than the others; on few cores they would otherwise delay even a rejection.
 
-    First come, first served; a password whose turn does not come in time is rejected.
+    Passwords are hashed in the order in which they arrive; one whose turn does not come in time is
+    rejected.
     """
 
     def __init__(self, memory_kib: int, time_cost: int, threads: int, longest_wait: float) -> None:
         """
         Args:
-            memory_kib: memory of one hash, KiB.
-            time_cost: passes over that memory.
-            threads: hashes computed at the same time.
-            longest_wait: seconds until a password's turn comes.
+            memory_kib: memory for one hash, in KiB.
+            time_cost: number of passes over that memory.
+            threads: number of hashes computed at the same time.
+            longest_wait: seconds that a password may wait for its turn.
         """
         self._memory, self._time_cost = memory_kib * 1024, time_cost
         self._threads, self._longest_wait = threads, longest_wait
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
         self._owner: int | None = None
-        # Nobody knows its password.
+        # A hash whose password nobody knows.
         self._decoy = self._computed(secrets.token_urlsafe())
 
     def hash(self, password: str) -> str:
@@ -56,7 +57,7 @@ class PasswordHasher:
             password: as `prepare` returns it.
 
         Raises:
-            TooManyHashes: its turn did not come in time.
+            TooManyHashes: its turn does not come in time.
         """
         return self._run("hash", lambda: self._computed(password))
 
@@ -64,7 +65,7 @@ class PasswordHasher:
         """Whether `encoded` is a hash of the prepared password.
 
         Raises:
-            TooManyHashes: its turn did not come in time.
+            TooManyHashes: its turn does not come in time.
         """
         return self._run("verify", lambda: _matches(password, encoded))
 
@@ -76,7 +77,7 @@ class PasswordHasher:
         self.verify("", self._decoy)
 
     def is_outdated(self, encoded: str) -> bool:
-        """Whether the hash was made with other parameters than those in force."""
+        """Whether the hash was made with parameters that are no longer in use."""
         return _parameters(encoded) != _parameters(self._decoy)
 
     def _computed(self, password: str) -> str:
@@ -95,7 +96,7 @@ class PasswordHasher:
         return result
 
     def _pool(self) -> ThreadPoolExecutor:
-        """Made with the first hash of a process: threads do not survive a fork."""
+        """The threads, which a process starts for its first hash: they do not survive a fork."""
         if self._executor is None or self._owner != os.getpid():
             with self._lock:
                 if self._executor is None or self._owner != os.getpid():
@@ -107,10 +108,10 @@ class PasswordHasher:
 
 
 def matches(hasher: PasswordHasher, raw: str, encoded: str) -> bool:
-    """Whether `encoded` is a hash of a password as typed.
+    """Whether `encoded` is a hash of `raw`, a password as typed.
 
     Raises:
-        TooManyHashes: its turn did not come in time.
+        TooManyHashes: its turn does not come in time.
     """
     try:
         return hasher.verify(prepare(raw), encoded)
@@ -126,10 +127,10 @@ def _matches(password: str, encoded: str) -> bool:
 
 
 def _parameters(encoded: str) -> str:
-    """All but salt and hash, as in `$argon2id$v=19$m=19456,t=2,p=1$SALT$HASH`."""
+    """Everything except salt and hash, as in `$argon2id$v=19$m=19456,t=2,p=1$SALT$HASH`."""
     return encoded.rsplit("$", 2)[0]
 
 
 def _be_nice() -> None:
-    if sys.platform == "linux":  # which alone gives each thread a niceness
+    if sys.platform == "linux":  # the only system where each thread has its own niceness
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -12,31 +12,31 @@ _opaque_string = get_profile("OpaqueString")
 
 
 def prepare(raw: str) -> str:
-    """Bring a password to one form, so that another keyboard or system types the same bytes.
+    """Normalize a password, so that every keyboard and system produces the same bytes.
 
-    RFC 8265, OpaqueString: other spaces become spaces, composition is normalised, case and width
-    are kept.
+    RFC 8265, OpaqueString: every kind of space becomes an ASCII space, composition is normalized,
+    and case and width are kept.
 
     Raises:
-        InvalidInput: it is too long, holds a control character or a lone surrogate, or is empty.
+        InvalidInput: it is empty, too long, or contains a control character or a lone surrogate.
     """
-    if len(raw) > MAX_LENGTH:  # first: the profile takes seconds over what is very long
+    if len(raw) > MAX_LENGTH:  # first, because the profile takes seconds over a very long one
         raise _invalid("too_long", f"A password has at most {MAX_LENGTH} characters.")
     if raw and raw.isascii() and raw.isprintable():
-        return raw  # which the profile leaves as it is
+        return raw  # which the profile leaves unchanged
     try:
         return _opaque_string.enforce(raw)
     except UnicodeEncodeError:
         raise _invalid(
-            "characters", "That password holds characters that cannot be typed."
+            "characters", "That password contains characters that cannot be typed."
         ) from None
 
 
 def check_new(raw: str) -> str:
-    """The prepared form of a password that somebody wants to have from now on.
+    """The prepared form of a new password.
 
     Raises:
-        InvalidInput: it is too short, too long or holds what no password may hold.
+        InvalidInput: it is too short or too long, or contains a character that is not allowed.
     """
     if len(raw) < MIN_LENGTH:
         raise _invalid("too_short", f"A password has at least {MIN_LENGTH} characters.")

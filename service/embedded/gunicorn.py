@@ -1,4 +1,4 @@
-"""gunicorn as a child of the supervisor."""
+"""gunicorn, as a child process of the supervisor."""
 
 import http.client
 import os
@@ -24,24 +24,24 @@ STOP_LIMIT = 25.0  # gunicorn's own limit, graceful_timeout, is shorter
 
 
 class GunicornError(CoatcheckError):
-    """The port is taken, or the web server did not come up."""
+    """The port is in use, or the web server does not come up."""
 
 
 def reserve(port: int) -> socket.socket:
-    """Make sure that nobody listens on `port`, and keep other Coatchecks off it.
+    """Make sure that `port` is free, and keep other instances of Coatcheck off it.
 
-    Every worker has a listening socket of its own, so that the kernel spreads connections evenly;
-    which also lets the workers of two servers share one port, unless somebody looks.
+    Every worker has its own listening socket, so that the kernel spreads connections evenly. This
+    would also let the workers of two servers share one port without noticing.
 
     Returns:
-        What keeps the others off, as long as it is open.
+        A socket that keeps the others off while it is open.
 
     Raises:
-        GunicornError: the port is taken or not allowed; in one line.
+        GunicornError: the port is in use or not allowed; the message is one line.
     """
     guard = socket.socket(socket.AF_UNIX)
     try:
-        if sys.platform == "linux":  # which alone has names that end with their socket
+        if sys.platform == "linux":  # the only system where the name disappears with its socket
             guard.bind(f"\0coatcheck on port {port}")
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -51,7 +51,7 @@ def reserve(port: int) -> socket.socket:
         guard.close()
         raise GunicornError(
             f"Cannot listen on port {port} ({problem.strerror}): "
-            "stop what uses it, or choose another PORT"
+            "stop the program that uses it, or choose another PORT"
         ) from problem
     return guard
 
@@ -65,19 +65,19 @@ class Gunicorn:
         self._address = ""
         self._environ = environ
         self._counts = data / "counts"
-        # Nothing else in its command line tells whose it is.
+        # Nothing else in its command line identifies the data directory.
         self._name = f"coatcheck on {data}"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        """Where it answers, once it was started."""
+        """Where it answers, once started."""
         return f"http://{self._address}"
 
     def start(self, port: int) -> None:
-        """Start on `port` and wait until `/readyz` says yes.
+        """Start on `port` and wait until `/readyz` reports that it is ready.
 
-        Raises GunicornError, in one line, if it ends or is not ready within a minute.
+        Raises GunicornError, with a one-line message, if it ends or is not ready within a minute.
         """
         self._address = f"{HOST}:{port}"
         command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py")]
@@ -92,7 +92,7 @@ class Gunicorn:
         self._await_ready()
 
     def stop(self) -> None:
-        """Let requests finish, within bounds, and end every worker."""
+        """Let requests finish, within a time limit, and end every worker."""
         if self._process is None:
             return
         self._process.terminate()
@@ -103,18 +103,18 @@ class Gunicorn:
             self._process.wait()
 
     def exit_status(self) -> str | None:
-        """How it ended, in words, if it ended."""
+        """How it ended, in words; None while it runs."""
         return exit_status(self._process)
 
     def end_leftovers(self) -> int:
-        """End what an earlier run left on the data directory; returns the number of processes."""
+        """End the processes that an earlier run on the data directory left; returns how many."""
         return leftovers.end(self._is_leftover, signal.SIGKILL)
 
     def _is_leftover(self, process: psutil.Process) -> bool:
         return self._name in process.cmdline()
 
     def _fresh_counts(self) -> Path:
-        """Where the workers count; what a run that was killed counted is dropped."""
+        """An empty directory for the workers' metrics, without those of an earlier run."""
         shutil.rmtree(self._counts, ignore_errors=True)
         self._counts.mkdir()
         return self._counts
@@ -125,7 +125,9 @@ class Gunicorn:
             if status := self.exit_status():
                 raise GunicornError(f"gunicorn ended while starting ({status}): see above")
             if time.monotonic() > deadline:
-                raise GunicornError(f"{self.url}/readyz said no for {READY_LIMIT:.0f} seconds")
+                raise GunicornError(
+                    f"{self.url}/readyz was not ready within {READY_LIMIT:.0f} seconds"
+                )
             time.sleep(0.05)
 
     def _is_ready(self) -> bool:

@@ -1,4 +1,4 @@
-"""What an earlier run left behind: told by what a process is, never by a remembered pid."""
+"""Processes left over from an earlier run, identified by what they are, never by a stored pid."""
 
 import signal
 import time

@@ -1,7 +1,8 @@
-"""The supervisor behind `make run`: engines, migrations and gunicorn, all of them or none.
+"""The supervisor behind `make run`: engines, migrations and gunicorn, all or nothing.
 
-A lock on the data directory tells a running supervisor from one that was killed. What is found
-on the directory while the lock is held was left behind by a killed one, and is ended.
+A lock on the data directory distinguishes a running supervisor from a killed one. Processes that
+already use the directory when a supervisor gets the lock are left over from a killed one, and the
+supervisor ends them.
 """
 
 import fcntl
@@ -21,7 +22,7 @@ Part = Engine | Gunicorn
 
 
 class ServeError(CoatcheckError):
-    """The service cannot run here, or a part of it ended."""
+    """The service cannot run here, or a part of it has ended."""
 
 
 class StopRequested(BaseException):
@@ -29,14 +30,14 @@ class StopRequested(BaseException):
 
 
 def serve(environ: Mapping[str, str]) -> None:
-    """Run everything until SIGINT, SIGTERM or SIGHUP; leaves no process behind.
+    """Run everything until SIGINT, SIGTERM or SIGHUP; leave no process behind.
 
     Args:
         environ: the settings, and `DATA_DIR`. Postgres and Redis are embedded unless the
-            settings say where they are.
+            settings name their addresses.
 
     Raises:
-        ConfigurationError, CoatcheckError: one line that says what is wrong.
+        ConfigurationError, CoatcheckError: the message says in one line what is wrong.
     """
     data = Path(environ.get("DATA_DIR") or ".data").resolve()
     engines: dict[str, Engine] = {
@@ -57,13 +58,13 @@ def serve(environ: Mapping[str, str]) -> None:
 
 
 def say(line: str) -> None:
-    """Print a line of progress, as long as somebody is there to read it."""
-    with suppress(OSError):  # a closed terminal must not keep us from cleaning up
+    """Print a line of progress, if the terminal is still open."""
+    with suppress(OSError):  # a closed terminal must not prevent the cleanup
         print(line, flush=True)
 
 
 class _Stop:
-    """The signal handler. Raises once: a second signal must not interrupt the cleaning up."""
+    """The signal handler. Raises once: a second signal must not interrupt the cleanup."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -76,7 +77,7 @@ class _Stop:
             raise StopRequested
 
     def check(self) -> None:
-        """Raise again what a library may have swallowed."""
+        """Raise again, in case a library has swallowed the exception."""
         if self.requested:
             raise StopRequested
 
@@ -102,12 +103,12 @@ def _lock(data: Path) -> Iterator[None]:
 
 @contextmanager
 def _sweep(parts: Sequence[Part], stop: _Stop) -> Iterator[None]:
-    """End what is left of `parts`: of a run that was killed, and of this one.
+    """End leftover processes of `parts`: those of a killed run first, and in the end our own.
 
-    A signal may come after a child was forked and before anybody remembers it.
+    A signal may arrive after a child has been forked and before its pid is stored.
     """
     if count := sum(part.end_leftovers() for part in parts):
-        say(f"Ended {count} processes that an earlier run had left behind.")
+        say(f"Ended {count} processes left over from an earlier run.")
     try:
         yield
     finally:
@@ -118,7 +119,7 @@ def _sweep(parts: Sequence[Part], stop: _Stop) -> Iterator[None]:
 
 def _run(settings: config.Settings, engines: Sequence[Engine], web: Gunicorn, stop: _Stop) -> None:
     with ExitStack() as running:
-        # Before anything is started: what takes long should not be in vain.
+        # First, because everything after it takes long.
         running.enter_context(reserve(settings.port))
         for engine in engines:
             say(f"Starting {engine.title} ...")
@@ -140,6 +141,6 @@ def _await_an_end(parts: Sequence[Part]) -> None:
         ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
         for part in parts:
             if status := part.exit_status():
-                raise ServeError(f"{part.title} has ended by itself ({status}): stopped the rest")
+                raise ServeError(f"{part.title} ended unexpectedly ({status}): stopped the rest")
         if ended:
-            os.waitpid(ended.si_pid, os.WNOHANG)  # an orphan: as pid 1 we inherit them
+            os.waitpid(ended.si_pid, os.WNOHANG)  # an orphan, which we inherit if we are pid 1

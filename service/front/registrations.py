@@ -1,8 +1,8 @@
-"""Registrations on the event loop: names that are known to be taken are rejected here.
+"""Registrations on the event loop, which rejects names that are known to be taken.
 
-A storm of requests for names that exist costs no thread and no hash, and one for a single name is
-led by a single request of each worker. Whatever is not as plain as that goes on to Flask, which
-decides it from the beginning.
+A burst of requests for existing names costs no thread and no hash. In a burst for one name, one
+request of each worker leads. Every request that is less simple goes to Flask, which decides it from
+the beginning.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 PATH = "/api/v1/accounts"
-# Flask has more to look at, and perhaps to reject, if one of these is there.
+# A request with one of these headers needs more checks, which are up to Flask.
 PARTICULARS = frozenset({b"idempotency-key", b"origin", b"sec-fetch-site"})
-PATIENCE = 3.0  # seconds that a request waits for another one that is after the same name
-LOOKUP_LIMIT = 0.5  # seconds that the index is waited for
+PATIENCE = 3.0  # seconds that a request waits for another one for the same name
+LOOKUP_LIMIT = 0.5  # seconds to wait for the index
 
 TAKEN = problem_answer(UsernameTaken())
 
@@ -51,17 +51,17 @@ _decode = msgspec.json.Decoder(_Sent).decode
 
 
 class Registrations:
-    """Rejects what is known to be taken, and lets one request at a time go ahead for each name."""
+    """Rejects taken names, and lets one request at a time proceed for each other name."""
 
     def __init__(
         self, cache: UsernameCache, lines: Lines, accounts: AccountRepository, lookups: Lane
     ) -> None:
         """
         Args:
-            cache: remembers names and knows the entries in Redis.
-            lines: to the Redis of the cache.
-            accounts: where the index is.
-            lookups: the threads that ask it.
+            cache: remembers taken names and interprets the entries in Redis.
+            lines: connections to the Redis of the cache.
+            accounts: asks the index.
+            lookups: the threads in which it asks.
         """
         self._cache = cache
         self._lines = lines
@@ -74,10 +74,10 @@ class Registrations:
     async def answer(
         self, headers: list[tuple[bytes, bytes]], body: bytes, proceed: Callable[[], Awaitable[T]]
     ) -> Answer | T:
-        """Reject a registration, or answer what `proceed` does.
+        """Reject a registration, or return what `proceed` returns.
 
         Args:
-            headers: of the request, names in lower case.
+            headers: of the request, with names in lower case.
             body: of the request.
             proceed: hands the request to Flask.
         """
@@ -112,7 +112,7 @@ class Registrations:
             landed.set_result(None)
 
     async def _is_taken(self, username: Username) -> bool:
-        """Whether the cache or the index says so. False says nothing."""
+        """Whether the cache or the index calls the name taken. False means only: not known."""
         key = key_of(username)
         try:
             reply = await self._lines.call(key, b"GET", key.encode())
@@ -145,7 +145,7 @@ class Registrations:
 
 
 def _plain(headers: list[tuple[bytes, bytes]], body: bytes) -> Username | None:
-    """The username of a plain and valid request to register; None if Flask has to look at it."""
+    """The username in a simple and valid request to register; None if the request is for Flask."""
     kind: Any = None
     for name, value in headers:
         if name in PARTICULARS:
@@ -158,7 +158,7 @@ def _plain(headers: list[tuple[bytes, bytes]], body: bytes) -> Username | None:
         sent = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    # What is neither ASCII nor short can take longer to check than the loop has time.
+    # A long or non-ASCII value can take longer to check than the loop can spare.
     if not sent.password.isascii() or len(sent.username) > MAX_LENGTH:
         return None
     try:

@@ -31,7 +31,7 @@ class Attempt:
 
     @cached_property
     def key_digest(self) -> str:
-        """The part of the key's SHA-256 that the row and the cache keep: 128 bits, in hexadecimal."""
+        """What the row and the cache keep of the key: 128 bits of its SHA-256, in hexadecimal."""
         return hashlib.sha256(self.idempotency_key.encode()).hexdigest()[:32]
 
     @cached_property

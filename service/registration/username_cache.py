@@ -80,7 +80,7 @@ class UsernameCache:
         return state
 
     def remembers(self, username: Username) -> bool:
-        """Whether this process has just learned that the name is taken. A taken name stays taken."""
+        """Whether this process has just learned that the name is taken, which is final."""
         seen = self._seen_taken.get(username.canonical, -math.inf)
         return time.monotonic() - seen < REMEMBERED
 

@@ -1,4 +1,4 @@
-"""Login: who somebody is, by username and password."""
+"""Signing in with a username and a password."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ log = structlog.get_logger()
 
 
 class Login:
-    """Checks credentials. Every refusal says the same and takes as long (OWASP Authentication
-    Cheat Sheet: an attacker must not learn which names exist)."""
+    """Checks credentials. Every rejection says the same and takes the same time, so that an
+    attacker cannot learn which names exist (OWASP Authentication Cheat Sheet)."""
 
     def __init__(self, accounts: AccountRepository, hasher: PasswordHasher) -> None:
         self._accounts = accounts
         self._hasher = hasher
 
     def authenticate(self, raw_username: str, raw_password: str) -> Account:
-        """The account whose name and password these are.
+        """The account with this name and password.
 
-        Its hash is renewed if the parameters have changed since it was made: this is the only
-        moment at which the password is at hand.
+        If the hash was made with outdated parameters, it is renewed: only now is the password
+        available.
 
         Raises:
-            InvalidCredentials: no such name, another password, or the account is disabled.
+            InvalidCredentials: no account has that name, the password is wrong, or the account is
+                disabled.
             DatabaseUnavailable: Postgres does not answer.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
@@ -44,8 +45,8 @@ class Login:
         return account
 
     def _renew(self, account: Account, encoded: str, password: str) -> None:
-        """Hash again with the parameters in force. What stands in the way now can wait for the
-        next login."""
+        """Hash again with the current parameters. If that is impossible now, the next login does
+        it."""
         if self._hasher.is_outdated(encoded):
             try:
                 self._accounts.replace_hash(account.id, encoded, self._hasher.hash(password))

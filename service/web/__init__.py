@@ -1,1 +1,1 @@
-"""What the outside sees: pages, JSON API, health. Views parse, call and answer."""
+"""What clients see: pages, JSON API, health. Views parse, call and respond."""

@@ -65,7 +65,7 @@ def metrics() -> Response:
 
 
 def warn_of_eviction(app: Flask) -> None:
-    """Say in the log if sessions may get lost once their Redis is full, or if that cannot be told.
+    """Say in the log if a full Redis may delete sessions, or if that is unknown.
     For the start of a worker: returns within a second whatever Redis does."""
     found, why = _eviction(app)
     if found == EVICTS:

@@ -22,7 +22,7 @@ HEADERS = (
 
 
 def with_security_headers(application: WSGIApplication) -> WSGIApplication:
-    """`application` with HEADERS on each of its responses, but for those that it sets itself."""
+    """`application` with HEADERS on each of its responses, except those that it sets itself."""
 
     def secured(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What views may call, as create_app wired it."""
+"""The objects that views call, as create_app wires them."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Services:
     session_interface: SessionInterface
 
     def close(self) -> None:
-        """Close every connection that was opened; others are opened when they are needed.
+        """Close every open connection; new ones open on demand.
 
-        For the moment before a fork, which would have two processes share them, and for the end.
+        Call it before a fork, so that no two processes share a connection, and at the end.
         """
         self.postgres.close()
         self.session_redis.close()
@@ -61,15 +61,15 @@ class Services:
 
 
 def services() -> Services:
-    """Those of the application that serves this request."""
+    """The services of the application that serves this request."""
     return services_of(current_app)
 
 
 def services_of(app: Flask) -> Services:
-    """Those of an application.
+    """The services of `app`.
 
     Raises:
-        KeyError: it is not one of Coatcheck's.
+        KeyError: `app` is not a Coatcheck application.
     """
     found: Services = app.extensions[EXTENSION]
     return found

@@ -61,7 +61,11 @@ def test_the_command_line_deletes_and_releases(
     deleted = command(environ, "accounts", "delete", "BOB")
     assert (deleted.exit_code, deleted.stdout) == (0, "Deleted BOB, and ended 1 sessions.\n")
     unknown = command(environ, "accounts", "delete", "ada")
-    assert (unknown.exit_code, unknown.stderr) == (1, "Error: There is no account of that name.\n")
+    assert (unknown.exit_code, unknown.stderr) == (
+        1,
+        "Error: There is no account with that name.
+",
+    )
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '31 days'")
     assert command(environ, "accounts", "release-names").stdout == "Released 1 names.\n"
 

@@ -22,7 +22,7 @@ def hasher() -> PasswordHasher:
     return PasswordHasher(memory_kib=64, time_cost=1, threads=2, longest_wait=60.0)
 
 
-def test_a_hash_is_argon2id_with_the_parameters_asked_for(hasher: PasswordHasher) -> None:
+def test_a_hash_is_argon2id_with_the_given_parameters(hasher: PasswordHasher) -> None:
     parameters = extract_parameters(hasher.hash("correct horse"))
     assert parameters.type.name == "ID"
     assert (parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (64, 1, 1)
@@ -44,8 +44,8 @@ def test_verifying_nothing_computes_a_hash_all_the_same(
     assert len(verified) == 1
 
 
-def test_hashes_are_those_of_the_reference_library(hasher: PasswordHasher) -> None:
-    """An account that was made with another implementation of argon2id can sign in."""
+def test_hashes_are_compatible_with_the_reference_library(hasher: PasswordHasher) -> None:
+    """An account whose hash comes from another implementation of argon2id can sign in."""
     reference = Argon2(time_cost=1, memory_cost=64, parallelism=1)
     assert hasher.verify("correct hörse", reference.hash("correct hörse"))
     assert reference.verify(hasher.hash("correct hörse"), "correct hörse")
@@ -59,7 +59,7 @@ def test_a_hash_of_several_lanes_verifies_and_is_outdated(hasher: PasswordHasher
 
 
 @pytest.mark.parametrize("encoded", ["not a hash", "", "$argon2id$", "x" * 200, "ü"])
-def test_what_is_no_hash_verifies_nothing(hasher: PasswordHasher, encoded: str) -> None:
+def test_a_malformed_hash_verifies_nothing(hasher: PasswordHasher, encoded: str) -> None:
     assert not hasher.verify("correct horse", encoded)
     assert hasher.is_outdated(encoded)
 
@@ -70,7 +70,7 @@ def test_a_hash_made_with_other_parameters_is_outdated(hasher: PasswordHasher) -
 
 
 class Occupied:
-    """A hasher of one thread, which is busy until it is told to go on."""
+    """A hasher with one thread, which is busy until `go_on`."""
 
     def __init__(self, longest_wait: float) -> None:
         self.hasher = PasswordHasher(64, 1, 1, longest_wait)
@@ -87,7 +87,7 @@ class Occupied:
         self._callers.shutdown()
 
     def ask(self, work: Callable[[], object]) -> Future[object]:
-        """Have it done, when its turn comes, by another thread of the caller's."""
+        """Queue `work` from another thread."""
         queue = self.hasher._pool()._work_queue
         before = queue.qsize()
         asked = self._callers.submit(self.hasher._run, "hash", work)
@@ -102,7 +102,7 @@ class Occupied:
         self._go_on.wait(30)
 
 
-def test_passwords_are_hashed_in_the_order_in_which_they_come() -> None:
+def test_passwords_are_hashed_in_the_order_in_which_they_arrive() -> None:
     computed: list[int] = []
     with Occupied(longest_wait=60.0) as occupied:
         asked = [occupied.ask(lambda n=n: computed.append(n)) for n in range(5)]
@@ -127,15 +127,15 @@ def test_a_password_whose_turn_comes_too_late_is_rejected_and_costs_no_hash() ->
     assert computed == [2]
 
 
-def test_a_hash_that_has_begun_is_finished_however_long_it_takes() -> None:
-    """Only the wait for a turn is bounded: what was begun is paid for."""
+def test_a_hash_that_has_started_finishes_however_long_it_takes() -> None:
+    """Only the wait for a turn is bounded."""
     hasher = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=0.05)
     started = time.monotonic()
     assert hasher._run("hash", lambda: eventually(lambda: time.monotonic() > started + 0.1))
     assert hasher.hash("correct horse")
 
 
-def test_as_many_passwords_are_hashed_at_a_time_as_there_are_threads(
+def test_each_thread_hashes_one_password_at_a_time(
     hasher: PasswordHasher,
 ) -> None:
     at_work, most, lock = 0, 0, threading.Lock()
@@ -157,8 +157,8 @@ def test_as_many_passwords_are_hashed_at_a_time_as_there_are_threads(
     assert most == 2
 
 
-def test_a_child_hashes_in_threads_of_its_own(hasher: PasswordHasher) -> None:
-    """Those of its parent did not survive the fork."""
+def test_a_forked_child_hashes_in_its_own_threads(hasher: PasswordHasher) -> None:
+    """Its parent's threads do not survive the fork."""
     hasher.hash("correct horse battery")
     child = os.fork()
     if child == 0:

@@ -18,7 +18,7 @@ from service.errors import InvalidInput
         ("\ud800" * 8, "characters"),
     ],
 )
-def test_what_cannot_be_a_password_is_refused_with_a_reason(raw: str, code: str) -> None:
+def test_an_unacceptable_password_is_rejected_with_a_reason(raw: str, code: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         passwords.check_new(raw)
     assert [(error.field, error.code) for error in caught.value.errors] == [("password", code)]
@@ -34,5 +34,5 @@ def test_case_and_inner_spaces_count() -> None:
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=40))
-def test_printable_ascii_is_left_as_the_profile_leaves_it(raw: str) -> None:
+def test_the_shortcut_for_printable_ascii_agrees_with_the_profile(raw: str) -> None:
     assert passwords.prepare(raw) == get_profile("OpaqueString").enforce(raw)

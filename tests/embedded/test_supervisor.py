@@ -152,7 +152,7 @@ def test_part_that_ends_by_itself_takes_the_rest_along(migrated: Path) -> None:
     run = Run(migrated).ready()
     [redis] = [process for process in processes(migrated) if process.name() == "redis-server"]
     redis.kill()
-    assert error_line(run) == "Error: Redis has ended by itself (SIGKILL): stopped the rest"
+    assert error_line(run) == "Error: Redis ended unexpectedly (SIGKILL): stopped the rest"
     assert processes(migrated) == []
 
 

@@ -64,7 +64,7 @@ def test_g1_of_200_registrations_of_one_name_one_wins(
 def test_g8_the_cookie_is_an_id_and_redis_holds_neither_id_nor_pickle(
     server: Server, redis: Redis
 ) -> None:
-    cookie = register(server, "mallory").cookies["session"]
+    cookie = register(server, "trent").cookies["session"]
     assert re.fullmatch(r"[A-Za-z0-9_-]{55}", cookie)
     httpx.post(f"{server.url}/note/hat", headers={"Cookie": f"session={cookie}"})
     secret = cookie[12:].encode()

@@ -3,7 +3,7 @@ from __future__ import annotations
 from service.registration.flights import Flights
 
 
-def test_the_first_leads_and_the_others_get_what_it_found() -> None:
+def test_the_first_request_leads_and_the_others_get_what_it_finds() -> None:
     flights: Flights[str] = Flights()
     flight, leading = flights.join("name")
     assert leading
@@ -15,7 +15,7 @@ def test_the_first_leads_and_the_others_get_what_it_found() -> None:
     assert follower.found == "found"
 
 
-def test_after_a_landing_the_next_one_leads() -> None:
+def test_after_a_flight_has_landed_the_next_request_leads() -> None:
     flights: Flights[str] = Flights()
     flight, _ = flights.join("name")
     flights.leave("name", flight, None)
@@ -28,7 +28,7 @@ def test_names_do_not_wait_for_each_other() -> None:
     assert flights.join("another")[1]
 
 
-def test_of_those_who_find_a_flight_overdue_one_leads_in_its_place() -> None:
+def test_one_of_the_requests_that_find_a_flight_overdue_replaces_it() -> None:
     flights: Flights[str] = Flights()
     stuck, _ = flights.join("name")
     replacement, leading = flights.join("name", overdue=stuck)

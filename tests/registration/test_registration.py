@@ -68,7 +68,7 @@ def rows(database: psycopg.Connection) -> list[str]:
 
 
 def race(attempts: int, register: Callable[[], Account]) -> list[Account | Exception]:
-    """`register`, from so many threads at once."""
+    """Call `register` from `attempts` threads at once."""
     barrier = threading.Barrier(attempts)
     outcomes: list[Account | Exception] = []
 
@@ -149,6 +149,26 @@ def test_a_rival_that_commits_while_we_hash_wins(
         registration.register("bob", PASSWORD)
 
 
+def test_an_attempt_that_loses_to_a_rival_keeps_no_claim(
+    registration: Registration,
+    accounts: AccountRepository,
+    hasher: CountingHasher,
+    cache: UsernameCache,
+    database: psycopg.Connection,
+) -> None:
+    """A name that is retired for most of its quarantine is not published over the claim."""
+
+    def rival_comes_and_goes() -> None:
+        accounts.insert(BOB, "rival's", "locator", "key")
+        accounts.retire(BOB)
+        database.execute("UPDATE accounts SET retired_at = retired_at - interval '23 hours'")
+
+    hasher.meanwhile = rival_comes_and_goes
+    with pytest.raises(UsernameTaken):
+        registration.register("bob", PASSWORD)
+    assert cache.state(BOB) is State.ABSENT
+
+
 def test_an_attempt_that_fails_frees_the_name_at_once(
     registration: Registration,
     accounts: AccountRepository,
@@ -175,7 +195,7 @@ def test_a_name_is_not_called_taken_while_its_attempt_may_still_fail(
     assert seen == ["pending"]
 
 
-def test_a_claim_left_by_the_dead_does_not_block_the_name(
+def test_a_claim_of_a_dead_worker_does_not_block_the_name(
     registration: Registration, cache: UsernameCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.registration.registration.RIVAL_TIMEOUT", 0.1)
@@ -183,7 +203,7 @@ def test_a_claim_left_by_the_dead_does_not_block_the_name(
     assert registration.register("bob", PASSWORD)
 
 
-def test_a_claim_left_by_one_who_died_after_its_commit_holds_up_nobody_for_long(
+def test_a_claim_whose_worker_died_after_its_commit_delays_others_only_briefly(
     registration: Registration, accounts: AccountRepository, cache: UsernameCache
 ) -> None:
     cache.claim(BOB, "token of a worker that died")
@@ -195,7 +215,7 @@ def test_a_claim_left_by_one_who_died_after_its_commit_holds_up_nobody_for_long(
     assert isinstance(cache.state(BOB), Taken)
 
 
-def test_everything_that_is_wrong_is_said_at_once(registration: Registration) -> None:
+def test_everything_that_is_wrong_is_reported_at_once(registration: Registration) -> None:
     with pytest.raises(InvalidInput) as caught:
         registration.register("x", "short")
     assert [error.field for error in caught.value.errors] == ["username", "password"]
@@ -205,7 +225,7 @@ def test_everything_that_is_wrong_is_said_at_once(registration: Registration) ->
     ("name", "reason"),
     [("nobody-has-it", None), ("taken", "taken"), ("Admin", "reserved"), ("x", "invalid")],
 )
-def test_availability_says_why_a_name_cannot_be_had(
+def test_availability_says_why_a_name_cannot_be_registered(
     registration: Registration, name: str, reason: str | None
 ) -> None:
     registration.register("taken", PASSWORD)
@@ -220,7 +240,7 @@ def test_availability_of_a_taken_name_does_not_depend_on_the_cache(
     assert registration.availability("bob") == "taken"
 
 
-def test_the_same_request_repeated_with_its_key_finds_its_account(
+def test_a_request_repeated_with_its_key_returns_its_account(
     registration: Registration, redis: Redis
 ) -> None:
     account = registration.register("bob", PASSWORD, "key")
@@ -236,7 +256,7 @@ def test_a_key_proves_nothing_without_the_password(registration: Registration) -
 
 
 @pytest.mark.parametrize("key", [None, "another-key"])
-def test_without_the_key_the_password_alone_finds_no_account(
+def test_without_the_key_the_password_alone_returns_no_account(
     registration: Registration, key: str | None
 ) -> None:
     registration.register("bob", PASSWORD, "key")
@@ -254,7 +274,7 @@ def test_a_hot_duplicate_with_a_foreign_key_costs_neither_hash_nor_postgres(
     assert hasher.hashes == 1
 
 
-def test_a_key_stops_counting_after_a_day(
+def test_a_key_expires_after_a_day(
     registration: Registration, database: psycopg.Connection, redis: Redis
 ) -> None:
     registration.register("bob", PASSWORD, "key")
@@ -276,14 +296,14 @@ def test_a_double_click_signs_in_twice_and_registers_once(
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "two words", "nul\0", "clé"])
-def test_a_malformed_key_is_refused(registration: Registration, key: str) -> None:
+def test_a_malformed_key_is_rejected(registration: Registration, key: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         registration.register("bob", PASSWORD, key)
     assert [error.field for error in caught.value.errors] == ["Idempotency-Key"]
 
 
 class LossyRepository(AccountRepository):
-    """Loses the answers to so many INSERTs, which were carried out or not."""
+    """Loses the answers to the first `lost` INSERTs, which are carried out or not."""
 
     def __init__(self, postgres: Postgres, lost: int, carried_out: bool) -> None:
         super().__init__(postgres, quarantine=86400)
@@ -302,7 +322,7 @@ class LossyRepository(AccountRepository):
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_what_became_of_an_insert_without_an_answer_is_found_out(
+def test_the_outcome_of_an_insert_without_an_answer_is_found_out(
     accounts: AccountRepository,
     cache: UsernameCache,
     hasher: CountingHasher,
@@ -317,7 +337,7 @@ def test_what_became_of_an_insert_without_an_answer_is_found_out(
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_when_it_cannot_be_found_out_the_same_request_is_safe_to_repeat(
+def test_a_request_whose_outcome_stays_unknown_is_safe_to_repeat(
     accounts: AccountRepository, cache: UsernameCache, hasher: CountingHasher, carried_out: bool
 ) -> None:
     lossy = LossyRepository(accounts._postgres, lost=2, carried_out=carried_out)
@@ -347,14 +367,14 @@ def test_a_retired_name_stays_taken_and_is_released_after_its_quarantine(
     assert registration.register("bob", PASSWORD)
 
 
-def test_shortly_before_its_release_a_retired_name_is_cached_no_more(
+def test_shortly_before_its_release_a_retired_name_is_no_longer_cached(
     registration: Registration,
     accounts: AccountRepository,
     cache: UsernameCache,
     database: psycopg.Connection,
     redis: Redis,
 ) -> None:
-    """An entry that outlived the quarantine would call a free name taken."""
+    """An entry that outlives the quarantine would call a free name taken."""
     registration.register("bob", PASSWORD)
     accounts.retire(BOB)
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '23 hours'")
@@ -375,7 +395,7 @@ def test_a_retired_account_keeps_nothing_of_its_owner(
     assert accounts.newest_members(10, None) == []
 
 
-def test_a_thousand_waiters_of_one_process_ask_redis_as_one(
+def test_all_the_requests_that_wait_in_one_process_poll_redis_as_one(
     registration: Registration, cache: UsernameCache, redis: Redis
 ) -> None:
     cache.claim(BOB, "a rival in another worker")
@@ -417,10 +437,10 @@ def test_a_registration_whose_turn_to_hash_comes_too_late_frees_the_name_at_once
     assert registration.register("bob", PASSWORD)
 
 
-def test_a_full_queue_of_hashes_holds_up_no_duplicate(
+def test_a_full_queue_of_hashes_does_not_delay_a_duplicate(
     accounts: AccountRepository, cache: UsernameCache, redis: Redis
 ) -> None:
-    """What is taken is told before anything waits: by the cache, and by the index."""
+    """The cache and the index both reject it before it has to wait."""
     busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=60.0)
     registration = Registration(accounts, cache, busy)
     registration.register("bob", PASSWORD)
@@ -438,18 +458,18 @@ def test_a_full_queue_of_hashes_holds_up_no_duplicate(
 
 
 def test_an_attempt_asks_redis_three_times(registration: Registration, redis: Redis) -> None:
-    """Each wait costs a busy worker more than what it waits for."""
-    registration.register("ada", PASSWORD)  # Redis knows the scripts from here on
+    """Each round trip costs a busy worker more than the answer is worth."""
+    registration.register("ada", PASSWORD)  # loads the scripts into Redis
     redis.config_resetstat()
     registration.register("bob", PASSWORD)
     stats = redis.info("commandstats")
     calls = {name: stats[f"cmdstat_{name}"]["calls"] for name in ("evalsha", "set")}
-    # The claim sets, inside of its script; then what is published.
+    # One SET is inside the claim script, and one publishes the name.
     assert calls == {"evalsha": 1, "set": 2}
-    assert stats["cmdstat_get"]["calls"] == 1  # inside of the claim
+    assert stats["cmdstat_get"]["calls"] == 1  # inside the claim script
 
 
-def test_requests_that_wait_too_long_go_ahead_one_at_a_time(
+def test_requests_that_wait_too_long_proceed_one_at_a_time(
     registration: Registration,
     cache: UsernameCache,
     hasher: CountingHasher,

@@ -28,12 +28,12 @@ def test_the_first_attempt_claims_a_name_and_others_see_it_pending(cache: Userna
     assert cache.state(BOB) is State.PENDING
 
 
-def test_a_claim_asked_for_again_with_its_own_token_still_stands(cache: UsernameCache) -> None:
+def test_claiming_again_with_the_same_token_succeeds(cache: UsernameCache) -> None:
     cache.claim(BOB, "first")
     assert cache.claim(BOB, "first") is State.CLAIMED
 
 
-def test_a_claim_runs_out(cache: UsernameCache, redis: Redis) -> None:
+def test_a_claim_expires(cache: UsernameCache, redis: Redis) -> None:
     cache.claim(BOB, "first")
     assert 0 < redis.pttl(KEY) <= CLAIM_LIFETIME_MS
 
@@ -45,7 +45,7 @@ def test_releasing_a_claim_makes_the_name_absent(cache: UsernameCache, redis: Re
     assert redis.dbsize() == 0
 
 
-def test_releasing_does_not_touch_the_claim_of_another(cache: UsernameCache) -> None:
+def test_releasing_does_not_touch_a_rivals_claim(cache: UsernameCache) -> None:
     cache.claim(BOB, "first")
     cache.release(BOB, "second")
     assert cache.state(BOB) is State.PENDING
@@ -59,7 +59,7 @@ def test_a_taken_name_can_be_neither_claimed_nor_released(cache: UsernameCache) 
     assert cache.state(BOB) == Taken("key")
 
 
-def test_taken_is_kept_for_about_an_hour_and_not_all_for_as_long(
+def test_taken_entries_expire_after_about_an_hour_but_not_together(
     cache: UsernameCache, redis: Redis
 ) -> None:
     lifetimes = set()
@@ -70,12 +70,12 @@ def test_taken_is_kept_for_about_an_hour_and_not_all_for_as_long(
     assert max(lifetimes) - min(lifetimes) > 60_000
 
 
-def test_every_spelling_is_one_entry(cache: UsernameCache, redis: Redis) -> None:
+def test_all_spellings_share_one_entry(cache: UsernameCache, redis: Redis) -> None:
     for spelling in ("bob", "BOB", "Bob"):
         cache.publish(usernames.parse(spelling), Taken("key"))
     assert redis.keys() == [KEY.encode()]
 
 
-def test_without_redis_it_says_so() -> None:
+def test_a_claim_without_redis_reports_that_the_cache_is_unavailable() -> None:
     with pytest.raises(UsernameCacheUnavailable):
         UsernameCache(connect("unix:///nowhere/redis.sock")).claim(BOB, "token")

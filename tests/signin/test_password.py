@@ -36,7 +36,7 @@ def stored_hash(database: psycopg.Connection) -> str:
 
 
 @pytest.mark.parametrize("name", ["Bob", "bob", "BOB"])
-def test_name_and_password_find_the_account_in_every_spelling(login: Login, name: str) -> None:
+def test_the_account_is_found_in_every_spelling_of_its_name(login: Login, name: str) -> None:
     account = login.authenticate(name, PASSWORD)
     assert (account.username, account.locator) == ("Bob", "locator-----")
 
@@ -54,7 +54,7 @@ def test_name_and_password_find_the_account_in_every_spelling(login: Login, name
         ("bob", "x" * 10_000),
     ],
 )
-def test_every_refusal_is_the_same_and_computes_one_hash(
+def test_every_rejection_is_the_same_and_computes_one_hash(
     login: Login, monkeypatch: pytest.MonkeyPatch, name: str, password: str
 ) -> None:
     computed = []
@@ -65,7 +65,7 @@ def test_every_refusal_is_the_same_and_computes_one_hash(
     assert len(computed) == 1
 
 
-def test_a_disabled_account_is_refused_like_an_unknown_one(
+def test_a_disabled_account_is_rejected_like_an_unknown_one(
     login: Login, database: psycopg.Connection
 ) -> None:
     database.execute("UPDATE accounts SET disabled_at = now()")
@@ -77,7 +77,7 @@ def test_a_disabled_account_is_refused_like_an_unknown_one(
 def test_a_login_whose_turn_to_hash_comes_too_late_says_so_whatever_the_name(
     login: Login, accounts: AccountRepository, name: str, password: str
 ) -> None:
-    """It must not say "wrong password" of one that nobody looked at."""
+    """It must not call a password wrong that was never checked."""
     busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=0.05)
     go_on = threading.Event()
     with ThreadPoolExecutor(2) as callers:
@@ -92,7 +92,7 @@ def test_a_login_whose_turn_to_hash_comes_too_late_says_so_whatever_the_name(
             refused.result(10)
 
 
-def test_a_login_renews_a_hash_made_with_other_parameters(
+def test_a_login_renews_a_hash_made_with_outdated_parameters(
     login: Login, accounts: AccountRepository, database: psycopg.Connection
 ) -> None:
     stronger = PasswordHasher(memory_kib=128, time_cost=1, threads=1, longest_wait=60.0)

@@ -77,7 +77,7 @@ def test_the_password_can_be_changed(bob: FlaskClient, elsewhere: FlaskClient) -
     wrong = {"current_password": "not it at all", "new_password": "a new one entirely"}
     refused = bob.post("/account/password", data=wrong)
     assert refused.status_code == 403
-    assert "not your present password" in refused.text
+    assert "not your current password" in refused.text
     right = wrong | {"current_password": BOB["password"]}
     assert bob.post("/account/password", data=right).location == "/account"
     assert bob.get("/account").status_code == 200

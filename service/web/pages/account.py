@@ -1,4 +1,4 @@
-"""The page on which people look after their account: devices, password, deletion."""
+"""The account page: devices, password, deletion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Page = str | Response | tuple[str, int]
 
 @blueprint.errorhandler(NotSignedIn)
 def first_sign_in(error: NotSignedIn) -> Response:
-    """The way to the form, and back afterwards; what was sent with a form is refused."""
+    """Send people to the sign-in form and back afterwards; reject what they send with a form."""
     if request.method != "GET" or not wants_page():
         return answer(error)
     return redirect(url_for("sign_in.form", next=request.full_path.rstrip("?")), 303)
@@ -33,7 +33,7 @@ def overview() -> Page:
 
 @blueprint.post("/sessions/<handle>/revoke")
 def revoke_one(handle: str) -> Page:
-    """End one session; if it is this one, that is signing out."""
+    """End one session, which signs out if it is the current one."""
     _, record = current.signed_in()
     services().session_store.revoke(record.id.locator, handle)
     if handle == record.id.digest:
@@ -44,7 +44,7 @@ def revoke_one(handle: str) -> Page:
 
 @blueprint.post("/sessions/revoke-others")
 def revoke_others() -> Page:
-    """End every session but this one."""
+    """End every session except this one."""
     _, record = current.signed_in()
     services().revocation.sign_out(record, everywhere=False)
     return redirect(url_for("account.overview"), 303)
