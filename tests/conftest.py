@@ -66,8 +66,10 @@ def database(postgres_engine: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def accounts(database: psycopg.Connection, postgres_url: str) -> Iterator[AccountRepository]:
-    postgres = Postgres(postgres_url)
+def accounts(
+    database: psycopg.Connection, postgres_engine: EmbeddedPostgres
+) -> Iterator[AccountRepository]:
+    postgres = Postgres(postgres_engine.url)
     yield AccountRepository(postgres, quarantine=86400)
     postgres.close()
 

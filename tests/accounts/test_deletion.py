@@ -63,8 +63,7 @@ def test_the_command_line_deletes_and_releases(
     unknown = command(environ, "accounts", "delete", "ada")
     assert (unknown.exit_code, unknown.stderr) == (
         1,
-        "Error: There is no account with that name.
-",
+        "Error: There is no account with that name.\n",
     )
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '31 days'")
     assert command(environ, "accounts", "release-names").stdout == "Released 1 names.\n"
