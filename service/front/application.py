@@ -93,10 +93,12 @@ class Bridge:
         environ = environ_of(scope, body)
         environ.update(extra)
         connection = scope.get(CONNECTION)
-        exchange = Exchange(self._application, environ, send, self._loop)
-        return await lane.run(
-            exchange.carry_out, lambda: connection is None or not connection.is_gone
-        )
+
+        def is_wanted() -> bool:
+            return connection is None or not connection.is_gone
+
+        exchange = Exchange(self._application, environ, send, self._loop, is_wanted)
+        return await lane.run(exchange.carry_out, is_wanted)
 
     async def _answer_of(self, scope: Scope, receive: Receive, send: Send) -> Answer | Outcome:
         if scope["http_version"] == "1.1" and not _has_host(scope["headers"]):

@@ -107,6 +107,7 @@ class Exchange:
         environ: WSGIEnvironment,
         send: Send,
         loop: asyncio.AbstractEventLoop,
+        is_wanted: Callable[[], bool],
     ) -> None:
         """
         Args:
@@ -114,7 +115,9 @@ class Exchange:
             environ: the request.
             send: ASGI's, for responses that are streamed.
             loop: on which `send` runs.
+            is_wanted: whether the client is still there, to which `send` says nothing.
         """
+        self._is_wanted = is_wanted
         self._application = application
         self._environ = environ
         self._send = send
@@ -186,6 +189,8 @@ class Exchange:
             raise ClientGone from None
 
     async def _send_piece(self, piece: bytes, more: bool) -> None:
+        if not self._is_wanted():
+            raise ClientGone
         if not self._was_streamed:
             self._was_streamed = True
             await self._send(start_message(self._status, self._headers))

@@ -15,7 +15,7 @@ STDOUT = 1
 ROOM = select.PIPE_BUF  # bytes that a pipe which is ready takes without blocking
 MOST_KEPT = 10_000  # lines, while nobody reads them
 RETRY = 0.05  # seconds
-LONGEST_PATH = 1024  # characters
+LONGEST_PATH = 512  # characters: a line of such, six bytes each in JSON, still fits into ROOM
 
 encode = msgspec.json.Encoder().encode
 

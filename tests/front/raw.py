@@ -113,8 +113,9 @@ class Journal:
 
     _markers = itertools.count()
 
-    def __init__(self, url: str, log: Path) -> None:
-        self._url, self._log = url, log
+    def __init__(self, url: str, log: Path, status: int = 404) -> None:
+        """`status` is that of a path that is not there."""
+        self._url, self._log, self._status = url, log, status
         self._from = log.stat().st_size
 
     def text(self) -> str:
@@ -123,7 +124,7 @@ class Journal:
         for mark in marks:
             with Raw(self._url) as raw:
                 raw.send(f"GET {mark} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-                assert raw.response().status == 404
+                assert raw.response().status == self._status
         text = eventually(lambda: self._since(marks[-1]))
         return "".join(line for line in text.splitlines(True) if "/marker-" not in line)
 
