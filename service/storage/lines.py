@@ -110,7 +110,7 @@ class _ClusterLines(Lines):
         except (ConnectionError, RedisClusterException):
             # Its replica may have taken over.
             await cluster.nodes_manager.initialize()
-        return await cluster.execute_command(*words)  # follows redirections
+        return await cluster.execute_command(words[0].decode(), *words[1:])  # follows redirections
 
     async def _map(self) -> RedisCluster:
         if self._cluster is None:
@@ -145,7 +145,11 @@ def _to_master(parts: SplitResult) -> Any:
     options = {"db": int(database or 0), **login(parts), **ONCE, **WAITS}
 
     async def open_master() -> AbstractConnection:
-        host, port = await sentinel.discover_master(unquote(name))
+        try:
+            host, port = await sentinel.discover_master(unquote(name))
+        finally:
+            for each in sentinel.sentinels:  # they are asked too rarely to stay connected
+                await each.aclose()
         return await _opened(Connection(host=host, port=port, **options))
 
     return open_master
