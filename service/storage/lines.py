@@ -117,7 +117,7 @@ class _ClusterLines(Lines):
             self._cluster = RedisCluster(
                 startup_nodes=[ClusterNode(*seed) for seed in self._seeds],
                 require_full_coverage=False,
-                cluster_error_retry_attempts=1,
+                retry=Retry(NoBackoff(), 1),
                 **self._login,
                 **WAITS,
                 protocol=2,
