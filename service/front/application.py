@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +12,14 @@ import structlog
 from flask import Flask
 
 from service.errors import SessionStoreUnavailable, Unavailable
-from service.front.bodies import BodyTooLarge, BodyTooSlow, ClientGone, Receive, read_body
+from service.front.bodies import (
+    BodyTooLarge,
+    BodyTooSlow,
+    ClientGone,
+    Headers,
+    Receive,
+    read_body,
+)
 from service.front.bridge import Exchange, Outcome, Scope, Send, environ_of, start_message
 from service.front.connection import CONNECTION
 from service.front.lanes import Lane
@@ -82,6 +89,13 @@ class Bridge:
         body = await read_body(receive, scope["headers"], self._max_body, BODY_LIMIT)
         return await self.hand_over(self._pages, scope, body, send)
 
+    def answer_at_once(
+        self, method: str, path: str, headers: Headers
+    ) -> Coroutine[Any, Any, Answer] | None:
+        """None: every request goes to the application."""
+        del method, path, headers
+        return None
+
     async def hand_over(
         self, lane: Lane, scope: Scope, body: bytes, send: Send, **extra: Any
     ) -> Outcome:
@@ -106,9 +120,9 @@ class Bridge:
         try:
             return await self.answer(scope, receive, send)
         except BodyTooLarge as error:
-            return http_answer(413, str(error), ("Connection", "close"))
+            return _last(scope, http_answer(413, str(error)))
         except BodyTooSlow as error:
-            return http_answer(408, str(error), ("Connection", "close"))
+            return _last(scope, http_answer(408, str(error)))
         except Unavailable as error:
             return problem_answer(error)
         except (ClientGone, asyncio.CancelledError):
@@ -132,7 +146,7 @@ class Front(Bridge):
         super().__init__(application, serving.threads, serving.thread_wait, max_body)
         self._routes = Routes(application)
         self._cookie = serving.cookie_name
-        self._ways: dict[str, Callable[..., Awaitable[Answer | Outcome]]] = {
+        self._ways: dict[str, Callable[[Headers], Coroutine[Any, Any, Answer]]] = {
             who.VERIFY: self._introduce,
             who.CURRENT: self._describe,
             "/healthz": self._live,
@@ -170,8 +184,8 @@ class Front(Bridge):
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> Answer | Outcome:
         """The response to a request."""
         method, path = scope["method"], scope["path"]
-        if method in READ and (way := self._ways.get(path)):
-            return await way(scope)
+        if answering := self.answer_at_once(method, path, scope["headers"]):
+            return await answering
         body = await read_body(receive, scope["headers"], self._max_body, BODY_LIMIT)
         if self._routes.hash_a_password(method, path):
 
@@ -182,28 +196,38 @@ class Front(Bridge):
                 return await self._registrations.answer(scope["headers"], body, proceed)
             return await proceed()
         extra = {}
-        session_id = self._session_id(scope) if self._routes.need_a_session(path) else None
+        session_id = (
+            self._session_id(scope["headers"]) if self._routes.need_a_session(path) else None
+        )
         if session_id:
             extra[PREREAD] = await self._preread(session_id)
         return await self.hand_over(self._pages, scope, body, send, **extra)
 
-    async def _introduce(self, scope: Scope) -> Answer:
+    def answer_at_once(
+        self, method: str, path: str, headers: Headers
+    ) -> Coroutine[Any, Any, Answer] | None:
+        """The response to one of the most frequent requests, to be awaited; None if it is none."""
+        if method in READ and (way := self._ways.get(path)) and _has_host(headers):
+            return way(headers)
+        return None
+
+    async def _introduce(self, headers: Headers) -> Answer:
         try:
-            return who.introduction(await self._record(scope))
+            return who.introduction(await self._record(headers))
         except SessionStoreUnavailable as error:
             return who.unknown(who.VERIFY, error)
 
-    async def _describe(self, scope: Scope) -> Answer:
+    async def _describe(self, headers: Headers) -> Answer:
         try:
-            return who.description(await self._record(scope))
+            return who.description(await self._record(headers))
         except SessionStoreUnavailable as error:
             return who.unknown(who.CURRENT, error)
 
-    async def _live(self, _: Scope) -> Answer:
+    async def _live(self, _: Headers) -> Answer:
         return ALIVE
 
-    async def _record(self, scope: Scope) -> Record | None:
-        session_id = self._session_id(scope)
+    async def _record(self, headers: Headers) -> Record | None:
+        session_id = self._session_id(headers)
         return await self._reader.read(session_id) if session_id else None
 
     async def _preread(self, session_id: SessionId) -> Callable[[], Record | None]:
@@ -219,8 +243,8 @@ class Front(Bridge):
             return fail
         return lambda: record
 
-    def _session_id(self, scope: Scope) -> SessionId | None:
-        cookies = [value for name, value in scope["headers"] if name == b"cookie"]
+    def _session_id(self, headers: Headers) -> SessionId | None:
+        cookies = [value for name, value in headers if name == b"cookie"]
         if not cookies:
             return None
         return SessionId.from_cookies(b"; ".join(cookies).decode("latin-1"), self._cookie)
@@ -244,6 +268,13 @@ async def _send(scope: Scope, send: Send, answer: Answer | Outcome) -> int:
 @lru_cache(maxsize=4096)  # those of a session that is checked again and again
 def _raw(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...]:
     return tuple((name.lower().encode(), value.encode("latin-1")) for name, value in headers)
+
+
+def _last(scope: Scope, answer: Answer) -> Answer:
+    """Have the connection closed after the answer: the rest of the request may still arrive."""
+    if connection := scope.get(CONNECTION):
+        connection.close_after_response()
+    return answer
 
 
 def _has_host(headers: list[tuple[bytes, bytes]]) -> bool:

@@ -171,7 +171,7 @@ class Exchange:
             if piece and (size > COLLECTED or not self._declares_length()):
                 self._stream(b"".join(collected), more=True)
                 collected, size = [], 0
-        rest = b"".join([*self._written, *collected])
+        rest = b"".join([*collected, *self._written])
         if self._was_streamed:
             self._stream(rest, more=False)
             return b""

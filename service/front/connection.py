@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from gunicorn.asgi.protocol import ASGIProtocol
+from gunicorn.asgi.parser import ParseError
+from gunicorn.asgi.protocol import ASGIProtocol, _get_cached_date_header
 
-from service.web.answers import http_answer
+from service.web.answers import Answer, http_answer
 from service.web.security_headers import HEADERS
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 HEAD_LIMIT = 10.0  # seconds until the first request's head is there
 WRITE_LIMIT = 10.0  # seconds that a response waits for a client that does not read
+TINY, MOST_TINY = 256, 256  # bytes of a piece of a body; such pieces that a body may have
 LINGER = 1.0  # seconds in which the client can read why its connection is closed
 
 CONNECTION = "coatcheck.connection"  # this object, in the scope of a request
@@ -39,7 +43,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         super().__init__(worker)
         self._closed = False
         self._head_has_begun = False
-        self._lingers = False
+        self._lingers = self._is_last = False
+        self._tiny_chunks = 0
         self._stalled: asyncio.TimerHandle | None = None
 
     @property
@@ -61,6 +66,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         if self._closed:
             return
         self._head_has_begun = True
+        self._tiny_chunks = 0  # those that come at once take the loop's time
         super().data_received(data)
 
     def pause_writing(self) -> None:
@@ -88,6 +94,24 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         if self._awaiting_request and not self._head_has_begun:
             self._keepalive_timeout()
 
+    def close_after_response(self) -> None:
+        """Close the connection once the response under way is sent."""
+        self._is_last = True
+
+    def _will_close(self, request: Any, response_requires_close: bool) -> bool:
+        return self._is_last or bool(super()._will_close(request, response_requires_close))
+
+    def _on_body(self, chunk: bytes) -> None:
+        if len(chunk) < TINY:
+            self._tiny_chunks += 1
+            if self._tiny_chunks > MOST_TINY:
+                raise ParseError("The body comes in too many pieces.")
+        super()._on_body(chunk)
+
+    def _on_message_complete(self) -> None:
+        self._head_has_begun = False
+        super()._on_message_complete()
+
     def _on_headers_complete(self) -> bool:
         self._head_has_begun = False
         return bool(super()._on_headers_complete())
@@ -113,7 +137,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         )
         head = "".join(f"{name}: {value}\r\n" for name, value in headers)
         self._safe_write(f"HTTP/1.1 {status} {answer.title}\r\n{head}\r\n".encode() + answer.body)
-        self.worker.asgi.log.note("", "", status, len(answer.body), 0.0, reason)
+        self.worker.asgi.log.note("", "/", status, len(answer.body), 0.0, reason)
         self._lingers = True
 
     def _close_transport(self) -> None:
@@ -135,6 +159,40 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         if transport.get_write_buffer_size():
             self.worker.loop.call_later(WRITE_LIMIT, transport.abort)
 
+    async def _serve_http_request(self, request: Any, sockname: Any, peername: Any) -> bool:
+        """Answer the most frequent requests without a scope and a task for each, which cost as much
+        as the rest of a session check; returns whether the connection may be kept."""
+        started = time.monotonic()
+        answering = None
+        if request.version == (1, 1) and not request.content_length and not request.chunked:
+            answering = self.worker.asgi.answer_at_once(
+                request.method, request.path, request.headers_bytes
+            )
+        if answering is None:
+            return bool(await super()._serve_http_request(request, sockname, peername))
+        try:
+            answer: Answer = await answering
+        except Exception:
+            self.log.exception("A request to %s failed.", request.path)
+            answer = http_answer(500, "Something went wrong.")
+        closes = self._will_close(request, False)
+        body = b"" if request.method == "HEAD" else answer.body
+        self._safe_write(
+            b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.title.encode())
+            + head_of(answer.headers)
+            + _get_cached_date_header()
+            + (b"Connection: close\r\n" if closes else b"")
+            + b"Content-Length: %d\r\n\r\n" % len(answer.body)
+            + body
+        )
+        seconds = time.monotonic() - started
+        self.worker.asgi.log.note(request.method, request.path, answer.status, len(body), seconds)
+        if self._flow_control.write_paused:
+            await self._flow_control.drain()
+        elif self._callback_parser.remaining():  # pipelined requests take turns with others'
+            await asyncio.sleep(0)
+        return not closes
+
     def _is_websocket_upgrade(self, request: Any) -> bool:  # noqa: ARG002
         return False  # nothing here speaks it; the request is served like any other
 
@@ -142,3 +200,10 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         scope: dict[str, Any] = super()._build_http_scope(request, sockname, peername)
         scope[CONNECTION] = self
         return scope
+
+
+@lru_cache(maxsize=4096)  # those of a session that is checked again and again
+def head_of(headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Headers as they travel, and those that every response carries."""
+    lines = [f"{name}: {value}\r\n" for name, value in (*headers, *HEADERS)]
+    return "".join(lines).encode("latin-1")

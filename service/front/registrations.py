@@ -113,12 +113,13 @@ class Registrations:
 
     async def _is_taken(self, username: Username) -> bool:
         """Whether the cache or the index calls the name taken. False means only: not known."""
-        key = key_of(username)
+        key, cache_answers = key_of(username), True
         try:
             reply = await self._lines.call(key, b"GET", key.encode())
             if isinstance(self._cache.understood(username, reply), Taken):
                 return True
         except (RedisError, RedisClusterException):
+            cache_answers = False
             log.warning("username_cache_unavailable", step="look")
         try:
             async with asyncio.timeout(LOOKUP_LIMIT):
@@ -127,7 +128,7 @@ class Registrations:
             return False
         if row is None:
             return False
-        if may_be_published(row):
+        if cache_answers and may_be_published(row):
             await self._publish(username, Taken(row.key_digest))
         return True
 

@@ -61,7 +61,8 @@ class RequestLog:
             self._dropped += 1
             return
         ms = round(seconds * 1000, 1)
-        path = path[:LONGEST_PATH]
+        # What is no path may hold a login, and what follows a # may be a token.
+        path = path.partition("#")[0][:LONGEST_PATH] if path.startswith("/") else "*"
         line = Line("request", method, path, status, size, ms, self._pid, reason)
         # JSON keeps a line break in a path from looking like a line of its own.
         self._lines.append(encode(line) + b"\n")
@@ -82,9 +83,9 @@ class RequestLog:
             except OSError:  # nobody will ever read it
                 self._dropped += count
             del self._lines[:count]
-        if self._dropped:
-            dropped, self._dropped = self._dropped, 0
-            self._lines.append(encode({"event": "request_log_lost", "lines": dropped}) + b"\n")
+            if self._dropped and not self._lines:
+                dropped, self._dropped = self._dropped, 0
+                self._lines.append(encode({"event": "request_log_lost", "lines": dropped}) + b"\n")
 
     def _fitting(self) -> int:
         """How many lines go out at once: at least one, and no more than fit."""

@@ -122,4 +122,7 @@ def key_of(username: Username) -> str:
 
 def _state(answer: bytes) -> State | Taken:
     word, _, rest = answer.decode().partition(":")
-    return Taken(rest) if word == "taken" else State(word)
+    if word == "taken":
+        return Taken(rest)
+    # An entry that nobody here has written says nothing: the cache is never the authority.
+    return State(word) if word in {state.value for state in State} else State.ABSENT

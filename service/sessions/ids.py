@@ -12,10 +12,11 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 LOCATOR_BYTES, SECRET_BYTES = 9, 32
 LOCATOR_LENGTH = 12
+LONGEST_HEADER = 16 * 1024  # characters; a browser sends half as many
 BLANK = " \t"  # nothing else: a browser sends U+00A0 as part of a name
 SHAPE = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
 
@@ -46,11 +47,10 @@ class SessionId:
     def from_cookies(cls, header: str, name: str) -> SessionId | None:
         """The id in the first cookie called `name` of a Cookie header (RFC 6265, section 4.2), or
         None if there is none or its value has another shape."""
-        for pair in header.split(";"):
-            key, _, value = pair.partition("=")
-            if key.strip(BLANK) == name:
-                return cls.parse(value.strip(BLANK))
-        return None
+        if len(header) > LONGEST_HEADER:
+            return None
+        found = _cookie(name).search(header)
+        return cls.parse(found[1].strip(BLANK)) if found else None
 
     @property
     def locator(self) -> str:
@@ -61,3 +61,8 @@ class SessionId:
     def digest(self) -> str:
         """SHA-256 of the id, 64 hexadecimal digits: its name in Redis, and its public handle."""
         return hashlib.sha256(self.value.encode("ascii")).hexdigest()
+
+
+@lru_cache
+def _cookie(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:^|;)[ \t]*{re.escape(name)}[ \t]*=([^;]*)")

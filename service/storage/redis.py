@@ -93,7 +93,7 @@ def eviction_policies(client: Redis | RedisCluster) -> set[str]:
             answers = [client.info("memory", target_nodes=node) for node in nodes]
         else:
             answers = [client.info("memory")]
-        return {answer["maxmemory_policy"] for answer in answers}
+        return {answer.get("maxmemory_policy", "unknown") for answer in answers}
 
 
 def _master(parts: SplitResult) -> Redis:

@@ -76,6 +76,9 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Collect replies; part of asyncio's protocol."""
+        if self._done is None:  # it would be taken for the next command's
+            self._fail(ConnectionError("Redis sent a reply that nobody asked for"))
+            return
         self._parser.feed(data)
         try:
             while len(self._replies) < self._expected:
@@ -86,9 +89,11 @@ class Wire(asyncio.Protocol):
         except hiredis.ProtocolError as error:
             self._fail(ConnectionError(f"Redis sent what is not RESP: {error}"))
             return
-        if done := self._done:
-            self._done = None
-            done(self._replies)
+        if self._parser.has_data():
+            self._fail(ConnectionError("Redis sent more replies than it was asked for"))
+            return
+        done, self._done = self._done, None
+        done(self._replies)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Fail the batch under way; part of asyncio's protocol."""
@@ -177,7 +182,7 @@ class Line:
                 self._wire = Wire(await self._open())
         except builtins.TimeoutError:
             self._end(TimeoutError("Redis could not be reached in time"))
-        except (RedisError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting
             self._may_retry = False
             self._end(ConnectionError(f"Redis cannot be reached: {error}"))
         else:

@@ -40,7 +40,9 @@ class Routes:
             if rule.arguments:
                 continue
             if hasattr(view, PASSWORD):
-                self._passwords |= {(method, rule.rule) for method in rule.methods or ()}
+                self._passwords |= {
+                    (method, rule.rule) for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}
+                }
             if hasattr(view, NO_SESSION):
                 self._without_session.add(rule.rule)
 

@@ -15,8 +15,6 @@ from service.web.shapes import signed_in_json
 
 VERIFY, CURRENT = "/auth/verify", "/api/v1/sessions/current"
 
-Refusal = NotSignedIn | SessionStoreUnavailable
-
 
 def introduction(record: Record | None) -> Answer:
     """For a proxy: the account in headers, or 401. No body."""
