@@ -136,6 +136,7 @@ def app(settings: Settings) -> Iterator[Flask]:
 
 
 RUN = pytest.StashKey[Run]()
+LONGEST_ID = 60
 # What takes long to start, and the group of the tests that use it: one process runs a whole group.
 GROUPS = {
     "cluster_engine": "cluster",
@@ -157,6 +158,13 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.startswith("COATCHECK_") or name in {"DATABASE_URL", "REDIS_URL"}:
             del os.environ[name]
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Keep what is long out of the names of tests: each process sends all of them to the first."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_ID:
+        return f"{type(val).__name__}-of-{len(val)}"
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

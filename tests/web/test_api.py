@@ -3,19 +3,25 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import flask
 import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from nacl.pwhash import argon2id
 from redis import Redis
+from werkzeug.test import TestResponse
 
 from config import Settings
 from service import create_app
 from service.embedded import Redis as EmbeddedRedis
-from service.errors import DatabaseUnavailable, TooManyHashes
+from service.errors import DatabaseUnavailable
+from tests.conditions import eventually
 
 BOB = {"username": "Bob", "password": "correct horse battery"}
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -305,15 +311,34 @@ def test_a_redis_that_never_answers_costs_a_registration_no_more_than_its_bounds
 
 
 def test_when_no_place_to_hash_is_left_a_registration_is_refused_at_once(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> str:
-        raise TooManyHashes
+    app = create_app(settings.model_copy(update={"hashing_threads": 1, "hashing_wait": 0.05}))
+    hashing, go_on = threading.Event(), threading.Event()
+    compute = argon2id.str
 
-    client = app.test_client()
-    with monkeypatch.context() as busy:
-        busy.setattr(app.extensions["coatcheck"].registration._hasher, "hash", full)
-        response = client.post("/api/v1/accounts", json=BOB)
+    def compute_slowly(*arguments: Any) -> bytes:
+        hashing.set()
+        assert go_on.wait(10)
+        encoded: bytes = compute(*arguments)
+        return encoded
+
+    def register(username: str) -> TestResponse:
+        return app.test_client().post("/api/v1/accounts", json=BOB | {"username": username})
+
+    monkeypatch.setattr(argon2id, "str", compute_slowly)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(register, "Ada")
+        assert hashing.wait(10)
+        second = pool.submit(register, "Bob")
+        client = app.test_client()
+        eventually(lambda: client.get("/api/v1/usernames/bob").json["reason"] == "pending")
+        since = time.monotonic()
+        eventually(lambda: time.monotonic() > since + 0.1)
+        go_on.set()
+        assert first.result(10).status_code == 201
+        response = second.result(10)
     problem(response, 503, "unavailable")
     assert response.headers["Retry-After"] == "1"
     assert client.get("/api/v1/usernames/bob").json["available"]
+    app.extensions["coatcheck"].postgres.close()

@@ -49,7 +49,6 @@ def client(
         (json.dumps({"username": HUGE, "password": PASSWORD}).encode(), JSON, 413, "too_large"),
         (json.dumps({"username": "bob", "password": HUGE}).encode(), JSON, 413, "too_large"),
     ],
-    ids=str,
 )
 def test_a_bad_body_is_refused(
     client: FlaskClient, path: str, body: bytes, headers: dict[str, str], status: int, code: str
