@@ -88,6 +88,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             self._stalled.cancel()
         self.worker.connections.discard(self)
         super().connection_lost(error)
+        if self._flow_control:  # whatever waits for the client to read waits for nothing now
+            self._flow_control.resume_writing()
 
     def close_if_idle(self) -> None:
         """Close the connection if no request is under way."""

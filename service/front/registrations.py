@@ -128,12 +128,13 @@ class Registrations:
             return False
         if row is None:
             return False
-        if cache_answers and may_be_published(row):
-            await self._publish(username, Taken(row.key_digest))
+        if may_be_published(row):
+            self._cache.remember(username)
+            if cache_answers:
+                await self._publish(username, Taken(row.key_digest))
         return True
 
     async def _publish(self, username: Username, taken: Taken) -> None:
-        self._cache.remember(username)
         command = [word.encode() for word in self._cache.publication(username, taken)]
         try:
             await self._lines.call(key_of(username), *command)

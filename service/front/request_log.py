@@ -83,9 +83,9 @@ class RequestLog:
             except OSError:  # nobody will ever read it
                 self._dropped += count
             del self._lines[:count]
-            if self._dropped and not self._lines:
-                dropped, self._dropped = self._dropped, 0
-                self._lines.append(encode({"event": "request_log_lost", "lines": dropped}) + b"\n")
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            self._lines.append(encode({"event": "request_log_lost", "lines": dropped}) + b"\n")
 
     def _fitting(self) -> int:
         """How many lines go out at once: at least one, and no more than fit."""
