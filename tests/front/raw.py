@@ -116,23 +116,28 @@ class Journal:
     def __init__(self, url: str, log: Path, status: int = 404) -> None:
         """`status` is that of a path that is not there."""
         self._url, self._log, self._status = url, log, status
+        self._from = 0
+        self._mark()
         self._from = log.stat().st_size
 
     def text(self) -> str:
         """All of it, up to what has happened by now."""
-        marks = [f"/marker-{next(self._markers)}" for _ in range(2)]
-        for mark in marks:
-            with Raw(self._url) as raw:
-                raw.send(f"GET {mark} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-                assert raw.response().status == self._status
-        text = eventually(lambda: self._since(marks[-1]))
-        return "".join(line for line in text.splitlines(True) if "/marker-" not in line)
+        return "".join(line for line in self._mark().splitlines(True) if "/marker-" not in line)
 
     def requests(self) -> list[dict[str, Any]]:
         """The lines of requests. There must be no others."""
         lines = [json.loads(line) for line in self.text().splitlines()]
         assert all(line["event"] == "request" for line in lines), lines
         return lines
+
+    def _mark(self) -> str:
+        """Have the server log something, and return what it has logged up to that."""
+        marks = [f"/marker-{next(self._markers)}" for _ in range(2)]
+        for mark in marks:
+            with Raw(self._url) as raw:
+                raw.send(f"GET {mark} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                assert raw.response().status == self._status
+        return eventually(lambda: self._since(marks[-1]))
 
     def _since(self, mark: str) -> str | None:
         with self._log.open("rb") as log:

@@ -217,31 +217,38 @@ def test_what_is_written_by_the_callable_comes_first(url: str, name: str) -> Non
     ("name", "is_whole"), [("closing", True), ("closing_broken", False), ("big_stream", True)]
 )
 def test_what_the_application_returned_is_closed_once(url: str, name: str, is_whole: bool) -> None:
-    before = counted(url).get("close", 0)
+    path = f"/{name}/once"
     if is_whole:
-        assert ask(url, f"/{name}").status == 200
+        assert ask(url, path).status == 200
     else:
         with pytest.raises(EOFError):
-            ask(url, f"/{name}")
-    assert eventually(lambda: counted(url).get("close", 0) > before)
-    assert counted(url)["close"] == before + 1
+            ask(url, path)
+    eventually(lambda: closed(url, path))
+    assert closed(url, path) == 1
 
 
 def test_what_was_returned_is_closed_if_its_client_leaves(url: str) -> None:
-    before = counted(url).get("close", 0)
+    path = "/big_stream/left"
     with Raw(url, receive_buffer=4096) as raw:
-        raw.send(b"GET /big_stream HTTP/1.1\r\n" + HOST + b"\r\n")
+        raw.send(b"GET " + path.encode() + b" HTTP/1.1\r\n" + HOST + b"\r\n")
         raw._until(b"\r\n\r\n")
-    assert eventually(lambda: counted(url).get("close", 0) == before + 1)
+    eventually(lambda: closed(url, path))
+    assert closed(url, path) == 1
 
 
 def test_a_stream_ends_when_its_client_leaves(url: str) -> None:
     """Its thread would otherwise go on for as long as the view does."""
-    before = counted(url).get("close", 0)
+    path = "/endless/left"
     with Raw(url) as raw:
-        raw.send(b"GET /endless HTTP/1.1\r\n" + HOST + b"\r\n")
+        raw.send(b"GET " + path.encode() + b" HTTP/1.1\r\n" + HOST + b"\r\n")
         raw._until(b"piece")
-    assert eventually(lambda: counted(url).get("close", 0) == before + 1, within=3)
+    eventually(lambda: closed(url, path), within=5)
+    assert closed(url, path) == 1
+
+
+def closed(url: str, path: str) -> int:
+    """How often what the view returned for this path was closed."""
+    return counted(url).get(f"close {path}", 0)
 
 
 @pytest.mark.parametrize("name", ["big", "big_stream"])

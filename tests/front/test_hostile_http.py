@@ -166,6 +166,25 @@ def test_what_is_wrong_is_rejected_with_one_line_in_the_log(
     check_rejection(response, journal, status)
 
 
+@pytest.mark.parametrize("path", [b"/healthz", b"/auth/verify", b"/api/v1/sessions/current"])
+def test_what_the_loop_answers_needs_a_host_like_everything_else(url: str, path: bytes) -> None:
+    with Raw(url) as raw:
+        raw.send(b"GET " + path + b" HTTP/1.1\r\nA: b\r\n\r\n")
+        assert raw.response().status == 400
+
+
+@pytest.mark.parametrize("path", [b"/healthz", b"/auth/verify", b"/api/v1/sessions/current"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_the_loop_answers_ends_the_connection_when_it_is_asked_to(
+    url: str, path: bytes, method: str
+) -> None:
+    head = method.encode() + b" " + path + b" HTTP/1.1\r\n" + HOST
+    with Raw(url) as raw:
+        response = raw.send(head + b"Connection: close\r\n\r\n").response(method)
+        assert response.header("connection") == "close"
+        assert raw.is_closed()
+
+
 def test_a_body_that_is_too_large_is_rejected_to_a_client_that_still_sends(
     url: str, journal: Journal
 ) -> None:

@@ -26,6 +26,7 @@ class Pipe:
         fcntl.fcntl(self.writer, F_SETPIPE_SZ, 4096)
         os.set_blocking(self.reader, False)
         self._received = b""
+        self._has_left = False
 
     def received(self) -> list[dict[str, Any]]:
         """All lines so far."""
@@ -46,10 +47,15 @@ class Pipe:
         os.set_blocking(self.writer, True)
         return count
 
+    def leave(self) -> None:
+        """Read no more, ever."""
+        if not self._has_left:
+            os.close(self.reader)
+        self._has_left = True
+
     def close(self) -> None:
-        for descriptor in (self.reader, self.writer):
-            with suppress(OSError):
-                os.close(descriptor)
+        self.leave()
+        os.close(self.writer)
 
 
 @pytest.fixture
@@ -224,7 +230,7 @@ async def test_so_many_lines_are_kept_and_the_number_of_the_others_is_told(
 @on_loop
 async def test_a_reader_that_is_gone_ends_nothing(pipe: Pipe) -> None:
     log = RequestLog(pipe.writer)
-    os.close(pipe.reader)
+    pipe.leave()
     for _ in range(3):
         note(log)
         await turns()

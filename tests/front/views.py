@@ -72,21 +72,21 @@ def write_only(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
 
 
 class Closing:
-    """An iterable that counts how often it is closed."""
+    """An iterable that counts how often it is closed, for each path."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
+    def __init__(self, environ: dict[str, Any], pieces: Iterator[bytes]) -> None:
+        self._path, self._pieces = environ["PATH_INFO"], pieces
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
 
     def close(self) -> None:
-        calls["close"] += 1
+        calls[f"close {self._path}"] += 1
 
 
 def closing(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
     start("200 OK", [TEXT])
-    return Closing(iter([b"closing"]))
+    return Closing(environ, iter([b"closing"]))
 
 
 def closing_broken(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
@@ -95,7 +95,7 @@ def closing_broken(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         raise ValueError("secret of the view")
 
     start("200 OK", [TEXT])
-    return Closing(pieces())
+    return Closing(environ, pieces())
 
 
 def big(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
@@ -105,7 +105,7 @@ def big(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
 
 def big_stream(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
     start("200 OK", [TEXT])
-    return Closing(b"x" * 50_000 for _ in range(BIG // 50_000))
+    return Closing(environ, (b"x" * 50_000 for _ in range(BIG // 50_000)))
 
 
 def endless(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
@@ -113,11 +113,10 @@ def endless(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
 
     def pieces() -> Iterator[bytes]:
         for _ in range(500_000):
-            calls["pieces"] += 1
             yield b"piece "
 
     start("200 OK", [TEXT])
-    return Closing(pieces())
+    return Closing(environ, pieces())
 
 
 def body_of_a_head(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
