@@ -20,3 +20,9 @@ def write(text: str) -> dict[str, object]:
 @app.get("/note")
 def read() -> dict[str, object]:
     return {"pid": os.getpid(), "note": session.get("note")}
+
+
+@app.get("/plain")
+def plain() -> str:
+    """Looks at no session."""
+    return "plain"
