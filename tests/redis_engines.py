@@ -79,8 +79,19 @@ class Group:
         ]
 
     def only_master(self) -> Node:
-        """The master under Sentinel, once a replica that was promoted is the only one."""
-        return eventually(lambda: found[0] if len(found := self.masters()) == 1 else None)
+        """The master under Sentinel, once it is the only one and its replica has caught up."""
+        return eventually(self._settled_master, within=20)
+
+    def _settled_master(self) -> Node | None:
+        """One that was frozen comes back as a second master; Sentinel takes ten seconds to see."""
+        _, port = self.sentinels[0].client.sentinel_get_master_addr_by_name(NAME)
+        for node in self.masters():
+            if node.port != port:
+                node.client.replicaof(HOST, port)
+        [master] = [node for node in self.nodes if node.port == port]
+        replicas = [node for node in self.nodes if node is not master]
+        settled = self.masters() == [master] and all(_follows(node) for node in replicas)
+        return master if settled else None
 
     def all(self) -> list[Node]:
         return [*self.nodes, *self.sentinels]
@@ -95,6 +106,8 @@ class Group:
             if self.sentinels:  # they would take ten seconds to say so
                 node.client.replicaof(HOST, master.port)
             eventually(lambda node=node: _follows(node), within=20)
+        if self.sentinels:
+            self.only_master()
 
     def master(self, key: str) -> Node:
         """The one that has `key`."""

@@ -52,11 +52,12 @@ def frozen(nodes: list[Node]) -> Iterator[None]:
 
 
 def key_with_a_replica(group: Group) -> str:
-    return next(
-        key
-        for key in (f"key-{number}" for number in range(1000))
-        if group.master(key).client.info("replication")["connected_slaves"]
-    )
+    keys = [f"key-{number}" for number in range(30)]
+
+    def has_a_replica(key: str) -> bool:
+        return bool(group.master(key).client.info("replication")["connected_slaves"])
+
+    return eventually(lambda: next((key for key in keys if has_a_replica(key)), None), within=20)
 
 
 def test_a_sentinel_url_is_read() -> None:
