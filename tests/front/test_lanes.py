@@ -208,6 +208,18 @@ async def test_a_lane_that_holds_back_rejects_nobody_before_the_wait_is_over() -
         assert now() - started >= 0.09
 
 
+@on_loop
+async def test_a_lane_that_holds_back_serves_whoever_waits_when_a_thread_becomes_free() -> None:
+    """However long it took: a hash that is slow says nothing of the next one."""
+    async with Occupied(longest_wait=0.2, holds_back=True) as occupied:
+        deadline = now() + 0.3
+        await eventually(lambda: now() > deadline)
+        asked = occupied.ask(lambda: "served")
+        await turns()
+        occupied.go_on()
+        assert await asked == "served"
+
+
 @pytest.mark.parametrize("holds_back", [True, False])
 @on_loop
 async def test_so_many_wait_and_no_more(holds_back: bool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -545,6 +545,22 @@ async def test_half_the_replies_are_none() -> None:
 
 
 @on_loop
+async def test_a_late_answer_is_not_taken_for_that_of_the_next_command() -> None:
+    asked: list[asyncio.StreamWriter] = []
+
+    def behave(writer: asyncio.StreamWriter, word: bytes) -> None:
+        asked.append(writer)
+        if len(asked) > 1:
+            is_late = writer is asked[0]
+            writer.write(bulk(b"first" if is_late else word))
+
+    async with Fake(behave).serving() as line:
+        with pytest.raises(TimeoutError):
+            await ask(line, b"first")
+        assert await ask(line, b"second") == b"second"
+
+
+@on_loop
 async def test_those_who_come_while_a_batch_is_stuck_wait_a_second_in_all() -> None:
     loop = asyncio.get_running_loop()
     fake = Fake(lambda *_: None)
