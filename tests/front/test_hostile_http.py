@@ -379,6 +379,24 @@ def test_no_header_changes_what_is_served_without_a_declared_proxy(url: str, hea
     assert changed.body == plain.body
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"//evil.example/",
+        b"//evil.example/%2e%2e",
+        b"/%2F%2Fevil.example/..",
+        b"/login//evil.example",
+        b"/account?next=//evil.example",
+        b"http://evil.example/account",
+    ],
+)
+def test_no_path_leads_to_another_site(url: str, target: bytes) -> None:
+    with Raw(url) as raw:
+        response = raw.send(request(target)).response()
+    assert response.status < 500
+    assert "evil.example" not in (response.header("location") or "").partition("?")[0]
+
+
 def test_a_line_break_in_a_path_stays_in_one_line_of_the_log(url: str, journal: Journal) -> None:
     with Raw(url) as raw:
         raw.send(b'GET /a%0A{"event":"request","status":200}%0Db HTTP/1.1\r\n' + HOST + b"\r\n")
