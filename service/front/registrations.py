@@ -16,14 +16,14 @@ import structlog
 from redis.exceptions import RedisClusterException, RedisError
 
 from service import metrics
-from service.accounts.repository import AccountRepository, Registered
+from service.accounts.repository import AccountRepository
 from service.accounts.usernames import MAX_LENGTH, Username
-from service.errors import InvalidInput, RivalTooSlow, Unavailable, UsernameTaken
+from service.errors import InvalidInput, RivalTooSlow, UsernameTaken
 from service.front.lanes import Lane
+from service.front.lookups import Lookups
 from service.registration import attempt as attempts
 from service.registration.registration import may_be_published
 from service.registration.username_cache import Taken, UsernameCache, key_of
-from service.storage.gathered import Gathered
 from service.storage.lines import Lines
 from service.web.answers import JSON, Answer, problem_answer
 from service.web.bodies import MAX_BODY
@@ -36,7 +36,6 @@ PATH = "/api/v1/accounts"
 # A request with one of these headers needs more checks, which are up to Flask.
 PARTICULARS = frozenset({b"idempotency-key", b"origin", b"sec-fetch-site"})
 PATIENCE = 3.0  # seconds that a request waits for another one for the same name
-LOOKUP_LIMIT = 0.5  # seconds to wait for the index
 
 TAKEN = problem_answer(UsernameTaken())
 
@@ -65,9 +64,7 @@ class Registrations:
         """
         self._cache = cache
         self._lines = lines
-        self._accounts = accounts
-        self._lookups = lookups
-        self._rows: Gathered[Username, Registered | None] = Gathered(self._look_up)
+        self._index = Lookups(accounts, lookups)
         self._under_way: dict[str, asyncio.Future[None]] = {}
         self._taken = metrics.Tally(metrics.REGISTRATIONS.labels("taken"))
 
@@ -121,11 +118,7 @@ class Registrations:
         except (RedisError, RedisClusterException):
             cache_answers = False
             log.warning("username_cache_unavailable", step="look")
-        try:
-            async with asyncio.timeout(LOOKUP_LIMIT):
-                row = await self._rows.ask(username)
-        except (Unavailable, TimeoutError):
-            return False
+        row = await self._index.find(username)
         if row is None:
             return False
         if may_be_published(row):
@@ -140,10 +133,6 @@ class Registrations:
             await self._lines.call(key_of(username), *command)
         except (RedisError, RedisClusterException):
             log.warning("username_cache_unavailable", step="publish")
-
-    async def _look_up(self, usernames: list[Username], _: float) -> list[Registered | None]:
-        rows = await self._lookups.run(lambda: self._accounts.registered_among(usernames))
-        return [rows.get(username.canonical) for username in usernames]
 
 
 def _plain(headers: list[tuple[bytes, bytes]], body: bytes) -> Username | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from redis.asyncio import Connection, ConnectionPool, RedisCluster, Sentinel
@@ -46,7 +46,7 @@ def connect(url: str) -> Lines:
     return _OneLine(lambda: _opened(pool.make_connection()))
 
 
-class Lines:
+class Lines(Protocol):
     """Sends commands on the event loop, each to the server that has its key."""
 
     def call(self, key: str, *words: bytes) -> Awaitable[Any]:
@@ -60,14 +60,12 @@ class Lines:
             ResponseError: Redis reports an error.
             RedisError, RedisClusterException: Redis does not answer, within a second.
         """
-        raise NotImplementedError
 
     async def close(self) -> None:
         """Close every connection."""
-        raise NotImplementedError
 
 
-class _OneLine(Lines):
+class _OneLine:
     def __init__(self, opener: Any) -> None:
         self._line = Line(opener)
 
@@ -78,7 +76,7 @@ class _OneLine(Lines):
         self._line.close()
 
 
-class _ClusterLines(Lines):
+class _ClusterLines:
     """A line for each node, so that a node that is down fails none but its own keys."""
 
     def __init__(self, parts: SplitResult) -> None:

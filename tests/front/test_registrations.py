@@ -17,7 +17,7 @@ from redis import Redis
 from service.accounts import usernames
 from service.accounts.repository import AccountRepository
 from service.embedded import Redis as EmbeddedRedis
-from service.front import registrations
+from service.front import lookups, registrations
 from service.front.lanes import Lane
 from service.front.registrations import PATH, TAKEN, Registrations
 from service.registration import username_cache
@@ -392,7 +392,7 @@ async def test_an_index_that_does_not_answer_leaves_it_to_flask(
     opened: Open, accounts: AccountRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a request with an error has its proper response."""
-    monkeypatch.setattr(registrations, "LOOKUP_LIMIT", 0.1)
+    monkeypatch.setattr(lookups, "LIMIT", 0.1)
     released = asyncio.Event()
     loop = asyncio.get_running_loop()
 
