@@ -68,6 +68,7 @@ def idle(engines: Engines, effort: Effort, say: Say) -> Section:
 
         def among_idle(seconds: float) -> Run:
             with _idle_connections(contender, IDLE):
+                contender.settle()  # accepting them takes a while
                 return alone.drive(seconds)
 
         title = f"checks among {IDLE} idle connections"

@@ -187,7 +187,7 @@ class Front(Bridge):
         if answering := self.answer_at_once(method, path, scope["headers"]):
             return await answering
         body = await read_body(receive, scope["headers"], self._max_body, BODY_LIMIT)
-        if self._routes.hash_a_password(method, path):
+        if self._routes.is_for_passwords(method, path):
 
             async def proceed() -> Outcome:
                 return await self.hand_over(self._passwords, scope, body, send)
@@ -197,7 +197,7 @@ class Front(Bridge):
             return await proceed()
         extra = {}
         session_id = (
-            self._session_id(scope["headers"]) if self._routes.need_a_session(path) else None
+            self._session_id(scope["headers"]) if self._routes.may_use_the_session(path) else None
         )
         if session_id:
             extra[PREREAD] = await self._preread(session_id)

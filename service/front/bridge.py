@@ -79,6 +79,7 @@ def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
         if key != "CONTENT_LENGTH":
             environ[key] = text
     environ.pop("HTTP_TRANSFER_ENCODING", None)  # the body has been put together
+    environ.pop("HTTP_UPGRADE", None)  # refused by ignoring it (RFC 9110, section 7.8)
     return environ
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HEAD_LIMIT = 10.0  # seconds until the first request's head is there
 WRITE_LIMIT = 10.0  # seconds that a response waits for a client that does not read
-TINY, MOST_TINY = 256, 256  # bytes of a piece of a body; such pieces that a body may have
+TINY, MOST_TINY = 256, 256  # bytes of a piece of a body; such pieces that may come at once
 LINGER = 1.0  # seconds in which the client can read why its connection is closed
 
 CONNECTION = "coatcheck.connection"  # this object, in the scope of a request

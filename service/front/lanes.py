@@ -120,7 +120,7 @@ class Lane:
         while job := self._jobs.get():
             try:
                 result, error = job.work(), None
-            except Exception as raised:  # noqa: BLE001 - whoever waits for it handles it
+            except Exception as raised:  # noqa: BLE001 - the request that waits for it handles it
                 result, error = None, raised
             except BaseException as raised:  # noqa: BLE001 - it must not end the event loop
                 result, error = None, RuntimeError(f"{type(raised).__name__} was raised")

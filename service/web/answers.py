@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import msgspec
 from flask import Response
 
-from service.errors import CoatcheckError, RegistrationUnresolved, Unavailable
-from service.web.problems import PROBLEM, http_problem, problem
+from service.errors import CoatcheckError
+from service.web.problems import PROBLEM, advice, http_problem, problem
 
 JSON = "application/json"
 # Of every response that depends on who is signed in.
@@ -51,15 +51,6 @@ def problem_answer(error: CoatcheckError, *headers: tuple[str, str]) -> Answer:
         (("Content-Type", PROBLEM), *advice(error), *headers),
         encode(document),
     )
-
-
-def advice(error: CoatcheckError) -> tuple[tuple[str, str], ...]:
-    """The headers that say what a client can do about an error."""
-    if isinstance(error, RegistrationUnresolved):
-        return (("Retry-After", str(error.retry_after)), ("Idempotency-Key", error.idempotency_key))
-    if isinstance(error, Unavailable):
-        return (("Retry-After", str(error.retry_after)),)
-    return ()
 
 
 def http_answer(status: int, detail: str, *headers: tuple[str, str]) -> Answer:

@@ -61,11 +61,17 @@ def problem(error: CoatcheckError) -> dict[str, Any]:
 def answer(error: CoatcheckError) -> Response:
     """The response to an error of the domain."""
     response = _response(problem(error))
-    if isinstance(error, Unavailable):
-        response.headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, errors.RegistrationUnresolved):
-        response.headers["Idempotency-Key"] = error.idempotency_key
+    response.headers.extend(advice(error))
     return response
+
+
+def advice(error: CoatcheckError) -> tuple[tuple[str, str], ...]:
+    """The headers that say what a client can do about an error."""
+    if isinstance(error, errors.RegistrationUnresolved):
+        return (("Retry-After", str(error.retry_after)), ("Idempotency-Key", error.idempotency_key))
+    if isinstance(error, Unavailable):
+        return (("Retry-After", str(error.retry_after)),)
+    return ()
 
 
 def answer_http(error: HTTPException) -> Response:

@@ -31,6 +31,10 @@ class Routes:
         """
         Args:
             app: with all its routes.
+
+        Raises:
+            ValueError: a view that hashes a password has an argument in its path, which the event
+                loop could not tell from others.
         """
         self._passwords: set[tuple[str, str]] = set()
         self._without_session: set[str] = set()
@@ -38,6 +42,8 @@ class Routes:
         for rule in app.url_map.iter_rules():
             view = app.view_functions[rule.endpoint]
             if rule.arguments:
+                if hasattr(view, PASSWORD):
+                    raise ValueError(f"{rule.rule} hashes a password and has an argument")
                 continue
             if hasattr(view, PASSWORD):
                 self._passwords |= {
@@ -46,11 +52,11 @@ class Routes:
             if hasattr(view, NO_SESSION):
                 self._without_session.add(rule.rule)
 
-    def hash_a_password(self, method: str, path: str) -> bool:
+    def is_for_passwords(self, method: str, path: str) -> bool:
         """Whether the view of this route hashes a password."""
         return (method, path) in self._passwords
 
-    def need_a_session(self, path: str) -> bool:
+    def may_use_the_session(self, path: str) -> bool:
         """Whether the view of this route may look at the session."""
         return path not in self._without_session and not (
             self._static and path.startswith(self._static)

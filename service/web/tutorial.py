@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from service.errors import InvalidInput, Unavailable, UsernameTaken
 from service.web.bodies import json_credentials
+from service.web.problems import advice
 from service.web.services import services
 
 
@@ -24,7 +25,7 @@ def register() -> Response:
         return _answer(409, {"error": str(error)})
     except Unavailable as error:
         response = _answer(503, {"error": str(error)})
-        response.headers["Retry-After"] = str(error.retry_after)
+        response.headers.extend(advice(error))
         return response
     return _answer(201, {"message": "User registered.", "username": account.username})
 

@@ -44,3 +44,45 @@ def test_another_shape_is_no_id(text: str) -> None:
 def test_parsing_never_fails(text: str) -> None:
     parsed = SessionId.parse(text)
     assert parsed is None or parsed.value == text
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "session={}",
+        "other=1; session={}",
+        "session={}; other=1",
+        "a=b;session={};c",
+        "\tsession \t=\t{} ",
+        "session={}; session=another",
+        "xsession=1; session={}",
+    ],
+)
+def test_an_id_is_found_among_other_cookies(header: str) -> None:
+    session_id = SessionId.new(new_locator())
+    assert SessionId.from_cookies(header.format(session_id.value), "session") == session_id
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "session",
+        "session=",
+        "xsession={}",
+        "session2={}",
+        "other=session={}",
+        "\xa0session={}",  # a browser sends it for a cookie of another name
+        "\x85session={}",
+        "session=another; session={}",  # the first one counts
+        ";" * 16_384 + "session={}",
+    ],
+)
+def test_no_other_cookie_is_taken_for_an_id(header: str) -> None:
+    value = SessionId.new(new_locator()).value
+    assert SessionId.from_cookies(header.format(value), "session") is None
+
+
+def test_a_name_is_not_read_as_a_pattern() -> None:
+    value = SessionId.new(new_locator()).value
+    assert SessionId.from_cookies(f"sXssion={value}", "s.ssion") is None

@@ -8,7 +8,7 @@ from flask import render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from service.errors import CoatcheckError, InvalidInput, Unavailable, UsernameTaken
-from service.web.problems import status_of
+from service.web.problems import advice, status_of
 
 Page = str | Response | tuple[str, int] | tuple[str, int, dict[str, str]]
 
@@ -30,8 +30,7 @@ def show(template: str, error: CoatcheckError | None = None) -> Page:
         wrong=wrong,
         notice=str(error) if error and not wrong.keys() & {"username", "password"} else None,
     )
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unavailable) else {}
-    return page, status_of(error) if error else 200, headers
+    return page, status_of(error) if error else 200, dict(advice(error)) if error else {}
 
 
 def next_path() -> str:

@@ -1,0 +1,81 @@
+"""What was found by attacking the front, each with the request that did it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.front.raw import Journal, Raw
+from tests.front.test_hostile_http import ALIVE, HOST, impatient, journal, url
+from tests.servers import Server
+from tests.ways import PASSWORD, Way, fresh_name
+
+__all__ = ["impatient", "journal", "url"]  # fixtures
+
+PIPELINE = 300  # requests
+CHUNKED = b"POST /healthz HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def test_a_body_of_very_many_tiny_chunks_is_rejected(url: str) -> None:
+    """2,700 of them held the loop for 20 ms."""
+    with Raw(url) as raw:
+        assert raw.send(CHUNKED + b"1\r\na\r\n" * 2700 + b"0\r\n\r\n").response().status == 400
+        assert raw.is_closed()
+
+
+def test_a_response_that_announces_the_end_of_its_connection_ends_it(url: str) -> None:
+    """The whole body had arrived, so the next request was answered all the same."""
+    chunks = b"20000\r\n" + b"x" * 0x20000 + b"\r\n0\r\n\r\n"
+    with Raw(url) as raw:
+        response = raw.send(CHUNKED + chunks + ALIVE).response()
+        assert (response.status, response.header("connection")) == (413, "close")
+        assert raw.is_closed()
+
+
+def test_an_idle_connection_is_closed_without_a_word_after_a_body(url: str) -> None:
+    """A client took the 408 for the response to its next request."""
+    head = b"POST /nowhere HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n"
+    with Raw(url) as raw:
+        raw.send(head + b"Expect: 100-continue\r\n\r\n")
+        assert raw.response().status == 100
+        raw.send(b"hello")  # which is read by itself, now that the head is
+        assert raw.response().status == 404
+        assert raw.is_closed()
+
+
+@pytest.mark.parametrize(
+    "target", [b"http://user:secret@x/auth/verify", b"/nowhere#token=secret", b"/nowhere?secret"]
+)
+def test_no_login_fragment_or_query_in_a_target_reaches_the_log(
+    url: str, journal: Journal, target: bytes
+) -> None:
+    with Raw(url) as raw:
+        raw.send(b"GET " + target + b" HTTP/1.1\r\n" + HOST + b"\r\n").response()
+    assert len(journal.requests()) == 1
+    assert "secret" not in journal.text()
+
+
+def test_pipelined_checks_let_another_connection_take_its_turn(url: str, impatient: Server) -> None:
+    """A pipeline of requests that wait for nothing kept the loop until it was through."""
+
+    def takes_its_turn() -> bool:
+        journal = Journal(url, impatient.log)
+        with Raw(url) as greedy, Raw(url) as other:
+            # In one segment, or another connection could be served between two of them.
+            greedy.send((b"GET /auth/verify HTTP/1.1\r\n" + HOST + b"\r\n") * PIPELINE)
+            other.send(b"GET /api/v1/sessions/current HTTP/1.1\r\n" + HOST + b"\r\n")
+            assert other.response().status == 401
+            for _ in range(PIPELINE):
+                assert greedy.response().status == 401
+        paths = [line["path"] for line in journal.requests()]
+        assert len(paths) == PIPELINE + 1
+        return paths[-1] == "/auth/verify"
+
+    # The other request may come late, or first, on a busy machine.
+    assert any(takes_its_turn() for _ in range(10))
+
+
+def test_options_of_the_registration_does_not_say_which_names_exist(way: Way) -> None:
+    name = fresh_name()
+    way.client().register(name)
+    body = {"username": name, "password": PASSWORD}
+    assert way.client().request("OPTIONS", "/api/v1/accounts", json=body).status == 200
