@@ -342,7 +342,7 @@ def test_a_body_of_a_get_is_no_second_request(url: str) -> None:
     ids=["websocket", "h2c"],
 )
 def test_an_upgrade_is_not_made_and_the_request_is_served(url: str, upgrade: bytes) -> None:
-    for path, status in ((b"/healthz", 200), (b"/auth/verify", 401)):
+    for path, status in ((b"/healthz", 200), (b"/auth/verify", 401), (b"/login", 200)):
         with Raw(url) as raw:
             raw.send(b"GET " + path + b" HTTP/1.1\r\n" + HOST + upgrade + b"\r\n")
             assert raw.response().status == status
