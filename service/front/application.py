@@ -86,7 +86,7 @@ class Bridge:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> Answer | Outcome:
         """The response to a request."""
-        body = await read_body(receive, scope["headers"], self._max_body, BODY_LIMIT)
+        body = await self._body_of(scope, receive)
         return await self.hand_over(self._pages, scope, body, send)
 
     def answer_at_once(
@@ -113,6 +113,11 @@ class Bridge:
 
         exchange = Exchange(self._application, environ, send, self._loop, is_wanted)
         return await lane.run(exchange.carry_out, is_wanted)
+
+    async def _body_of(self, scope: Scope, receive: Receive) -> bytes:
+        connection = scope.get(CONNECTION)
+        has_arrived = connection is not None and connection.has_whole_request
+        return await read_body(receive, scope["headers"], self._max_body, BODY_LIMIT, has_arrived)
 
     async def _answer_of(self, scope: Scope, receive: Receive, send: Send) -> Answer | Outcome:
         if scope["http_version"] == "1.1" and not _has_host(scope["headers"]):
@@ -170,6 +175,7 @@ class Front(Bridge):
             lines.connect(serving.cache_redis_url),
             services.accounts,
             self._lookups,
+            self._passwords,
         )
 
     async def close(self) -> None:
@@ -186,7 +192,7 @@ class Front(Bridge):
         method, path = scope["method"], scope["path"]
         if answering := self.answer_at_once(method, path, scope["headers"]):
             return await answering
-        body = await read_body(receive, scope["headers"], self._max_body, BODY_LIMIT)
+        body = await self._body_of(scope, receive)
         if self._routes.is_for_passwords(method, path):
 
             async def proceed() -> Outcome:

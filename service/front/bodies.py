@@ -32,7 +32,9 @@ class ClientGone(Exception):
     """The client has closed the connection; nobody waits for an answer."""
 
 
-async def read_body(receive: Receive, headers: Headers, limit: int, within: float) -> bytes:
+async def read_body(
+    receive: Receive, headers: Headers, limit: int, within: float, has_arrived: bool = False
+) -> bytes:
     """The whole body of a request; empty if it has none.
 
     Args:
@@ -40,6 +42,7 @@ async def read_body(receive: Receive, headers: Headers, limit: int, within: floa
         headers: of the request, names in lower case.
         limit: bytes.
         within: seconds.
+        has_arrived: whether it is all there, and takes no time.
 
     Raises:
         BodyTooLarge, BodyTooSlow, ClientGone
@@ -52,7 +55,7 @@ async def read_body(receive: Receive, headers: Headers, limit: int, within: floa
     body = bytearray()
     deadline = asyncio.get_running_loop().time() + within
     try:
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout_at(None if has_arrived else deadline):
             while True:
                 message = await receive()
                 # Until Python 3.12, wait_for in `receive` loses a cancellation to a byte.

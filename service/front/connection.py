@@ -45,12 +45,20 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         self._head_has_begun = False
         self._lingers = self._is_last = False
         self._tiny_chunks = 0
+        # No client's word counts for the scheme or names with underscores: that is for ProxyFix.
+        self._forwarded_trust: tuple[dict[str, str], list[str]] = ({}, [])
+        self._secure_names: frozenset[bytes] = frozenset()
         self._stalled: asyncio.TimerHandle | None = None
 
     @property
     def is_gone(self) -> bool:
         """Whether the connection is closed."""
         return bool(self._closed)
+
+    @property
+    def has_whole_request(self) -> bool:
+        """Whether the body of the request under way has arrived."""
+        return bool(self._body_receiver and self._body_receiver._complete)
 
     def connection_made(self, transport: Any) -> None:
         """Limit the first head; gunicorn limits the heads of later requests by `keepalive`."""

@@ -1,8 +1,9 @@
 """Threads for one kind of work, and a queue in front of them that is bounded by time.
 
 First come, first served: a request that could still be served within the limit is never turned
-away, and one that has waited for longer is. The rule measures nothing, so that no load, its own
-rejections least of all, can talk it into rejecting more.
+away, and one that has waited for longer is. While more wait than can be served, the next ones wait
+out their time without a place in the queue. That spares their other costs and changes nothing for
+the queue, which is never shorter than what can be served: rejections cannot cause rejections.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from service import metrics
 from service.errors import Busy
@@ -21,6 +22,7 @@ from service.errors import Busy
 T = TypeVar("T")
 
 MOST_WAITING = 4096  # requests: each may hold a body
+SURPLUS = 1.5  # times as many as could be served in time wait before others are turned away
 LONGEST_RETRY = 30  # seconds
 
 
@@ -60,6 +62,7 @@ class Lane:
         self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._moved_at = self._loop.time()  # when a thread last took or ended a job
+        self._expired_at = -math.inf  # when a job last ran out of time
         self._interval = 0.0  # seconds between two jobs that end, averaged
         self._shed = metrics.Tally(metrics.SHED.labels(name))
         self._threads = [
@@ -68,6 +71,32 @@ class Lane:
         ]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a job would have to wait for a thread."""
+        return self._free == 0
+
+    @property
+    def is_overrun(self) -> bool:
+        """Whether jobs are running out of time, and far more wait than threads can take on."""
+        if len(self._waiting) >= MOST_WAITING:
+            return True
+        if self._loop.time() - self._expired_at > self._longest_wait:
+            return False
+        return len(self._waiting) * self._interval >= SURPLUS * self._longest_wait
+
+    async def turn_away(self) -> NoReturn:
+        """Reject a job that has no chance; as late as if it had waited for its turn, if the lane
+        holds back.
+
+        Raises:
+            Busy: always.
+        """
+        if self._holds_back:
+            await asyncio.sleep(self._longest_wait)
+        self._shed.count()
+        raise self._busy()
 
     async def run(self, work: Callable[[], T], wanted: Callable[[], bool] = lambda: True) -> T:
         """What `work` returns, called in a thread.
@@ -97,11 +126,8 @@ class Lane:
 
     async def _queue(self, job: _Job[Any]) -> None:
         stuck = not self._holds_back and (self._loop.time() - self._moved_at > self._longest_wait)
-        if stuck or len(self._waiting) >= MOST_WAITING:
-            if self._holds_back:
-                await asyncio.sleep(self._longest_wait)
-            self._shed.count()
-            raise self._busy()
+        if stuck or self.is_overrun:
+            await self.turn_away()
         job.expiry = self._loop.call_later(self._longest_wait, self._expire, job)
         self._waiting.append(job)
 
@@ -109,6 +135,7 @@ class Lane:
         # Whoever came first expires first, so it is at the front.
         self._waiting.remove(job)
         if not job.outcome.done():
+            self._expired_at = self._loop.time()
             self._shed.count()
             job.outcome.set_exception(self._busy())
 

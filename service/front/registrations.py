@@ -53,7 +53,12 @@ class Registrations:
     """Rejects taken names, and lets one request at a time proceed for each other name."""
 
     def __init__(
-        self, cache: UsernameCache, lines: Lines, accounts: AccountRepository, lookups: Lane
+        self,
+        cache: UsernameCache,
+        lines: Lines,
+        accounts: AccountRepository,
+        lookups: Lane,
+        passwords: Lane,
     ) -> None:
         """
         Args:
@@ -61,10 +66,12 @@ class Registrations:
             lines: connections to the Redis of the cache.
             accounts: asks the index.
             lookups: the threads in which it asks.
+            passwords: the threads to which `proceed` leads.
         """
         self._cache = cache
         self._lines = lines
         self._index = Lookups(accounts, lookups)
+        self._passwords = passwords
         self._under_way: dict[str, asyncio.Future[None]] = {}
         self._taken = metrics.Tally(metrics.REGISTRATIONS.labels("taken"))
 
@@ -77,6 +84,10 @@ class Registrations:
             headers: of the request, with names in lower case.
             body: of the request.
             proceed: hands the request to Flask.
+
+        Raises:
+            Busy: no thread will become free in time.
+            Whatever `proceed` raises.
         """
         username = _plain(headers, body)
         if username is None:
@@ -85,6 +96,8 @@ class Registrations:
         while not self._cache.remembers(username):
             under_way = self._under_way.get(username.canonical)
             if under_way is None:
+                if self._passwords.is_overrun:  # spare Redis the question
+                    await self._passwords.turn_away()
                 return await self._lead(username, proceed)
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or not (await asyncio.wait([under_way], timeout=left))[0]:
@@ -118,6 +131,10 @@ class Registrations:
         except (RedisError, RedisClusterException):
             cache_answers = False
             log.warning("username_cache_unavailable", step="look")
+        if self._passwords.is_full:
+            # Most new names will be rejected for lack of time, and a query for each would take
+            # from the others. The index is asked when their turn comes.
+            return False
         row = await self._index.find(username)
         if row is None:
             return False

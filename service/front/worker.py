@@ -16,6 +16,9 @@ from service.front.connection import Connection
 from service.web.services import services_of
 
 HEARTBEAT = 1.0  # seconds
+# Objects, and collections of a generation. Hundreds of requests that wait are not garbage: with
+# Python's own thresholds the collector looks at all of them again and again.
+COLLECT_AFTER = (2_000, 5, 100)
 
 
 class Worker(ASGIWorker):  # type: ignore[misc]
@@ -47,6 +50,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
         ]
         gc.collect()
         gc.freeze()  # what is here to stay would cost the collector 50 ms, every few seconds
+        gc.set_threshold(*COLLECT_AFTER)
         while self.alive and self.ppid == os.getppid():
             self.notify()
             await asyncio.sleep(HEARTBEAT)

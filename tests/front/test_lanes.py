@@ -313,3 +313,42 @@ async def test_a_lane_that_is_closed_finishes_what_is_under_way() -> None:
     go_on.set()
     assert await asyncio.gather(*jobs) == [True, True]
     await eventually(lambda: not any(thread.is_alive() for thread in lane._threads))
+
+
+async def expire(occupied: Occupied) -> None:
+    """Let one job run out of time, so that the lane knows that it is late."""
+    await refused(occupied.ask(lambda: None))
+
+
+@on_loop
+async def test_a_lane_that_is_late_turns_away_what_has_no_chance_and_as_late_as_the_rest() -> None:
+    """`_interval` says that two jobs are served within the wait, and three wait already."""
+    async with Occupied(longest_wait=0.2, holds_back=True) as occupied:
+        lane = occupied.lane
+        await expire(occupied)
+        lane._interval = 0.1
+        waiting = [occupied.ask(lambda: "served") for _ in range(2)]
+        await turns()
+        assert not lane.is_overrun
+        waiting.append(occupied.ask(lambda: "served"))
+        await turns()
+        assert lane.is_overrun
+        started = now()
+        hopeless = occupied.ask(lambda: "served")
+        await turns()
+        occupied.go_on()
+        assert await asyncio.gather(*waiting) == ["served"] * 3
+        await refused(hopeless)
+        assert now() - started >= 0.19
+
+
+@on_loop
+async def test_a_lane_whose_jobs_are_in_time_turns_nobody_away_however_many_wait() -> None:
+    """It was slow once, while a database hung, and has no reason to think that it still is."""
+    async with Occupied(longest_wait=TURN, holds_back=True) as occupied:
+        occupied.lane._interval = 6.0
+        waiting = [occupied.ask(lambda: "served") for _ in range(50)]
+        await turns()
+        assert not occupied.lane.is_overrun
+        occupied.go_on()
+        assert await asyncio.gather(*waiting) == ["served"] * 50

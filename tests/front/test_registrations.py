@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from redis import Redis
 from service.accounts import usernames
 from service.accounts.repository import AccountRepository
 from service.embedded import Redis as EmbeddedRedis
+from service.errors import Busy
 from service.front import lookups, registrations
 from service.front.lanes import Lane
 from service.front.registrations import PATH, TAKEN, Registrations
@@ -198,12 +200,15 @@ def opened(cache: UsernameCache, redis_engine: EmbeddedRedis, accounts: AccountR
     @asynccontextmanager
     async def open_() -> AsyncIterator[Registrations]:
         lookups = Lane("lookups", 1, 0.5, holds_back=False)
-        found = Registrations(cache, lines.connect(redis_engine.url), accounts, lookups)
+        passwords = Lane("passwords", 1, 0.2, holds_back=True)
+        redis = lines.connect(redis_engine.url)
+        found = Registrations(cache, redis, accounts, lookups, passwords)
         try:
             yield found
         finally:
             await found.close()
             lookups.close()
+            passwords.close()
 
     return open_
 
@@ -362,11 +367,13 @@ async def test_g5_without_redis_the_index_decides(
     take(accounts, "bob")
     lookups = Lane("lookups", 1, 0.5, holds_back=False)
     nowhere = lines.connect("unix:///nowhere/redis.sock")
-    front = Registrations(cache, nowhere, accounts, lookups)
+    passwords = Lane("passwords", 1, 0.5, holds_back=True)
+    front = Registrations(cache, nowhere, accounts, lookups, passwords)
     assert await front.answer(JSON, body("bob"), Flask()) is TAKEN
     assert await front.answer(JSON, body("ada"), Flask()) == "from Flask"
     await front.close()
     lookups.close()
+    passwords.close()
 
 
 @on_loop
@@ -489,3 +496,38 @@ async def test_a_name_that_was_given_back_is_rejected_no_longer_than_it_is_remem
         monkeypatch.setattr(username_cache, "REMEMBERED", 0.0)
         redis.delete(key_of(bob))
         assert await front.answer(JSON, body("bob"), Flask()) == "from Flask"
+
+
+@on_loop
+async def test_g12_while_passwords_wait_for_their_turn_new_names_cost_no_query(
+    opened: Open, accounts: AccountRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most of them will be rejected, and who gets a turn is looked up then."""
+    looked: list[object] = []
+    look = accounts.registered_among
+    monkeypatch.setattr(accounts, "registered_among", lambda n: looked.append(n) or look(n))
+    hold = threading.Event()
+    async with opened() as front:
+        busy = asyncio.ensure_future(front._passwords.run(lambda: hold.wait(20)))
+        try:
+            assert await front.answer(JSON, body("ada"), Flask()) == "from Flask"
+            assert looked == []
+        finally:
+            hold.set()
+            await busy
+        assert await front.answer(JSON, body("eve"), Flask()) == "from Flask"
+        assert len(looked) == 1
+
+
+@on_loop
+async def test_g12_a_lane_that_is_overrun_asks_redis_nothing_and_still_tells_a_hot_duplicate(
+    opened: Open, cache: UsernameCache, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lane, "is_overrun", True)
+    cache.remember(usernames.parse("bob"))
+    async with opened() as front:
+        redis.config_resetstat()
+        with pytest.raises(Busy):
+            await front.answer(JSON, body("ada"), Flask())
+        assert await front.answer(JSON, body("bob"), Flask()) is TAKEN
+        assert asked(redis, "get") == 0
