@@ -90,10 +90,10 @@ class Bridge:
         return await self.hand_over(self._pages, scope, body, send)
 
     def answer_at_once(
-        self, method: str, path: str, headers: Headers
+        self, method: str, path: str, headers: Headers, body: bytes
     ) -> Coroutine[Any, Any, Answer] | None:
         """None: every request goes to the application."""
-        del method, path, headers
+        del method, path, headers, body
         return None
 
     async def hand_over(
@@ -190,8 +190,8 @@ class Front(Bridge):
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> Answer | Outcome:
         """The response to a request."""
         method, path = scope["method"], scope["path"]
-        if answering := self.answer_at_once(method, path, scope["headers"]):
-            return await answering
+        if way := self._way(method, path, scope["headers"]):
+            return await way(scope["headers"])
         body = await self._body_of(scope, receive)
         if self._routes.is_for_passwords(method, path):
 
@@ -210,12 +210,20 @@ class Front(Bridge):
         return await self.hand_over(self._pages, scope, body, send, **extra)
 
     def answer_at_once(
-        self, method: str, path: str, headers: Headers
+        self, method: str, path: str, headers: Headers, body: bytes
     ) -> Coroutine[Any, Any, Answer] | None:
         """The response to one of the most frequent requests, to be awaited; None if it is none."""
-        if method in READ and (way := self._ways.get(path)) and _has_host(headers):
-            return way(headers)
-        return None
+        if path == REGISTER and method == "POST" and _has_host(headers):
+            if taken := self._registrations.remembered(headers, body):
+                return _immediate(taken)
+            return None
+        way = None if body else self._way(method, path, headers)
+        return way(headers) if way else None
+
+    def _way(
+        self, method: str, path: str, headers: Headers
+    ) -> Callable[[Headers], Coroutine[Any, Any, Answer]] | None:
+        return self._ways.get(path) if method in READ and _has_host(headers) else None
 
     async def _introduce(self, headers: Headers) -> Answer:
         try:
@@ -254,6 +262,10 @@ class Front(Bridge):
         if not cookies:
             return None
         return SessionId.from_cookies(b"; ".join(cookies).decode("latin-1"), self._cookie)
+
+
+async def _immediate(answer: Answer) -> Answer:
+    return answer
 
 
 async def _send(scope: Scope, send: Send, answer: Answer | Outcome) -> int:

@@ -174,10 +174,15 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         as the rest of a session check; returns whether the connection may be kept."""
         started = time.monotonic()
         answering = None
-        if request.version == (1, 1) and not request.content_length and not request.chunked:
-            answering = self.worker.asgi.answer_at_once(
-                request.method, request.path, request.headers_bytes
-            )
+        if request.version == (1, 1) and self.has_whole_request:
+            pieces = self._body_receiver._chunks
+            if len(pieces) <= 1:
+                answering = self.worker.asgi.answer_at_once(
+                    request.method,
+                    request.path,
+                    request.headers_bytes,
+                    pieces[0] if pieces else b"",
+                )
         if answering is None:
             return bool(await super()._serve_http_request(request, sockname, peername))
         try:

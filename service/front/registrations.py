@@ -105,6 +105,14 @@ class Registrations:
         self._taken.count()
         return TAKEN
 
+    def remembered(self, headers: list[tuple[bytes, bytes]], body: bytes) -> Answer | None:
+        """The rejection of a name that this process has just learned is taken, or None."""
+        username = _plain(headers, body)
+        if username is None or not self._cache.remembers(username):
+            return None
+        self._taken.count()
+        return TAKEN
+
     async def close(self) -> None:
         """Close the connections."""
         await self._lines.close()
