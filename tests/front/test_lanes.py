@@ -154,7 +154,7 @@ async def test_those_who_come_later_are_not_served_in_place_of_one_who_was_rejec
         occupied.go_on()
         await second
     assert served == ["second"]
-    assert not occupied.lane._waiting
+    assert not occupied.lane.waiting
 
 
 @on_loop
@@ -166,7 +166,7 @@ async def test_threads_that_are_stuck_reject_at_once() -> None:
         for _ in range(100):
             await refused(occupied.ask(int))
         assert now() - started < 0.1
-        assert not occupied.lane._waiting
+        assert not occupied.lane.waiting
         occupied.go_on(0)
         assert await eventually_done(occupied) == 0
 
@@ -267,9 +267,9 @@ async def test_a_request_that_is_cancelled_leaves_no_trace() -> None:
         under_way.cancel()
         hold.set()
         assert await occupied.ask(lambda: "next") == "next"
-        await eventually(lambda: occupied.lane._free == 1)
+        await eventually(lambda: not occupied.lane.is_full)
     assert done == ["other"]
-    assert not occupied.lane._waiting
+    assert not occupied.lane.waiting
 
 
 @on_loop
