@@ -120,6 +120,10 @@ class _ClusterLines:
                 **WAITS,
                 protocol=2,
             )
+            # Replies stay as Redis sends them, on whichever way a command takes.
+            for command in [*self._cluster.response_callbacks]:
+                if not command.startswith(("CLUSTER", "COMMAND")):
+                    del self._cluster.response_callbacks[command]
         await self._cluster.initialize()
         return self._cluster
 
