@@ -8,7 +8,9 @@ from typing import Any
 
 from service.errors import CoatcheckError
 
+Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 LONGEST_LENGTH = 18  # digits of a Content-Length

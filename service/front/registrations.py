@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 PATH = "/api/v1/accounts"
 # A request with one of these headers needs more checks, which are up to Flask.
-PARTICULARS = frozenset({b"idempotency-key", b"origin", b"sec-fetch-site"})
+FLASK_ONLY_HEADERS = frozenset({b"idempotency-key", b"origin", b"sec-fetch-site"})
 PATIENCE = 3.0  # seconds that a request waits for another one for the same name
 
 TAKEN = problem_answer(UsernameTaken())
@@ -134,7 +134,7 @@ class Registrations:
         key, cache_answers = key_of(username), True
         try:
             reply = await self._lines.call(key, b"GET", key.encode())
-            if isinstance(self._cache.understood(username, reply), Taken):
+            if isinstance(self._cache.parse_reply(username, reply), Taken):
                 return True
         except (RedisError, RedisClusterException):
             cache_answers = False
@@ -164,7 +164,7 @@ def _plain(headers: list[tuple[bytes, bytes]], body: bytes) -> Username | None:
     """The username in a simple and valid request to register; None if the request is for Flask."""
     kind: Any = None
     for name, value in headers:
-        if name in PARTICULARS:
+        if name in FLASK_ONLY_HEADERS:
             return None
         if name == b"content-type":
             kind = value

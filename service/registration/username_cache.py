@@ -70,9 +70,9 @@ class UsernameCache:
         """What the cache knows about the name: ABSENT, PENDING or Taken."""
         with failing_as(UsernameCacheUnavailable):
             reply = self._redis.get(key_of(username))
-        return self.understood(username, cast(bytes | None, reply))
+        return self.parse_reply(username, cast(bytes | None, reply))
 
-    def understood(self, username: Username, reply: bytes | None) -> State | Taken:
+    def parse_reply(self, username: Username, reply: bytes | None) -> State | Taken:
         """What a reply to GET says about the name. A taken name is remembered for a moment."""
         state = _state(reply or b"absent")
         if isinstance(state, Taken):

@@ -16,7 +16,7 @@ from service.web.shapes import signed_in_json
 VERIFY, CURRENT = "/auth/verify", "/api/v1/sessions/current"
 
 
-def introduction(record: Record | None) -> Answer:
+def verify_answer(record: Record | None) -> Answer:
     """For a proxy: the account in headers, or 401. No body."""
     if record is None or record.metadata.owner is None:
         return Answer(401, PRIVATE)
@@ -29,14 +29,14 @@ def introduction(record: Record | None) -> Answer:
     return Answer(200, headers + PRIVATE)
 
 
-def description(record: Record | None) -> Answer:
+def current_session_answer(record: Record | None) -> Answer:
     """For a client of the API: account and session, or a problem document."""
     if record is None or record.metadata.owner is None:
         return problem_answer(NotSignedIn(), *PRIVATE)
     return json_answer(200, signed_in_json(record.metadata.owner, record), *PRIVATE)
 
 
-def unknown(path: str, error: SessionStoreUnavailable) -> Answer:
+def unavailable_answer(path: str, error: SessionStoreUnavailable) -> Answer:
     """503: nobody can tell right now."""
     answer = problem_answer(error, *PRIVATE)
     if path == CURRENT:
