@@ -19,6 +19,7 @@ from service.errors import (
     RivalTooSlow,
     UsernameTaken,
 )
+from service.events import Event, emit
 from service.registration import attempt as attempts
 from service.registration import names
 from service.registration.attempt import Attempt
@@ -84,6 +85,7 @@ class Registration:
         outcome = self._fly(attempt)
         if isinstance(outcome, Created):
             metrics.REGISTRATIONS.labels("registered").inc()
+            emit(Event.REGISTERED, outcome.account.id)
             return outcome.account
         if account := self._own_earlier(attempt, outcome):
             return account
