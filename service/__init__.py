@@ -22,7 +22,8 @@ from service.registration.username_cache import UsernameCache
 from service.sessions.interface import SessionInterface
 from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
-from service.signin.password import Login
+from service.signin.flow import SignIn
+from service.signin.password import PasswordFactor
 from service.storage import redis
 from service.storage.postgres import Postgres
 from service.storage.redis_connections import one_request
@@ -79,9 +80,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         Limits(settings.remembered_session_idle, settings.remembered_session_lifetime),
     )
     session_store = SessionStore(session_redis, session_rules, settings.sessions_per_account)
-    app.session_interface = interface = SessionInterface(
-        app, session_store, problems.answer_unsaved
-    )
+    app.session_interface = SessionInterface(app, session_store, problems.answer_unsaved)
     app.extensions[EXTENSION] = Services(
         serving=Serving(
             cookie_name=settings.session_cookie_name,
@@ -98,11 +97,11 @@ def create_app(settings: Settings | None = None) -> Flask:
         accounts=accounts,
         username_cache=username_cache,
         registration=Registration(accounts, username_cache, hasher),
-        login=Login(accounts, hasher),
+        password_factor=PasswordFactor(accounts, hasher),
+        sign_in=SignIn(session_store),
         revocation=Revocation(accounts, session_store, hasher),
         session_rules=session_rules,
         session_store=session_store,
-        session_interface=interface,
     )
     app.before_request(refuse_cross_site)
     app.wsgi_app = with_security_headers(  # type: ignore[method-assign, assignment]

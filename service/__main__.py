@@ -1,6 +1,7 @@
 """The command line: `python -m service`."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -8,11 +9,11 @@ from datetime import UTC, datetime
 import click
 
 import config
-from service import create_app
+from service import create_app, logs
 from service.accounts import usernames
 from service.accounts.account import Account
 from service.errors import CoatcheckError, NoSuchAccount
-from service.web.services import EXTENSION, Services
+from service.web.services import Services, services_of
 
 
 class _Commands(click.Group):
@@ -92,8 +93,7 @@ def disable(username: str) -> None:
 def enable(username: str) -> None:
     """Undo disable."""
     with _services() as services:
-        if services.accounts.enable(usernames.parse(username)) is None:
-            raise NoSuchAccount
+        services.revocation.enable(username)
     click.echo(f"Enabled {username}.")
 
 
@@ -151,11 +151,14 @@ def _find(services: Services, username: str) -> tuple[Account, datetime | None]:
 
 @contextmanager
 def _services() -> Iterator[Services]:
-    services: Services = create_app().extensions[EXTENSION]
+    settings = config.load()
+    services = services_of(create_app(settings))
+    # Standard output is for what the command finds.
+    logs.configure(settings.log_format, settings.log_level, sys.stderr)
     try:
         yield services
     finally:
-        services.postgres.close()
+        services.close()
 
 
 if __name__ == "__main__":

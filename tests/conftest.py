@@ -20,6 +20,7 @@ from service.accounts.repository import AccountRepository
 from service.embedded import Postgres as EmbeddedPostgres
 from service.embedded import Redis as EmbeddedRedis
 from service.storage.postgres import Postgres
+from service.web.services import services_of
 from tests.redis_engines import Group, Masters, cluster, sentinels
 from tests.run import Run, shared_postgres
 from tests.servers import Server, gunicorn
@@ -132,7 +133,7 @@ def app(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
     app.testing = True
     yield app
-    app.extensions["coatcheck"].postgres.close()
+    services_of(app).close()
 
 
 RUN = pytest.StashKey[Run]()

@@ -13,7 +13,7 @@ from redis.exceptions import OutOfMemoryError
 from kits.races.deployment import Deployment
 from kits.races.history import Cost, History
 from kits.races.proxy.rule import Rule
-from service.registration.registration import RIVAL_TIMEOUT
+from service.registration.names import RIVAL_TIMEOUT
 
 HASHES = "coatcheck_password_hashes_total"
 COUNTED_HERD = 40

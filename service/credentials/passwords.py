@@ -6,6 +6,7 @@ from precis_i18n import get_profile
 
 from service.errors import FieldError, InvalidInput
 
+METHOD = "password"  # among the methods by which a session's user has authenticated
 MIN_LENGTH, MAX_LENGTH = 8, 256  # code points; NIST SP 800-63B asks for room for at least 64
 
 _opaque_string = get_profile("OpaqueString")

@@ -22,7 +22,7 @@ from service.errors import InvalidInput, RivalTooSlow, UsernameTaken
 from service.front.lanes import Lane
 from service.front.lookups import Lookups
 from service.registration import attempt as attempts
-from service.registration.registration import may_be_published
+from service.registration.names import may_be_published
 from service.registration.username_cache import Taken, UsernameCache, key_of
 from service.storage.lines import Lines
 from service.web.answers import JSON, Answer, problem_answer

@@ -7,8 +7,8 @@ from flask import Flask
 
 from service.__main__ import main
 from service.errors import NoSuchAccount, SessionRevoked, SessionStoreUnavailable
-from service.sessions.record import Metadata
-from service.web.services import Services
+from service.sessions.record import NewSession
+from service.web.services import Services, services_of
 
 PASSWORD = "correct horse battery"
 BOB = {"username": "Bob", "password": PASSWORD}
@@ -16,8 +16,7 @@ BOB = {"username": "Bob", "password": PASSWORD}
 
 @pytest.fixture
 def services(app: Flask) -> Services:
-    found: Services = app.extensions["coatcheck"]
-    return found
+    return services_of(app)
 
 
 def test_deleting_an_account_ends_every_session_of_it(app: Flask, services: Services) -> None:
@@ -36,11 +35,11 @@ def test_a_login_under_way_when_its_account_is_deleted_gets_no_session(
     app: Flask, services: Services
 ) -> None:
     app.test_client().post("/api/v1/accounts", json=BOB)
-    account = services.login.authenticate("bob", PASSWORD)
+    account = services.password_factor.prove("bob", PASSWORD).account
     services.revocation.delete("bob")
     with pytest.raises(SessionRevoked):
         services.session_store.create(
-            Metadata(account.owner, False, "", ""), {}, account.locator, account.session_epoch
+            NewSession(locator=account.locator, epoch=account.session_epoch), {}
         )
 
 

@@ -12,7 +12,7 @@ from redis import Redis
 
 from service.errors import SessionRevoked
 from service.web import current
-from service.web.services import Services
+from service.web.services import services_of
 from tests.guarantees.overtaken import (
     BOB,
     ENDINGS,
@@ -64,8 +64,8 @@ def test_g7_fifty_requests_at_a_time_that_write_a_key_each_keep_every_key(app: F
 
 
 def test_g6_an_overtaken_sign_in_says_so(app: Flask, bob: FlaskClient) -> None:
-    services: Services = app.extensions["coatcheck"]
-    account = services.login.authenticate("bob", PASSWORD)
+    services = services_of(app)
+    proof = services.password_factor.prove("bob", PASSWORD)
     services.revocation.revoke("bob")
     with app.test_request_context(), pytest.raises(SessionRevoked):
-        current.sign_in(account, remember=False)
+        current.sign_in(proof, remember=False)

@@ -21,6 +21,7 @@ from config import Settings
 from service import create_app
 from service.embedded import Redis as EmbeddedRedis
 from service.errors import DatabaseUnavailable
+from service.web.services import services_of
 from tests.conditions import eventually
 
 BOB = {"username": "Bob", "password": "correct horse battery"}
@@ -160,7 +161,7 @@ def test_what_one_account_held_is_not_handed_to_the_next(
 def test_in_production_the_cookie_is_bound_to_host_and_tls(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"env": "production"}))
     response = app.test_client().post("/api/v1/accounts", json=BOB, base_url="https://example.org")
-    app.extensions["coatcheck"].postgres.close()
+    services_of(app).close()
     cookie = response.headers["Set-Cookie"]
     assert cookie.startswith("__Host-session=")
     assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= {
@@ -180,7 +181,7 @@ def test_with_the_session_store_down_registering_still_succeeds(
     assert response.json["session"] is None
     assert "Set-Cookie" not in response.headers
     login = client.post("/api/v1/sessions", json=BOB)
-    app.extensions["coatcheck"].postgres.close()
+    services_of(app).close()
     problem(login, 503, "unavailable")
     assert login.headers["Retry-After"] == "1"
 
@@ -227,7 +228,7 @@ def test_without_the_username_cache_registering_goes_on(settings: Settings) -> N
     assert client.post("/api/v1/accounts", json=BOB).status_code == 201
     problem(client.post("/api/v1/accounts", json=BOB), 409, "username_taken")
     assert client.get("/api/v1/usernames/bob").json["reason"] == "taken"
-    app.extensions["coatcheck"].postgres.close()
+    services_of(app).close()
 
 
 def test_without_postgres_a_hot_duplicate_is_still_409_and_anything_else_503(
@@ -238,7 +239,7 @@ def test_without_postgres_a_hot_duplicate_is_still_409_and_anything_else_503(
     client = app.test_client()
     problem(client.post("/api/v1/accounts", json=BOB), 409, "username_taken")
     new = client.post("/api/v1/accounts", json=BOB | {"username": "Ada"})
-    app.extensions["coatcheck"].postgres.close()
+    services_of(app).close()
     problem(new, 503, "unavailable")
     client.set_cookie("session", registered.get_cookie("session").value)
     assert client.get("/api/v1/sessions/current").status_code == 200
@@ -272,7 +273,7 @@ def test_a_registration_that_stays_uncertain_says_how_to_repeat_it(
 
     client = app.test_client()
     with monkeypatch.context() as broken:
-        broken.setattr(app.extensions["coatcheck"].accounts, "insert", lose)
+        broken.setattr(services_of(app).accounts, "insert", lose)
         response = client.post("/api/v1/accounts", json=BOB)
     problem(response, 503, "unavailable")
     headers = {"Idempotency-Key": response.headers["Idempotency-Key"]}
@@ -341,4 +342,4 @@ def test_when_no_place_to_hash_is_left_a_registration_is_refused_at_once(
     problem(response, 503, "unavailable")
     assert response.headers["Retry-After"] == "1"
     assert client.get("/api/v1/usernames/bob").json["available"]
-    app.extensions["coatcheck"].postgres.close()
+    services_of(app).close()

@@ -17,6 +17,7 @@ from config import Settings
 from service import create_app
 from service.embedded import Redis as EmbeddedRedis
 from service.web.health import warn_of_eviction
+from service.web.services import services_of
 from tests.redis_engines import Group
 from tests.servers import gunicorn
 
@@ -49,7 +50,7 @@ def test_what_is_down_is_named_and_the_process_is_alive_all_the_same(
     client = app.test_client()
     response = client.get("/readyz")
     alive = client.get("/healthz")
-    app.extensions["coatcheck"].postgres.close()
+    services_of(app).close()
     assert (response.status_code, response.json["status"]) == (status, word)
     assert [name for name, state in response.json["parts"].items() if state != "ok"] == [part]
     assert alive.status_code == 200
@@ -68,7 +69,7 @@ def policy(server: Redis, name: str) -> Iterator[None]:
 def built(settings: Settings, **changed: str) -> Iterator[Flask]:
     app = create_app(settings.model_copy(update={"log_format": "json", **changed}))
     yield app
-    app.extensions["coatcheck"].postgres.close()
+    services_of(app).close()
 
 
 def readiness(app: Flask) -> tuple[int, str, str]:

@@ -9,6 +9,7 @@ from service import create_app
 from service.accounts.account import Account
 from service.errors import RegistrationUnresolved
 from service.registration.registration import Registration
+from service.web.services import services_of
 
 BOB = {"username": "Bob", "password": "correct horse battery"}
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -105,7 +106,7 @@ def test_with_the_session_store_down_forms_are_shown_and_nobody_is_signed_out(
     assert login.status_code == 503
     for response in (home, registered, login):
         assert "Set-Cookie" not in response.headers
-    app.extensions["coatcheck"].postgres.close()
+    services_of(app).close()
 
 
 def test_pages_run_no_script_and_no_style_but_our_own(client: FlaskClient) -> None:

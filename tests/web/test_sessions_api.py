@@ -9,8 +9,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
 
-from service.accounts import usernames
 from service.errors import SessionStoreUnavailable
+from service.web.services import services_of
 
 PASSWORD = "correct horse battery"
 BOB = {"username": "Bob", "password": PASSWORD}
@@ -178,7 +178,7 @@ def test_a_password_change_that_failed_halfway_is_finished_by_repeating_it(
     other = another_device(app)
     body = {"current_password": PASSWORD, "new_password": "a new one entirely"}
     with monkeypatch.context() as broken:
-        broken.setattr(app.extensions["coatcheck"].session_store, "revoke_all", fail)
+        broken.setattr(services_of(app).session_store, "revoke_all", fail)
         assert bob.put("/api/v1/account/password", json=body).status_code == 503
     assert bob.put("/api/v1/account/password", json=body).status_code == 204
     assert (status(bob), status(other)) == (200, 401)
@@ -277,9 +277,9 @@ def test_a_patch_that_is_no_object_is_refused(bob: FlaskClient, body: str) -> No
 def test_a_disabled_account_is_signed_out_and_cannot_sign_in(
     app: Flask, bob: FlaskClient, database: psycopg.Connection
 ) -> None:
-    services = app.extensions["coatcheck"]
+    services = services_of(app)
     assert services.revocation.disable("bob") == 1
     assert status(bob) == 401
     assert bob.post("/api/v1/sessions", json=BOB).status_code == 401
-    services.accounts.enable(usernames.parse("bob"))
+    services.revocation.enable("bob")
     assert bob.post("/api/v1/sessions", json=BOB).status_code == 201

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from service.errors import CoatcheckError, InvalidInput, NotSignedIn, WrongPassword
+from service.errors import (
+    CoatcheckError,
+    InvalidInput,
+    NoSuchSession,
+    NotSignedIn,
+    WrongPassword,
+)
 from service.web import current
 from service.web.problems import answer, status_of, wants_page
 from service.web.routes import hashes_a_password
 from service.web.services import services
-from service.web.shapes import session_json
+from service.web.shapes import sessions_json
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -34,19 +42,15 @@ def overview() -> Page:
 @blueprint.post("/sessions/<handle>/revoke")
 def revoke_one(handle: str) -> Page:
     """End one session, which signs out if it is the current one."""
-    _, record = current.signed_in()
-    services().session_store.revoke(record.id.locator, handle)
-    if handle == record.id.digest:
-        current.forget()
-        return redirect(url_for("home.page"), 303)
-    return redirect(url_for("account.overview"), 303)
+    with suppress(NoSuchSession):  # it has ended meanwhile, and the list will show that
+        current.revoke(handle)
+    return redirect(url_for("account.overview" if current.owner() else "home.page"), 303)
 
 
 @blueprint.post("/sessions/revoke-others")
 def revoke_others() -> Page:
     """End every session except this one."""
-    _, record = current.signed_in()
-    services().revocation.sign_out(record, everywhere=False)
+    services().revocation.revoke_several(current.signed_in(), everywhere=False)
     return redirect(url_for("account.overview"), 303)
 
 
@@ -54,11 +58,11 @@ def revoke_others() -> Page:
 @hashes_a_password
 def change_password() -> Page:
     """Change the password; every other session ends."""
-    _, record = current.signed_in()
+    user = current.signed_in()
     form = request.form
     try:
         changed = services().revocation.change_password(
-            record, form.get("current_password", ""), form.get("new_password", "")
+            user, form.get("current_password", ""), form.get("new_password", "")
         )
     except (InvalidInput, WrongPassword) as error:
         return _overview(password_error=error)
@@ -70,9 +74,9 @@ def change_password() -> Page:
 @hashes_a_password
 def delete() -> Page:
     """Delete the account."""
-    _, record = current.signed_in()
+    user = current.signed_in()
     try:
-        services().revocation.delete_own(record, request.form.get("password", ""))
+        services().revocation.delete_own(user, request.form.get("password", ""))
     except WrongPassword as error:
         return _overview(deletion_error=error)
     current.forget()
@@ -87,7 +91,7 @@ def _overview(
     page = render_template(
         "account.html",
         owner=owner,
-        sessions=[session_json(device, device.handle == record.id.digest) for device in devices],
+        sessions=sessions_json(devices, record),
         password_error=password_error,
         deletion_error=deletion_error,
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, redirect, render_template, request, url_for
 
+from service.credentials import passwords
 from service.errors import InvalidInput, SessionStoreUnavailable, Unavailable, UsernameTaken
+from service.signin.flow import Proof
 from service.web import current, tutorial
 from service.web.bodies import JSON, form_credentials
 from service.web.pages.forms import Page, show
@@ -34,7 +36,7 @@ def register() -> Page:
     except (InvalidInput, UsernameTaken, Unavailable) as error:
         return show("register.html", error)
     try:
-        current.sign_in(account, credentials.remember)
+        current.sign_in(Proof(account, passwords.METHOD), credentials.remember)
     except SessionStoreUnavailable:
         return render_template("registered.html", username=account.username), 201
     return redirect(url_for("home.page"), 303)

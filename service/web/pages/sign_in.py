@@ -26,8 +26,8 @@ def sign_in() -> Page:
     """Sign in."""
     credentials = form_credentials()
     try:
-        account = services().login.authenticate(credentials.username, credentials.password)
-        current.sign_in(account, credentials.remember)
+        proof = services().password_factor.prove(credentials.username, credentials.password)
+        current.sign_in(proof, credentials.remember)
     except (InvalidCredentials, SessionRevoked, Unavailable) as error:
         return show("login.html", error)
     return redirect(next_path(), 303)
