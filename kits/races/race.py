@@ -1,4 +1,4 @@
-"""What a race is made of, and what a herd costs while nothing else goes on."""
+"""The parts of a race, and what a herd costs while nothing else runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COUNTED_HERD = 40
 
 
 class Missed(Exception):
-    """A fault or a measurement did not come about; the message says why."""
+    """A fault or a measurement did not happen; the message says why."""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class _Stop:
             raise StopRequested
 
     def check(self) -> None:
-        """Raise again, in case a library has swallowed the exception."""
+        """Raise again, in case a library swallowed the exception."""
         if self.requested:
             raise StopRequested
 
@@ -119,7 +119,7 @@ def _sweep(parts: Sequence[Part], stop: _Stop) -> Iterator[None]:
 
 def _run(settings: config.Settings, engines: Sequence[Engine], web: Gunicorn, stop: _Stop) -> None:
     with ExitStack() as running:
-        # First, because everything after it takes long.
+        # First, because everything else takes long.
         running.enter_context(reserve(settings.port))
         for engine in engines:
             say(f"Starting {engine.title} ...")
@@ -143,4 +143,4 @@ def _await_an_end(parts: Sequence[Part]) -> None:
             if status := part.exit_status():
                 raise ServeError(f"{part.title} ended unexpectedly ({status}): stopped the rest")
         if ended:
-            os.waitpid(ended.si_pid, os.WNOHANG)  # an orphan, which we inherit if we are pid 1
+            os.waitpid(ended.si_pid, os.WNOHANG)  # an orphan, which we adopt if we are pid 1
