@@ -108,9 +108,7 @@ class Front(Bridge):
     ) -> Coroutine[Any, Any, Answer] | None:
         """The response to one of the most frequent requests, to be awaited; None if it is none."""
         if path == REGISTER and method == "POST" and has_host(headers):
-            if taken := self._registrations.remembered(headers, body):
-                return _immediate(taken)
-            return None
+            return self._registrations.rejection(headers, body)
         route = None if body else self._route(method, path, headers)
         return route(headers) if route else None
 
@@ -156,7 +154,3 @@ class Front(Bridge):
         if not cookies:
             return None
         return SessionId.from_cookies(b"; ".join(cookies).decode("latin-1"), self._cookie)
-
-
-async def _immediate(answer: Answer) -> Answer:
-    return answer

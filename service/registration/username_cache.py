@@ -39,6 +39,9 @@ class State(Enum):
     CLAIMED = "claimed"
 
 
+STATES = {state.value: state for state in State}
+
+
 @dataclass(frozen=True)
 class Taken:
     """A committed row has the name."""
@@ -125,4 +128,4 @@ def _state(answer: bytes) -> State | Taken:
     if word == "taken":
         return Taken(rest)
     # An entry that nobody here has written says nothing: the cache is never the authority.
-    return State(word) if word in {state.value for state in State} else State.ABSENT
+    return STATES.get(word, State.ABSENT)

@@ -18,13 +18,13 @@ from redis import Redis
 from service.accounts import usernames
 from service.accounts.repository import AccountRepository
 from service.embedded import Redis as EmbeddedRedis
-from service.errors import Busy
 from service.front import lookups, registrations
 from service.front.lanes import Lane
 from service.front.registrations import PATH, TAKEN, Registrations
 from service.registration import username_cache
 from service.registration.username_cache import Taken, UsernameCache, key_of
 from service.storage import lines
+from service.web.answers import Answer
 from tests.loops import eventually, on_loop, turns
 from tests.ways import PASSWORD, BothWays, Client, Way, fresh_name
 
@@ -520,14 +520,23 @@ async def test_g12_while_passwords_wait_for_their_turn_new_names_cost_no_query(
 
 
 @on_loop
-async def test_g12_a_lane_that_is_overrun_asks_redis_nothing_and_still_tells_a_hot_duplicate(
-    opened: Open, cache: UsernameCache, redis: Redis, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("way", ["at once", "after its body has arrived"])
+async def test_g12_a_lane_that_is_overrun_rejects_all_names_that_the_cache_does_not_know(
+    way: str, opened: Open, cache: UsernameCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Lane, "is_overrun", True)
-    cache.remember(usernames.parse("bob"))
+    cache.publish(usernames.parse("bob"), Taken("some digest"))
     async with opened() as front:
-        redis.config_resetstat()
-        with pytest.raises(Busy):
-            await front.answer(JSON, body("ada"), Flask())
-        assert await front.answer(JSON, body("bob"), Flask()) is TAKEN
-        assert asked(redis, "get") == 0
+        flask = Flask()
+
+        async def answer(name: str) -> Answer:
+            if way == "at once":
+                rejection = front.rejection(JSON, body(name))
+                assert rejection
+                return await rejection
+            return await front.answer(JSON, body(name), flask)
+
+        assert (await answer("ada")).status == 503
+        monkeypatch.setattr(cache, "remembers", lambda _: False)  # a worker that was not asked yet
+        assert await answer("bob") is TAKEN
+        assert flask.reached == 0
