@@ -56,5 +56,5 @@ def wants_page() -> bool:
 def _response(problem: Problem) -> Response:
     if not wants_page():
         return problem.answer().response()
-    page = render_template("error.html", problem=problem)
+    page = render_template("layout/error.html", problem=problem)
     return Response(page, problem.status, problem.headers)

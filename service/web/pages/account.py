@@ -87,7 +87,7 @@ def _overview(status: int = 200, password_notice: str = "", deletion_notice: str
     owner, record = current.signed_in()
     devices = services().session_store.devices(record.id.locator)
     page = render_template(
-        "account.html",
+        "account/overview.html",
         owner=owner,
         sessions=[session_json(device, device.handle == record.id.digest) for device in devices],
         password_notice=password_notice,

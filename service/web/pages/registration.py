@@ -18,7 +18,7 @@ blueprint = Blueprint("registration", __name__)
 @blueprint.get("/register")
 def form() -> Page:
     """Show the form."""
-    return show("register.html", {})
+    return show("registration/form.html", {})
 
 
 @blueprint.post("/register")
@@ -33,9 +33,9 @@ def register() -> Page:
             fields.get("username", ""), fields.get("password", ""), fields.get("attempt")
         )
     except (InvalidInput, UsernameTaken, Unavailable) as error:
-        return show("register.html", fields, error)
+        return show("registration/form.html", fields, error)
     try:
         current.sign_in(account, "remember" in fields)
     except SessionStoreUnavailable:
-        return render_template("registered.html", username=account.username), 201
+        return render_template("registration/registered.html", username=account.username), 201
     return redirect(url_for("home.page"), 303)

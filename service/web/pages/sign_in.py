@@ -17,7 +17,7 @@ blueprint = Blueprint("sign_in", __name__)
 @blueprint.get("/login")
 def form() -> Page:
     """Show the form."""
-    return show("login.html", {"next": request.args.get("next", "")})
+    return show("sign_in/form.html", {"next": request.args.get("next", "")})
 
 
 @blueprint.post("/login")
@@ -31,7 +31,7 @@ def sign_in() -> Page:
         )
         current.sign_in(account, "remember" in fields)
     except (InvalidCredentials, SessionRevoked, Unavailable) as error:
-        return show("login.html", fields, error)
+        return show("sign_in/form.html", fields, error)
     return redirect(next_path(fields), 303)
 
 
