@@ -27,7 +27,7 @@ from service.signin.password import PasswordFactor
 from service.storage import redis
 from service.storage.postgres import Postgres
 from service.storage.redis_connections import one_request
-from service.web import api, pages, problems
+from service.web import api, error_handlers, pages
 from service.web.bodies import MAX_BODY
 from service.web.cross_site import refuse_cross_site
 from service.web.health import health
@@ -80,7 +80,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         Limits(settings.remembered_session_idle, settings.remembered_session_lifetime),
     )
     session_store = SessionStore(session_redis, session_rules, settings.sessions_per_account)
-    app.session_interface = SessionInterface(app, session_store, problems.answer_unsaved)
+    app.session_interface = SessionInterface(app, session_store, error_handlers.answer_unsaved)
     app.extensions[EXTENSION] = Services(
         serving=Serving(
             cookie_name=settings.session_cookie_name,
@@ -108,7 +108,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         _within_one_request(app.wsgi_app)
     )
     device_name("")  # loads its patterns now, which takes a quarter of a second
-    problems.register(app)
+    error_handlers.register(app)
     for blueprint in (*pages.blueprints, *api.blueprints, health):
         app.register_blueprint(blueprint)
     return app

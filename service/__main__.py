@@ -12,7 +12,8 @@ import config
 from service import create_app, logs
 from service.accounts import usernames
 from service.accounts.account import Account
-from service.errors import CoatcheckError, NoSuchAccount
+from service.errors import CoatcheckError, NoSuchAccount, StartupError
+from service.web.messages import sentence
 from service.web.services import Services, services_of
 
 
@@ -22,7 +23,9 @@ class _Commands(click.Group):
     def invoke(self, context: click.Context) -> object:
         try:
             return super().invoke(context)
-        except (CoatcheckError, config.ConfigurationError) as problem:
+        except CoatcheckError as error:
+            raise click.ClickException(sentence(error)) from error
+        except (StartupError, config.ConfigurationError) as problem:
             raise click.ClickException(str(problem)) from problem
 
 

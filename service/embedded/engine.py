@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 import psutil
 
 from service.embedded import leftovers, places
-from service.errors import CoatcheckError
+from service.errors import StartupError
 
 START_LIMIT = 30.0
 RECOVERY_LIMIT = 600.0
@@ -29,7 +29,7 @@ _TROUBLE = re.compile(
 _LOG_PREFIX = re.compile(r"^.*?(?:(?:FATAL|PANIC|ERROR|LOG):\s+|\.\d{3} [#*.-] )")
 
 
-class EngineError(CoatcheckError):
+class EngineError(StartupError):
     """An embedded engine is missing, or does not start."""
 
 

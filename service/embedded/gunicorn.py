@@ -15,7 +15,7 @@ import psutil
 
 from service.embedded import leftovers
 from service.embedded.engine import exit_status
-from service.errors import CoatcheckError
+from service.errors import StartupError
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
@@ -23,7 +23,7 @@ READY_LIMIT = 60.0
 STOP_LIMIT = 25.0  # gunicorn's own limit, graceful_timeout, is shorter
 
 
-class GunicornError(CoatcheckError):
+class GunicornError(StartupError):
     """The port is in use, or the web server does not come up."""
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 import config
 from service.embedded import Engine, Postgres, Redis
 from service.embedded.gunicorn import Gunicorn, reserve
-from service.errors import CoatcheckError
+from service.errors import StartupError
 from service.storage import migrations
 
 Part = Engine | Gunicorn
 
 
-class ServeError(CoatcheckError):
+class ServeError(StartupError):
     """The service cannot run here, or a part of it has ended."""
 
 
@@ -37,7 +37,7 @@ def serve(environ: Mapping[str, str]) -> None:
             settings name their addresses.
 
     Raises:
-        ConfigurationError, CoatcheckError: the message says in one line what is wrong.
+        ConfigurationError, StartupError, MigrationFailed
     """
     data = Path(environ.get("DATA_DIR") or ".data").resolve()
     engines: dict[str, Engine] = {

@@ -10,22 +10,14 @@ from typing import Any
 
 import structlog
 
-from service.errors import Unavailable
-from service.front.bodies import (
-    BodyTooLarge,
-    BodyTooSlow,
-    ClientGone,
-    Headers,
-    Receive,
-    Scope,
-    Send,
-    read_body,
-)
+from service.errors import BodyTooLarge, BodyTooSlow, NoHost, Unavailable
+from service.front.bodies import ClientGone, Headers, Receive, Scope, Send, read_body
 from service.front.connection import CONNECTION
 from service.front.lanes import Lane
 from service.front.request_log import RequestLog
 from service.front.wsgi import Exchange, WsgiResponse, environ_of, start_message
-from service.web.answers import Answer, http_answer, problem_answer
+from service.web.answers import Answer
+from service.web.problems import http_problem, problem_of
 from service.web.security_headers import HEADERS
 
 log = structlog.get_logger()
@@ -109,20 +101,18 @@ class Bridge:
         self, scope: Scope, receive: Receive, send: Send
     ) -> Answer | WsgiResponse:
         if scope["http_version"] == "1.1" and not has_host(scope["headers"]):
-            return http_answer(400, "The request has no Host header.")
+            return problem_of(NoHost()).answer()
         try:
             return await self.answer(scope, receive, send)
-        except BodyTooLarge as error:
-            return _last(scope, http_answer(413, str(error)))
-        except BodyTooSlow as error:
-            return _last(scope, http_answer(408, str(error)))
+        except (BodyTooLarge, BodyTooSlow) as error:
+            return _last(scope, problem_of(error).answer())
         except Unavailable as error:
-            return problem_answer(error)
+            return problem_of(error).answer()
         except (ClientGone, asyncio.CancelledError):
             raise ClientGone from None
         except Exception:
             log.exception("request_failed", path=scope["path"])
-            return http_answer(500, "Something went wrong.")
+            return http_problem(500).answer()
 
 
 async def _send(scope: Scope, send: Send, answer: Answer | WsgiResponse) -> int:

@@ -25,8 +25,9 @@ from service.registration import attempt as attempts
 from service.registration.names import may_be_published
 from service.registration.username_cache import State, Taken, UsernameCache, key_of
 from service.storage.lines import Lines
-from service.web.answers import JSON, Answer, problem_answer
+from service.web.answers import JSON, Answer
 from service.web.bodies import MAX_BODY
+from service.web.problems import problem_of
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ PATH = "/api/v1/accounts"
 FLASK_ONLY_HEADERS = frozenset({b"idempotency-key", b"origin", b"sec-fetch-site"})
 PATIENCE = 3.0  # seconds that a request waits for another one for the same name
 
-TAKEN = problem_answer(UsernameTaken())
+TAKEN = problem_of(UsernameTaken()).answer()
 
 
 class _Sent(msgspec.Struct):
@@ -100,7 +101,7 @@ class Registrations:
                 return await self._lead(username, proceed)
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or not (await asyncio.wait([under_way], timeout=left))[0]:
-                return problem_answer(RivalTooSlow())
+                return problem_of(RivalTooSlow()).answer()
         self._taken.count()
         return TAKEN
 
@@ -134,7 +135,7 @@ class Registrations:
         try:
             await self._passwords.turn_away()
         except Busy as error:
-            return problem_answer(error)
+            return problem_of(error).answer()
 
     async def _lead(self, username: Username, proceed: Callable[[], Awaitable[T]]) -> Answer | T:
         landed = asyncio.get_running_loop().create_future()

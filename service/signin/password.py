@@ -54,7 +54,7 @@ class PasswordFactor:
             try:
                 self._accounts.replace_hash(account.id, encoded, self._hasher.hash(password))
             except Unavailable as error:
-                log.warning("rehash_postponed", reason=str(error))
+                log.warning("rehash_postponed", reason=error.code)
 
     def _find(self, raw_username: str) -> tuple[Account, str] | None:
         try:

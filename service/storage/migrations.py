@@ -35,7 +35,7 @@ def migrate(database_url: str) -> list[str]:
             return _apply(database_url)
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[0]
-        raise MigrationFailed(f"The database could not be migrated: {reason}") from error
+        raise MigrationFailed(reason) from error
 
 
 def _apply(database_url: str) -> list[str]:

@@ -52,6 +52,18 @@ def command(environ: dict[str, str], *arguments: str) -> Result:
     return CliRunner(env=environ).invoke(main, arguments)
 
 
+def test_the_command_line_says_in_a_sentence_what_is_wrong(
+    environ: dict[str, str], database: psycopg.Connection
+) -> None:
+    unknown = command(environ, "accounts", "show", "nobody-at-all")
+    assert (unknown.exit_code, unknown.output) == (
+        1,
+        "Error: There is no account with that name.\n",
+    )
+    invalid = command(environ, "accounts", "show", "x")
+    assert invalid.output == "Error: A username has at least 2 characters.\n"
+
+
 def test_the_command_line_deletes_and_releases(
     app: Flask, environ: dict[str, str], database: psycopg.Connection
 ) -> None:

@@ -47,7 +47,7 @@ def revoke_several() -> dict[str, Any]:
     user = current.signed_in()
     scope = request.args.get("scope")
     if scope not in ("others", "all"):
-        raise InvalidInput(FieldError("scope", "invalid", "scope must be others or all."))
+        raise InvalidInput(FieldError("scope", "invalid"))
     revoked = services().revocation.revoke_several(user, everywhere=scope == "all")
     if scope == "all":
         current.forget()

@@ -7,15 +7,11 @@ from contextlib import suppress
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from service.errors import (
-    CoatcheckError,
-    InvalidInput,
-    NoSuchSession,
-    NotSignedIn,
-    WrongPassword,
-)
+from service.errors import InvalidInput, NoSuchSession, NotSignedIn, WrongPassword
 from service.web import current
-from service.web.problems import answer, status_of, wants_page
+from service.web.bodies import form_fields
+from service.web.error_handlers import answer, wants_page
+from service.web.problems import problem_of
 from service.web.routes import hashes_a_password
 from service.web.services import services
 from service.web.shapes import sessions_json
@@ -59,13 +55,14 @@ def revoke_others() -> Page:
 def change_password() -> Page:
     """Change the password; every other session ends."""
     user = current.signed_in()
-    form = request.form
+    fields = form_fields()
     try:
         changed = services().revocation.change_password(
-            user, form.get("current_password", ""), form.get("new_password", "")
+            user, fields.get("current_password", ""), fields.get("new_password", "")
         )
     except (InvalidInput, WrongPassword) as error:
-        return _overview(password_error=error)
+        problem = problem_of(error)
+        return _overview(problem.status, password_notice=problem.detail)
     current.continue_as(changed)
     return redirect(url_for("account.overview"), 303)
 
@@ -76,24 +73,22 @@ def delete() -> Page:
     """Delete the account."""
     user = current.signed_in()
     try:
-        services().revocation.delete_own(user, request.form.get("password", ""))
+        services().revocation.delete_own(user, form_fields().get("password", ""))
     except WrongPassword as error:
-        return _overview(deletion_error=error)
+        problem = problem_of(error)
+        return _overview(problem.status, deletion_notice=problem.detail)
     current.forget()
     return redirect(url_for("home.page"), 303)
 
 
-def _overview(
-    password_error: CoatcheckError | None = None, deletion_error: CoatcheckError | None = None
-) -> Page:
+def _overview(status: int = 200, password_notice: str = "", deletion_notice: str = "") -> Page:
     owner, record = current.signed_in()
     devices = services().session_store.devices(record.id.locator)
     page = render_template(
-        "account.html",
+        "account/overview.html",
         owner=owner,
         sessions=sessions_json(devices, record),
-        password_error=password_error,
-        deletion_error=deletion_error,
+        password_notice=password_notice,
+        deletion_notice=deletion_notice,
     )
-    error = password_error or deletion_error
-    return page, status_of(error) if error else 200
+    return page, status
