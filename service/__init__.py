@@ -26,7 +26,7 @@ from service.signin.flow import SignIn
 from service.signin.password import PasswordFactor
 from service.storage import redis
 from service.storage.postgres import Postgres
-from service.storage.redis_connections import one_request
+from service.storage.redis_connections import RedisTimeBudget
 from service.web import api, error_handlers, pages
 from service.web.bodies import MAX_BODY
 from service.web.cross_site import refuse_cross_site
@@ -105,7 +105,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     app.before_request(refuse_cross_site)
     app.wsgi_app = with_security_headers(  # type: ignore[method-assign, assignment]
-        _within_one_request(app.wsgi_app)
+        _within_redis_time_budget(app.wsgi_app)
     )
     device_name("")  # loads its patterns now, which takes a quarter of a second
     error_handlers.register(app)
@@ -131,11 +131,11 @@ def _configure(app: Flask, settings: Settings) -> None:
         )
 
 
-def _within_one_request(application: WSGIApplication) -> WSGIApplication:
+def _within_redis_time_budget(application: WSGIApplication) -> WSGIApplication:
     """An application in which one request does not wait again and again for an absent Redis."""
 
     def bounded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        with one_request():
+        with RedisTimeBudget():
             return application(environ, start_response)
 
     return bounded

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from queue import Empty
 from socket import socket
@@ -29,14 +27,16 @@ _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 _request_left: ContextVar[float | None] = ContextVar("request_left", default=None)
 
 
-@contextmanager
-def one_request() -> Iterator[None]:
-    """Give all failing calls in the block one time limit; outside, each call has its own."""
-    request = _request_left.set(REQUEST_LIMIT)
-    try:
-        yield
-    finally:
-        _request_left.reset(request)
+class RedisTimeBudget:
+    """Gives all failing calls in its block one time limit; outside, each call has its own."""
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = _request_left.set(REQUEST_LIMIT)
+
+    def __exit__(self, *_: object) -> None:
+        _request_left.reset(self._before)
 
 
 def start_call() -> Token[float]:

@@ -10,7 +10,7 @@ from redis import Redis
 from service.embedded import Redis as EmbeddedRedis
 from service.errors import SessionStoreUnavailable
 from service.storage.redis import connect, failing_as
-from service.storage.redis_connections import one_request
+from service.storage.redis_connections import RedisTimeBudget
 
 
 def test_a_redis_that_accepts_and_never_answers_is_an_error_within_a_second(
@@ -59,7 +59,7 @@ def test_what_answers_slowly_uses_up_none_of_a_requests_time(
     client = connect(redis_engine.url)
     client.ping()
     started = time.monotonic()
-    with one_request():
+    with RedisTimeBudget():
         for _ in range(6):
             redis.client_pause(250)
             with failing_as(SessionStoreUnavailable):
@@ -74,7 +74,7 @@ def test_however_often_it_fails_a_request_gives_up_within_a_second(
     os.kill(redis_engine.pid, signal.SIGSTOP)
     started = time.monotonic()
     try:
-        with one_request():
+        with RedisTimeBudget():
             for _ in range(20):
                 with pytest.raises(SessionStoreUnavailable), failing_as(SessionStoreUnavailable):
                     client.ping()
