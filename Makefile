@@ -52,7 +52,7 @@ rehearse: ## rehearse the production stack in Docker: restarts, down and up, kil
 ##@ Maintain
 lock: $(VENV)/.python ## pin the versions of everything in requirements/*.in
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
-	@cd requirements && for name in base run dev engines; do \
+	@cd requirements && for name in base fast run dev engines; do \
 		deps=; if [ $$name = engines ]; then deps=--no-deps; fi; \
 		../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 			--generate-hashes --no-emit-index-url --no-header $$deps \
@@ -74,9 +74,11 @@ $(VENV)/.python:
 	@$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/.run: requirements/run.txt $(VENV)/.python
+$(VENV)/.run: requirements/run.txt requirements/fast.txt $(VENV)/.python
 	@echo "Installing Coatcheck's libraries (first time only, less than a minute) ..."
 	@$(PIP) -r $<
+	@$(PIP) -r requirements/fast.txt >$(VENV)/fast.log 2>&1 || \
+		echo "There is no C compiler with Python's headers here: HTTP is parsed in Python, which is slower."
 	@touch $@
 
 $(VENV)/.engines: requirements/engines.txt $(VENV)/.python
