@@ -9,9 +9,7 @@ from service.__main__ import main
 from service.errors import NoSuchAccount, SessionRevoked, SessionStoreUnavailable
 from service.sessions.record import Metadata
 from service.web.services import Services
-
-PASSWORD = "correct horse battery"
-BOB = {"username": "Bob", "password": PASSWORD}
+from tests.passwords import BOB, PASSWORD
 
 
 @pytest.fixture

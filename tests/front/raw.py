@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from tests.conditions import eventually
 
 PATIENCE = 10.0  # seconds
+HOST = b"Host: x\r\n"
+ALIVE = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
 
 
 class Response(NamedTuple):
@@ -144,3 +146,12 @@ class Journal:
             log.seek(self._from)
             text = log.read().decode()
         return text if mark in text else None
+
+
+def request(path: bytes) -> bytes:
+    return b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"\r\n"
+
+
+def alive(url: str) -> bool:
+    with Raw(url) as raw:
+        return raw.send(ALIVE).response().status == 200

@@ -7,12 +7,10 @@ import signal
 
 import pytest
 
-from tests.front.raw import Journal, Raw
-from tests.front.test_hostile_http import ALIVE, HOST, impatient, journal, url
+from tests.front.raw import ALIVE, HOST, Journal, Raw
+from tests.passwords import PASSWORD
 from tests.servers import Server
-from tests.ways import PASSWORD, Way, fresh_name
-
-__all__ = ["impatient", "journal", "url"]  # fixtures
+from tests.ways import Way, fresh_name
 
 PIPELINE = 300  # requests
 CHUNKED = b"POST /healthz HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -10,11 +10,12 @@ import pytest
 
 from service.embedded import Redis as EmbeddedRedis
 from tests.nginx.servers import nginx
+from tests.passwords import PASSWORD
 from tests.ports import free_port
 
 pytestmark = pytest.mark.xdist_group("nginx")
 
-LI_LEI = {"username": "李雷", "password": "correct horse battery"}
+LI_LEI = {"username": "李雷", "password": PASSWORD}
 GREETING = "Hello, 李雷!"
 
 

@@ -14,8 +14,7 @@ from service.credentials.hashing import PasswordHasher
 from service.errors import InvalidCredentials, TooManyHashes
 from service.signin.password import Login
 from tests.conditions import eventually
-
-PASSWORD = "correct horse battery"
+from tests.passwords import PASSWORD
 
 
 @pytest.fixture

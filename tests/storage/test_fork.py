@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from tests.conditions import eventually
+from tests.passwords import PASSWORD
 from tests.redis_engines import HOST, Group, Node, free_port
 from tests.servers import Server, gunicorn, is_ready
 
@@ -72,7 +73,7 @@ def test_answers_are_ones_own_and_no_socket_belongs_to_two_processes(server: Ser
 
 def register(server: Server, name: str) -> tuple[str, str]:
     """The name, and the cookie."""
-    body = {"username": name, "password": "correct horse battery"}
+    body = {"username": name, "password": PASSWORD}
     status, _, cookie = ask(server, "POST", "/accounts", body=body)
     assert status == 201
     return name, cookie.partition(";")[0]

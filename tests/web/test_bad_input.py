@@ -11,9 +11,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
 
+from tests.passwords import PASSWORD
+
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-PASSWORD = "correct horse battery"
 HUGE = "x" * 10_000_000
 
 

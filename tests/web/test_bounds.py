@@ -18,10 +18,10 @@ from service import create_app
 from service.embedded import Redis as EmbeddedRedis
 from service.errors import SessionStoreUnavailable
 from service.sessions.ids import SessionId
+from tests.passwords import PASSWORD
 from tests.redis_engines import Group
 
 LIMIT = 1.0  # seconds
-PASSWORD = "correct horse battery"
 
 
 @contextmanager

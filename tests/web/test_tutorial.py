@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-BOB = {"username": "Bob", "password": "correct horse battery"}
+from tests.passwords import BOB
 
 
 @pytest.fixture

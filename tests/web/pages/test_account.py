@@ -4,7 +4,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-BOB = {"username": "Bob", "password": "correct horse battery"}
+from tests.passwords import BOB
+
 HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 

@@ -9,8 +9,8 @@ from service import create_app
 from service.accounts.account import Account
 from service.errors import RegistrationUnresolved
 from service.registration.registration import Registration
+from tests.passwords import BOB
 
-BOB = {"username": "Bob", "password": "correct horse battery"}
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 

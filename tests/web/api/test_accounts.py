@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from nacl.pwhash import argon2id
+from werkzeug.test import TestResponse
+
+from config import Settings
+from service import create_app
+from service.errors import DatabaseUnavailable
+from tests.conditions import eventually
+from tests.passwords import BOB
+from tests.web.checks import problem
+
+RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def test_registering_signs_in(client: FlaskClient) -> None:
+    response = client.post("/api/v1/accounts", json=BOB)
+    assert response.status_code == 201
+    account, session = response.json["account"], response.json["session"]
+    assert account["username"] == "Bob"
+    assert RFC3339.fullmatch(account["created_at"])
+    assert session["current"] is True
+    assert re.fullmatch("[0-9a-f]{64}", session["handle"])
+    assert client.get("/api/v1/sessions/current").json == response.json
+
+
+def test_a_taken_name_is_refused_in_every_spelling(bob: FlaskClient, app: Flask) -> None:
+    for name in ("Bob", "bob", "BOB"):
+        answer = app.test_client().post("/api/v1/accounts", json=BOB | {"username": name})
+        problem(answer, 409, "username_taken")
+
+
+def test_what_cannot_be_accepted_is_named_field_by_field(client: FlaskClient) -> None:
+    response = client.post("/api/v1/accounts", json={"username": "x", "password": "short"})
+    problem(response, 422, "invalid")
+    errors = response.get_json(force=True)["errors"]
+    assert [(error["field"], error["code"]) for error in errors] == [
+        ("username", "too_short"),
+        ("password", "too_short"),
+    ]
+    assert all(error["message"] for error in errors)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("free", None), ("bob", "taken"), ("root", "reserved"), ("x", "invalid")]
+)
+def test_a_name_can_be_asked_for(bob: FlaskClient, name: str, reason: str | None) -> None:
+    response = bob.get(f"/api/v1/usernames/{name}")
+    assert response.status_code == 200
+    assert response.json == {"username": name, "available": reason is None, "reason": reason}
+
+
+def test_a_repeated_registration_with_its_key_is_a_success(client: FlaskClient, app: Flask) -> None:
+    key = {"Idempotency-Key": "one-and-the-same"}
+    first = client.post("/api/v1/accounts", json=BOB, headers=key)
+    again = app.test_client().post("/api/v1/accounts", json=BOB, headers=key)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json["account"] == first.json["account"]
+    assert again.json["session"]["handle"] != first.json["session"]["handle"]
+    stranger = app.test_client()
+    answer = stranger.post("/api/v1/accounts", json=BOB | {"password": "guessed it"}, headers=key)
+    problem(answer, 409, "username_taken")
+
+
+def test_a_registration_that_stays_uncertain_says_how_to_repeat_it(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*_: object) -> None:
+        raise DatabaseUnavailable(may_have_happened=True)
+
+    client = app.test_client()
+    with monkeypatch.context() as broken:
+        broken.setattr(app.extensions["coatcheck"].accounts, "insert", lose)
+        response = client.post("/api/v1/accounts", json=BOB)
+    problem(response, 503, "unavailable")
+    headers = {"Idempotency-Key": response.headers["Idempotency-Key"]}
+    assert client.post("/api/v1/accounts", json=BOB, headers=headers).status_code == 201
+
+
+def test_when_no_place_to_hash_is_left_a_registration_is_refused_at_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(settings.model_copy(update={"hashing_threads": 1, "hashing_wait": 0.05}))
+    hashing, go_on = threading.Event(), threading.Event()
+    compute = argon2id.str
+
+    def compute_slowly(*arguments: Any) -> bytes:
+        hashing.set()
+        assert go_on.wait(10)
+        encoded: bytes = compute(*arguments)
+        return encoded
+
+    def register(username: str) -> TestResponse:
+        return app.test_client().post("/api/v1/accounts", json=BOB | {"username": username})
+
+    monkeypatch.setattr(argon2id, "str", compute_slowly)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(register, "Ada")
+        assert hashing.wait(10)
+        second = pool.submit(register, "Bob")
+        client = app.test_client()
+        eventually(lambda: client.get("/api/v1/usernames/bob").json["reason"] == "pending")
+        since = time.monotonic()
+        eventually(lambda: time.monotonic() > since + 0.1)
+        go_on.set()
+        assert first.result(10).status_code == 201
+        response = second.result(10)
+    problem(response, 503, "unavailable")
+    assert response.headers["Retry-After"] == "1"
+    assert client.get("/api/v1/usernames/bob").json["available"]
+    app.extensions["coatcheck"].postgres.close()
