@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -145,6 +146,8 @@ GROUPS = {
     "running_server": "server",
     "front_url": "front",
     "behind_the_front": "front",
+    "bridge": "bridge",
+    "impatient": "impatient",
 }
 hypothesis.register_profile("quick", max_examples=25, deadline=None)
 hypothesis.register_profile("thorough", max_examples=10_000, deadline=None)
@@ -158,6 +161,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.startswith("COATCHECK_") or name in {"DATABASE_URL", "REDIS_URL"}:
             del os.environ[name]
+    # With it, each server that a test starts would compile the whole service again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

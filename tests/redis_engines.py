@@ -50,6 +50,10 @@ class Node:
         except RedisError:
             return False
 
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
     def freeze(self) -> None:
         os.kill(self.process.pid, signal.SIGSTOP)
 
@@ -112,6 +116,26 @@ class Group:
     def master(self, key: str) -> Node:
         """The one that has `key`."""
         return eventually(lambda: next((n for n in self.masters() if _has_slot(n, key)), None))
+
+    def key_with_a_replica(self) -> str:
+        """One whose master has a replica to take its place."""
+        keys = [f"key-{number}" for number in range(30)]
+
+        def has_a_replica(key: str) -> bool:
+            return bool(self.master(key).client.info("replication")["connected_slaves"])
+
+        return eventually(lambda: next((k for k in keys if has_a_replica(k)), None), within=20)
+
+    def await_replica(self, key: str) -> None:
+        """Wait until the replica has what the master of `key` has now; pings add to it."""
+        master = self.master(key).client
+        written = master.info("replication")["master_repl_offset"]
+
+        def has_it() -> bool:
+            replica = master.info("replication").get("slave0")
+            return bool(replica and replica["offset"] >= written)
+
+        eventually(has_it, within=20)
 
 
 @contextmanager

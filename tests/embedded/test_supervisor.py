@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import psutil
 import psycopg
 import pytest
@@ -19,8 +18,7 @@ from service.embedded.gunicorn import GunicornError, reserve
 from tests.conditions import eventually
 from tests.ports import free_port
 from tests.run import prepare_postgres
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.servers import ROOT, is_ready
 
 
 @pytest.fixture
@@ -124,7 +122,7 @@ def test_kill_of_the_supervisor_loses_no_data_and_hinders_no_next_start(data: Pa
         assert connection.execute("SELECT ticket FROM coats").fetchone() == (7,)
 
     assert "already running" in error_line(Run(data))
-    assert httpx.get(f"http://127.0.0.1:{second.port}/healthz").status_code == 200
+    assert is_ready(f"http://127.0.0.1:{second.port}")
 
     assert second.end(signal.SIGTERM) == 0
     assert processes(data) == []

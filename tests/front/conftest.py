@@ -31,7 +31,7 @@ from tests.ways import (
 __all__ = ["behind_the_front", "both_ways", "flask_alone", "front_url", "way"]  # fixtures
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def impatient(environ: dict[str, str]) -> Iterator[Server]:
     """One worker with short limits; it logs in JSON, as in production."""
     arguments = "-k tests.front.impatient.Worker --keep-alive 1"

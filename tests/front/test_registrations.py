@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import threading
 from typing import Any
 
@@ -19,6 +17,7 @@ from service.front.lanes import Lane
 from service.front.registrations import TAKEN, Registrations
 from service.registration.username_cache import UsernameCache
 from service.storage import lines
+from tests.faults import frozen
 from tests.front.in_front_of_flask import JSON, Flask, Open, body, take
 from tests.loops import eventually, on_loop, turns
 from tests.passwords import PASSWORD
@@ -148,13 +147,10 @@ async def test_g5_a_redis_that_hangs_delays_the_index_by_less_than_a_second(
     loop = asyncio.get_running_loop()
     async with opened() as front:
         assert await front.answer(JSON, body("ada"), Flask()) == "from Flask"
-        os.kill(redis_engine.pid, signal.SIGSTOP)
         started = loop.time()
-        try:
+        with frozen(redis_engine):
             assert await front.answer(JSON, body("bob"), Flask()) is TAKEN
             took = loop.time() - started
-        finally:
-            os.kill(redis_engine.pid, signal.SIGCONT)
     assert took < 2.0  # to look and to publish
 
 

@@ -6,13 +6,10 @@ that are all busy may reach it.
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 
 import httpx
 import psutil
@@ -22,10 +19,13 @@ from redis import Redis
 
 from service.embedded import Postgres as EmbeddedPostgres
 from service.embedded import Redis as EmbeddedRedis
-from service.storage.migrations import migrate
 from tests.conditions import eventually
+from tests.faults import frozen
 from tests.passwords import PASSWORD
-from tests.servers import NO_TLS, Server, gunicorn
+from tests.run import prepare_postgres
+from tests.servers import Server, gunicorn
+
+pytestmark = pytest.mark.xdist_group("overload")  # they share a Postgres and a server
 
 VERIFY, CURRENT = "/auth/verify", "/api/v1/sessions/current"
 THREADS = 2
@@ -39,8 +39,8 @@ WAITING = 8  # clients for each kind of request that has to wait
 def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """One that may hang: the other is that of all tests."""
     directory = tmp_path_factory.mktemp("overload") / "postgres"
+    prepare_postgres(directory)
     with EmbeddedPostgres(directory, durable=False) as engine:
-        migrate(engine.url)
         yield engine
 
 
@@ -77,24 +77,10 @@ def server(own_server: Server, own_postgres: EmbeddedPostgres, redis: Redis) -> 
 @pytest.fixture
 def member(server: Server) -> Iterator[httpx.Client]:
     """Somebody who is signed in."""
-    with httpx.Client(base_url=server.url, verify=NO_TLS, timeout=20) as client:
-        name = f"member-{time.monotonic_ns()}"
-        body = {"username": name, "password": PASSWORD}
-        assert client.post("/api/v1/accounts", json=body).status_code == 201
+    with server.client() as client:
+        assert client.post("/api/v1/accounts", json=fresh()).status_code == 201
         assert client.get(VERIFY).status_code == 200
         yield client
-
-
-@contextmanager
-def frozen(*processes: psutil.Process) -> Iterator[None]:
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):
-                process.resume()
 
 
 def all_of(postgres: EmbeddedPostgres) -> list[psutil.Process]:
@@ -106,8 +92,8 @@ def all_of(postgres: EmbeddedPostgres) -> list[psutil.Process]:
 class Crowd:
     """Clients that send the same requests again and again, and what they were told."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, server: Server) -> None:
+        self._server = server
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
         self.statuses: Counter[object] = Counter()
@@ -127,7 +113,7 @@ class Crowd:
             thread.join(30)
 
     def _go_on(self, send: Callable[[httpx.Client], httpx.Response]) -> None:
-        with httpx.Client(base_url=self._url, verify=NO_TLS, timeout=30) as client:
+        with self._server.client() as client:
             while not self._over.is_set():
                 try:
                     response = send(client)
@@ -153,7 +139,7 @@ def test_g12_a_postgres_that_hangs_with_all_threads_busy_holds_up_no_session_che
     server: Server, member: httpx.Client, own_postgres: EmbeddedPostgres
 ) -> None:
     login = {"username": "nobody-has-it", "password": PASSWORD}
-    with frozen(*all_of(own_postgres)), Crowd(server.url) as crowd:
+    with frozen(*all_of(own_postgres)), Crowd(server) as crowd:
         crowd.add(WAITING, lambda client: client.post("/api/v1/sessions", json=login))
         crowd.add(WAITING, lambda client: client.post("/api/v1/accounts", json=fresh()))
         crowd.add(WAITING, lambda client: client.get("/api/v1/usernames/anybody"))
@@ -174,8 +160,7 @@ def test_g12_a_postgres_that_hangs_with_all_threads_busy_holds_up_no_session_che
                 check_refusal(response)
         eventually(lambda: crowd.statuses[503] > 3 * WAITING, within=20)
     assert set(crowd.statuses) <= {200, 503}  # 200 is the front page, when a thread was free
-    body = {"username": "after", "password": PASSWORD}
-    eventually(lambda: httpx.post(f"{server.url}/api/v1/accounts", json=body).status_code == 201)
+    eventually(lambda: register(server, fresh()) == 201)
     assert eventually(lambda: member.get("/plain").status_code == 200)
 
 
@@ -183,12 +168,17 @@ def fresh() -> dict[str, str]:
     return {"username": f"name-{time.monotonic_ns()}", "password": PASSWORD}
 
 
+def register(server: Server, account: dict[str, str]) -> int:
+    with server.client() as client:
+        return client.post("/api/v1/accounts", json=account).status_code
+
+
 def test_g12_a_hot_duplicate_is_told_while_postgres_hangs(
     server: Server, member: httpx.Client, own_postgres: EmbeddedPostgres
 ) -> None:
     taken = {"username": "taken", "password": PASSWORD}
-    assert httpx.post(f"{server.url}/api/v1/accounts", json=taken).status_code == 201
-    with frozen(*all_of(own_postgres)), Crowd(server.url) as crowd:
+    assert register(server, taken) == 201
+    with frozen(*all_of(own_postgres)), Crowd(server) as crowd:
         crowd.add(WAITING, lambda client: client.post("/api/v1/accounts", json=fresh()))
         eventually(lambda: crowd.statuses[503])
         for _ in range(50):
@@ -213,14 +203,13 @@ def test_g12_without_postgres_sessions_go_on_and_what_needs_it_is_503(
         assert member.get(VERIFY).status_code == 401
     finally:
         own_postgres.start()
-    eventually(lambda: httpx.post(f"{server.url}/api/v1/accounts", json=fresh()).status_code == 201)
+    eventually(lambda: register(server, fresh()) == 201)
 
 
 def test_g10_while_redis_hangs_a_check_is_503_and_leaves_the_cookie_alone(
     server: Server, member: httpx.Client, redis_engine: EmbeddedRedis
 ) -> None:
-    os.kill(redis_engine.pid, signal.SIGSTOP)
-    try:
+    with frozen(redis_engine):
         for path in (VERIFY, CURRENT) * 2:
             response, seconds = timed(member, path)
             check_refusal(response)
@@ -231,11 +220,9 @@ def test_g10_while_redis_hangs_a_check_is_503_and_leaves_the_cookie_alone(
         response, seconds = timed(member, "/plain")  # of the user, who does not
         assert (response.status_code, response.text) == (200, "plain")
         assert seconds < 1.0 + SLACK
-        anonymous = httpx.get(f"{server.url}/login")
-        assert anonymous.status_code == 200
+        with server.client() as stranger:
+            assert stranger.get("/login").status_code == 200
         assert member.get("/healthz").status_code == 200
-    finally:
-        os.kill(redis_engine.pid, signal.SIGCONT)
     eventually(lambda: member.get(VERIFY).status_code == 200)
     assert member.get("/note").status_code == 200
 
@@ -245,19 +232,15 @@ def test_g10_a_crowd_of_checks_while_redis_hangs_holds_up_no_page(
 ) -> None:
     """They wait on the loop, and not in the threads."""
     cookies = dict(member.cookies)
-    os.kill(redis_engine.pid, signal.SIGSTOP)
-    try:
-        with Crowd(server.url) as crowd:
-            crowd.add(WAITING, lambda client: client.get(VERIFY, headers=of(cookies)))
-            crowd.add(WAITING, lambda client: client.get("/note", headers=of(cookies)))
-            eventually(lambda: crowd.statuses[503] >= WAITING)
-            with httpx.Client(base_url=server.url, verify=NO_TLS) as stranger:
-                for _ in range(20):
-                    response, seconds = timed(stranger, "/login")
-                    assert response.status_code == 200
-                    assert seconds < AT_ONCE + SLACK
-    finally:
-        os.kill(redis_engine.pid, signal.SIGCONT)
+    with frozen(redis_engine), Crowd(server) as crowd:
+        crowd.add(WAITING, lambda client: client.get(VERIFY, headers=of(cookies)))
+        crowd.add(WAITING, lambda client: client.get("/note", headers=of(cookies)))
+        eventually(lambda: crowd.statuses[503] >= WAITING)
+        with server.client() as stranger:
+            for _ in range(20):
+                response, seconds = timed(stranger, "/login")
+                assert response.status_code == 200
+                assert seconds < AT_ONCE + SLACK
     assert set(crowd.statuses) <= {200, 503}
 
 

@@ -17,7 +17,7 @@ from redis import Redis
 from service.embedded import Redis as EmbeddedRedis
 from tests.nginx.servers import nginx, running
 from tests.ports import free_port
-from tests.servers import gunicorn
+from tests.servers import NO_TLS, gunicorn
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -79,5 +79,5 @@ def visitor(
     """A browser, with nobody registered."""
     with Redis.from_url(own_redis.url, protocol=2) as redis:
         redis.flushall()
-    with httpx.Client(base_url=proxy, headers=BROWSER) as client:
+    with httpx.Client(base_url=proxy, headers=BROWSER, verify=NO_TLS) as client:
         yield client

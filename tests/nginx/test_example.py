@@ -12,6 +12,7 @@ from service.embedded import Redis as EmbeddedRedis
 from tests.nginx.servers import nginx
 from tests.passwords import PASSWORD
 from tests.ports import free_port
+from tests.servers import NO_TLS
 
 pytestmark = pytest.mark.xdist_group("nginx")
 
@@ -116,7 +117,7 @@ def test_with_coatcheck_stopped_a_visitor_waits_too(
     program: str, place: Path, greeter: int
 ) -> None:
     with nginx(program, place / "alone", free_port(), greeter) as url:
-        answer = httpx.get(url, headers={"Accept": "text/html"})
+        answer = httpx.get(url, headers={"Accept": "text/html"}, verify=NO_TLS)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
 
 

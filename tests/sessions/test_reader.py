@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,6 +19,7 @@ from service.sessions.record import Metadata, Owner, Record
 from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
 from service.storage import lines
+from tests.faults import frozen
 from tests.loops import on_loop, turns
 from tests.redis_engines import Group, Masters
 
@@ -179,14 +178,11 @@ async def test_g10_a_redis_that_hangs_is_an_error_within_a_second_and_the_sessio
     loop = asyncio.get_running_loop()
     async with place.reader() as reader:
         await reader.read(record.id)
-        os.kill(redis_engine.pid, signal.SIGSTOP)
         started = loop.time()
-        try:
+        with frozen(redis_engine):
             outcomes = await asyncio.gather(
                 *(reader.read(record.id) for _ in range(50)), return_exceptions=True
             )
-        finally:
-            os.kill(redis_engine.pid, signal.SIGCONT)
         assert loop.time() - started < 1.1
         assert [type(outcome) for outcome in outcomes] == [SessionStoreUnavailable] * 50
         assert await reader.read(record.id) == record

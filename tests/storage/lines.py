@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from redis import Redis
@@ -17,8 +15,7 @@ from redis.exceptions import (
 
 from service.embedded import Redis as EmbeddedRedis
 from service.storage.lines import Lines, connect
-from tests.conditions import eventually as eventually_in_a_thread
-from tests.redis_engines import Group, Node
+from tests.redis_engines import Group
 
 KEY = "key"
 LIMIT = 1.1  # seconds: what the service promises, and a little for a busy machine
@@ -30,19 +27,11 @@ class One:
 
     def __init__(self, engine: EmbeddedRedis) -> None:
         self.url = engine.url
-        self._pid = engine.pid
+        self.processes = [engine]
 
     def client(self) -> Redis:
         """Of the server that has the key."""
         return Redis.from_url(self.url, protocol=2)
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        os.kill(self._pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self._pid, signal.SIGCONT)
 
 
 class Several:
@@ -50,26 +39,11 @@ class Several:
 
     def __init__(self, group: Group) -> None:
         self.url = group.url
-        self.group = group
+        self.processes = group.all()
+        self._group = group
 
     def client(self) -> Redis:
-        return self.group.master(KEY).client
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        with stopped(self.group.all()):
-            yield
-
-
-@contextmanager
-def stopped(nodes: list[Node]) -> Iterator[None]:
-    for node in nodes:
-        node.freeze()
-    try:
-        yield
-    finally:
-        for node in nodes:
-            node.thaw()
+        return self._group.master(KEY).client
 
 
 @asynccontextmanager
@@ -103,17 +77,3 @@ async def until_it_answers(lines: Lines, key: str = KEY, within: float = 10.0) -
     async with asyncio.timeout(within):
         while not await answers(lines, key):
             await asyncio.sleep(0.01)
-
-
-def key_with_a_replica(group: Group) -> str:
-    keys = [f"key-{number}" for number in range(30)]
-    return eventually_in_a_thread(
-        lambda: next((key for key in keys if all_have(group, key)), None), within=20
-    )
-
-
-def all_have(group: Group, key: str) -> bool:
-    """Whether the master of the key has a replica, and the replica has all that the master has."""
-    replication = group.master(key).client.info("replication")
-    replica = replication.get("slave0")
-    return bool(replica and replica["offset"] == replication["master_repl_offset"])

@@ -13,6 +13,7 @@ from redis.exceptions import (
 from service.embedded import Redis as EmbeddedRedis
 from service.storage import wire
 from service.storage.lines import connect
+from tests.faults import frozen
 from tests.loops import eventually, on_loop
 from tests.storage.lines import KEY, One, Several, answers, get, lines_to, until_it_answers
 
@@ -59,7 +60,7 @@ async def test_a_redis_that_hangs_is_an_error_within_a_second_and_no_late_answer
 ) -> None:
     async with lines_to(place.url) as warm, lines_to(place.url) as cold:
         await get(warm)
-        with place.frozen():
+        with frozen(*place.processes):
             for lines in (warm, warm, cold):
                 assert not await answers(lines)
             several = await asyncio.gather(*(answers(warm) for _ in range(20)))
@@ -76,7 +77,7 @@ async def test_a_hang_that_ends_in_time_is_no_error(place: One | Several) -> Non
     loop = asyncio.get_running_loop()
     async with lines_to(place.url) as lines:
         await get(lines)
-        with place.frozen():
+        with frozen(*place.processes):
             asked = asyncio.ensure_future(get(lines))
             until = loop.time() + 0.1
             await eventually(lambda: loop.time() > until)

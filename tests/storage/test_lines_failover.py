@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.conditions import eventually as eventually_in_a_thread
+from tests.conditions import eventually
+from tests.faults import frozen
 from tests.loops import on_loop
 from tests.redis_engines import HOST, Group, Node
 from tests.storage.lines import (
     KEY,
-    all_have,
     answers,
     get,
-    key_with_a_replica,
     lines_to,
-    stopped,
     until_it_answers,
 )
 
@@ -37,12 +35,12 @@ async def test_the_login_of_the_url_is_used(group: Group) -> None:
 
 @on_loop
 async def test_the_new_master_is_found_after_the_old_one_was_killed(group: Group) -> None:
-    key = key_with_a_replica(group)
+    key = group.key_with_a_replica()
     loop = asyncio.get_running_loop()
     async with lines_to(group.url) as lines:
         await lines.call(key, b"SET", key.encode(), b"before")
         old = group.master(key)
-        eventually_in_a_thread(lambda: all_have(group, key))
+        group.await_replica(key)
         old.kill()
         while len(group.masters()) < (1 if group.sentinels else 3):
             await answers(lines, key)
@@ -56,21 +54,18 @@ async def test_the_new_master_is_found_after_the_old_one_was_killed(group: Group
 
 @on_loop
 async def test_the_new_master_is_found_while_the_old_one_hangs(group: Group) -> None:
-    key = key_with_a_replica(group)
+    key = group.key_with_a_replica()
     async with lines_to(group.url) as lines:
         await lines.call(key, b"SET", key.encode(), b"before")
         old = group.master(key)
-        eventually_in_a_thread(lambda: all_have(group, key))
-        old.freeze()
-        try:
+        group.await_replica(key)
+        with frozen(old):
             await until_it_answers(lines, key, within=15)
             assert await get(lines, key) == b"before"
-        finally:
-            old.thaw()
-            if group.sentinels:  # they would take ten seconds to say so
-                [new] = [node for node in group.nodes if node is not old]
-                old.client.replicaof(HOST, new.port)
-        eventually_in_a_thread(lambda: old.client.info("replication")["role"] == "slave")
+        if group.sentinels:  # they would take ten seconds to say so
+            [new] = [node for node in group.nodes if node is not old]
+            old.client.replicaof(HOST, new.port)
+        eventually(lambda: old.client.info("replication")["role"] == "slave")
         assert await lines.call(key, b"SET", key.encode(), b"after") in (b"OK", True)
 
 
@@ -80,10 +75,10 @@ async def test_a_node_that_hangs_fails_none_but_its_own_keys(cluster_engine: Gro
         keys = [f"key-{number}" for number in range(30)]
         for key in keys:
             await get(lines, key)
-        frozen = cluster_engine.nodes[2]  # which has no replica
-        its_own = [key for key in keys if cluster_engine.master(key) is frozen]
+        stuck = cluster_engine.nodes[2]  # which has no replica
+        its_own = [key for key in keys if cluster_engine.master(key) is stuck]
         assert 0 < len(its_own) < 30
-        with stopped([frozen]):
+        with frozen(stuck):
             asked = [asyncio.ensure_future(answers(lines, key)) for key in its_own]
             started = asyncio.get_running_loop().time()
             for key in set(keys) - set(its_own):

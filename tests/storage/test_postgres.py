@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Iterator
 
+import psutil
 import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
@@ -13,6 +13,7 @@ from service.embedded import Postgres as EmbeddedPostgres
 from service.errors import DatabaseUnavailable
 from service.storage import postgres as module
 from service.storage.postgres import Postgres
+from tests.faults import frozen
 
 
 @pytest.fixture
@@ -115,12 +116,9 @@ def test_a_server_that_stops_answering_is_an_error_in_time(
     postgres = Postgres(postgres_engine.url)
     with pytest.raises(DatabaseUnavailable), postgres.connection() as connection:
         backend = connection.info.backend_pid
-        os.kill(backend, signal.SIGSTOP)
         started = time.monotonic()
-        try:
+        with frozen(psutil.Process(backend)):
             connection.execute("SELECT 1")
-        finally:
-            os.kill(backend, signal.SIGCONT)
     assert time.monotonic() - started < 2
     postgres.ping()
     postgres.close()

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from flask import Flask
@@ -18,19 +14,11 @@ from service import create_app
 from service.embedded import Redis as EmbeddedRedis
 from service.errors import SessionStoreUnavailable
 from service.sessions.ids import SessionId
+from tests.faults import frozen
 from tests.passwords import PASSWORD
 from tests.redis_engines import Group
 
 LIMIT = 1.0  # seconds
-
-
-@contextmanager
-def hanging(redis_engine: EmbeddedRedis) -> Iterator[None]:
-    os.kill(redis_engine.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(redis_engine.pid, signal.SIGCONT)
 
 
 def register(client: FlaskClient, name: str) -> tuple[int, float]:
@@ -51,7 +39,7 @@ def test_a_registration_that_asks_three_times_waits_a_second_in_all(
 ) -> None:
     register(app.test_client(), "first")  # which opens the connections
     _, undisturbed = register(app.test_client(), "ada")
-    with hanging(redis_engine):
+    with frozen(redis_engine):
         status, took = register(app.test_client(), "bob")
     assert status == 201
     assert took < LIMIT + undisturbed
@@ -63,7 +51,7 @@ def test_one_request_takes_nothing_from_the_next_of_its_connection(
     """A worker serves all requests of a connection in one context."""
     client = app.test_client()
     register(client, "ada")
-    with hanging(redis_engine):
+    with frozen(redis_engine):
         register(app.test_client(), "bob")
     redis.client_pause(250)
     assert ask(client, "GET", "/api/v1/sessions/current")[0] == 200
@@ -85,7 +73,7 @@ def test_what_needs_a_session_waits_a_second_in_all(
 ) -> None:
     client = app.test_client()
     _, undisturbed = register(client, "ada")
-    with hanging(redis_engine):
+    with frozen(redis_engine):
         status, took = ask(client, method, path, body)
     assert status == 503
     assert took < LIMIT + undisturbed
@@ -98,7 +86,7 @@ def test_a_cache_that_hangs_leaves_time_to_sign_in(
     app = create_app(settings.model_copy(update={"redis_url": sentinel_engine.url}))
     client = app.test_client()
     client.post("/api/v1/accounts", json={"username": "ada", "password": PASSWORD})
-    with hanging(redis_engine):
+    with frozen(redis_engine):
         answer = client.post("/api/v1/accounts", json={"username": "bob", "password": PASSWORD})
     app.extensions["coatcheck"].postgres.close()
     assert answer.status_code == 201
@@ -111,7 +99,7 @@ def test_without_a_request_each_call_has_a_bound_of_its_own(
     """On the command line."""
     store = app.extensions["coatcheck"].session_store
     absent = SessionId.new("A" * 12)
-    with hanging(redis_engine):
+    with frozen(redis_engine):
         for _ in range(5):
             started = time.monotonic()
             with pytest.raises(SessionStoreUnavailable):

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from config import Settings
 from service import create_app
 from service.embedded import Redis as EmbeddedRedis
 from service.web.health import warn_of_eviction
+from tests.faults import frozen
 from tests.redis_engines import Group
 from tests.servers import gunicorn
 
@@ -153,12 +152,9 @@ def test_a_redis_that_does_not_answer_stops_no_start(
     settings: Settings, redis_engine: EmbeddedRedis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with built(settings) as app:
-        os.kill(redis_engine.pid, signal.SIGSTOP)
         started = time.monotonic()
-        try:
+        with frozen(redis_engine):
             lines = warnings_at_start(app, capsys)
-        finally:
-            os.kill(redis_engine.pid, signal.SIGCONT)
         assert time.monotonic() - started < 1.1
     assert [line["event"] for line in lines] == ["session_store_eviction_unknown"]
 

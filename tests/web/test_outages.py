@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 
 import flask
@@ -15,6 +13,7 @@ from redis import Redis
 from config import Settings
 from service import create_app
 from service.embedded import Redis as EmbeddedRedis
+from tests.faults import frozen
 from tests.passwords import BOB
 from tests.web.checks import problem
 
@@ -109,11 +108,8 @@ def test_a_redis_that_never_answers_costs_a_registration_no_more_than_its_bounds
     app: Flask, redis_engine: EmbeddedRedis
 ) -> None:
     client = app.test_client()
-    os.kill(redis_engine.pid, signal.SIGSTOP)
     started = time.monotonic()
-    try:
+    with frozen(redis_engine):
         response = client.post("/api/v1/accounts", json=BOB)
-    finally:
-        os.kill(redis_engine.pid, signal.SIGCONT)
     assert response.status_code == 201
     assert time.monotonic() - started < 3

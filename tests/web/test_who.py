@@ -3,8 +3,6 @@ clients of the API; and whether the process lives. The front answers all of thes
 
 from __future__ import annotations
 
-import os
-import signal
 from urllib.parse import unquote
 
 import pytest
@@ -14,6 +12,7 @@ from service.embedded import Redis as EmbeddedRedis
 from service.web import security_headers
 from service.web.who import CURRENT, VERIFY
 from tests.conditions import eventually
+from tests.faults import frozen
 from tests.ways import BothWays, Client, Way, fresh_name
 
 ALIVE = "/healthz"
@@ -80,8 +79,7 @@ def test_g10_an_outage_is_503_and_leaves_the_cookie_alone(
     client = way.client()
     client.register()
     assert client.get(VERIFY).status == 200
-    os.kill(redis_engine.pid, signal.SIGSTOP)
-    try:
+    with frozen(redis_engine):
         for path in (VERIFY, CURRENT):
             answer = client.get(path)
             assert answer.status == 503
@@ -90,8 +88,6 @@ def test_g10_an_outage_is_503_and_leaves_the_cookie_alone(
             assert "Set-Cookie" not in answer.headers
             assert bool(answer.body) == (path == CURRENT)
         assert client.get(ALIVE).status == 200
-    finally:
-        os.kill(redis_engine.pid, signal.SIGCONT)
     assert eventually(lambda: client.get(VERIFY).status == 200)
 
 
@@ -187,13 +183,10 @@ def test_both_ways_give_the_same_response_in_an_outage(
 ) -> None:
     client = Client(both_ways.flask)
     client.register()
-    os.kill(redis_engine.pid, signal.SIGSTOP)
-    try:
+    with frozen(redis_engine):
         headers = {"Cookie": f"session={client.cookie}"}
         assert both_ways.ask("GET", path, headers=headers).status == 503
         assert both_ways.ask("HEAD", path, headers=headers).status == 503
-    finally:
-        os.kill(redis_engine.pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS", "TRACE"])
