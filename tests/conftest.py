@@ -67,12 +67,16 @@ def database(postgres_engine: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def accounts(
-    database: psycopg.Connection, postgres_engine: EmbeddedPostgres
-) -> Iterator[AccountRepository]:
+def postgres(postgres_engine: EmbeddedPostgres, database: psycopg.Connection) -> Iterator[Postgres]:
+    """The service's own connections, to a database without accounts."""
     postgres = Postgres(postgres_engine.url)
-    yield AccountRepository(postgres, quarantine=86400)
+    yield postgres
     postgres.close()
+
+
+@pytest.fixture
+def accounts(postgres: Postgres) -> AccountRepository:
+    return AccountRepository(postgres, quarantine=86400)
 
 
 @pytest.fixture

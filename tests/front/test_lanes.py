@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from service.errors import Busy
 from service.front import lanes
 from service.front.lanes import LONGEST_RETRY, Lane
-from tests.loops import eventually, on_loop, turns
+from tests.loops import elapse, eventually, on_loop, turns
 
 TURN = 10.0  # seconds
 
@@ -133,8 +133,7 @@ async def test_a_job_whose_turn_comes_in_time_is_done_however_long_it_takes() ->
         go_on = threading.Event()
         asked = occupied.ask(lambda: go_on.wait(10))
         occupied.go_on()
-        deadline = now() + 0.3
-        await eventually(lambda: now() > deadline)
+        await elapse(0.3)
         assert not asked.done()
         go_on.set()
         assert await asked
@@ -146,8 +145,7 @@ async def test_those_who_come_later_are_not_served_in_place_of_one_who_was_rejec
     served: list[str] = []
     async with Occupied(longest_wait=0.15) as occupied:
         first = occupied.ask(lambda: served.append("first"))
-        deadline = now() + 0.1
-        await eventually(lambda: now() > deadline)
+        await elapse(0.1)
         second = occupied.ask(lambda: served.append("second"))
         await refused(first)
         assert not second.done()
@@ -183,13 +181,11 @@ async def eventually_done(occupied: Occupied) -> Any:
 @on_loop
 async def test_threads_that_move_let_others_wait_for_the_whole_time() -> None:
     async with Occupied(threads=2, longest_wait=0.2) as occupied:
-        deadline = now() + 0.15
-        await eventually(lambda: now() > deadline)
+        await elapse(0.15)
         occupied.go_on(0)
         hold = threading.Event()
         taken = asyncio.ensure_future(occupied.lane.run(lambda: hold.wait(10)))
-        deadline = now() + 0.1
-        await eventually(lambda: now() > deadline)
+        await elapse(0.1)
         waiting = occupied.ask(lambda: "served")  # 0.25 s after the first job began
         await turns()
         assert not waiting.done()
@@ -212,8 +208,7 @@ async def test_a_lane_that_holds_back_rejects_nobody_before_the_wait_is_over() -
 async def test_a_lane_that_holds_back_serves_whoever_waits_when_a_thread_becomes_free() -> None:
     """However long it took: a hash that is slow says nothing of the next one."""
     async with Occupied(longest_wait=0.2, holds_back=True) as occupied:
-        deadline = now() + 0.3
-        await eventually(lambda: now() > deadline)
+        await elapse(0.3)
         asked = occupied.ask(lambda: "served")
         await turns()
         occupied.go_on()

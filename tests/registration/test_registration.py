@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -17,7 +15,8 @@ from service.errors import (
 )
 from service.registration.registration import Registration
 from service.registration.username_cache import State, Taken, UsernameCache
-from tests.conditions import eventually
+from tests.conditions import elapse
+from tests.hashes import held_hashes
 from tests.passwords import PASSWORD
 from tests.registration.attempts import BOB, CountingHasher, rows
 
@@ -83,16 +82,15 @@ def test_a_registration_whose_turn_to_hash_comes_too_late_frees_the_name_at_once
 ) -> None:
     busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=0.05)
     registration = Registration(accounts, cache, busy)
-    go_on = threading.Event()
-    with ThreadPoolExecutor(2) as callers:
-        callers.submit(busy._run, "hash", lambda: go_on.wait(10))
+    with held_hashes() as hashes, ThreadPoolExecutor() as callers:
+        callers.submit(busy.hash, "another password")
+        hashes.await_queued()
+        hashes.await_begun()
         rejected = callers.submit(registration.register, "bob", PASSWORD)
-        queue = busy._pool()._work_queue
-        eventually(lambda: queue.qsize() == 1)
+        hashes.await_queued()
         assert registration.availability("bob") == "pending"
-        since = time.monotonic()
-        eventually(lambda: time.monotonic() > since + 0.1)
-        go_on.set()
+        elapse(0.1)
+        hashes.go_on()
         with pytest.raises(TooManyHashes):
             rejected.result(10)
     assert cache.state(BOB) is State.ABSENT
@@ -107,17 +105,13 @@ def test_a_full_queue_of_hashes_does_not_delay_a_duplicate(
     busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=60.0)
     registration = Registration(accounts, cache, busy)
     registration.register("bob", PASSWORD)
-    go_on, running = threading.Event(), threading.Event()
-    with ThreadPoolExecutor(1) as callers:
-        callers.submit(busy._run, "hash", lambda: running.set() or go_on.wait(30))
-        assert running.wait(10)
-        try:
-            for forget in (lambda: None, redis.flushall):
-                forget()
-                with pytest.raises(UsernameTaken):
-                    registration.register("bob", PASSWORD)
-        finally:
-            go_on.set()
+    with ThreadPoolExecutor() as callers, held_hashes() as hashes:
+        callers.submit(busy.hash, "another password")
+        hashes.await_begun()
+        for forget in (lambda: None, redis.flushall):
+            forget()
+            with pytest.raises(UsernameTaken):
+                registration.register("bob", PASSWORD)
 
 
 def test_an_attempt_asks_redis_three_times(registration: Registration, redis: Redis) -> None:

@@ -103,13 +103,13 @@ class LossyRepository(AccountRepository):
 
 @pytest.mark.parametrize("carried_out", [True, False])
 def test_the_outcome_of_an_insert_without_an_answer_is_found_out(
-    accounts: AccountRepository,
+    postgres: Postgres,
     cache: UsernameCache,
     hasher: CountingHasher,
     database: psycopg.Connection,
     carried_out: bool,
 ) -> None:
-    lossy = LossyRepository(accounts._postgres, lost=1, carried_out=carried_out)
+    lossy = LossyRepository(postgres, lost=1, carried_out=carried_out)
     account = Registration(lossy, cache, hasher).register("bob", PASSWORD)
     assert account.username == "bob"
     assert rows(database) == ["bob"]
@@ -118,9 +118,9 @@ def test_the_outcome_of_an_insert_without_an_answer_is_found_out(
 
 @pytest.mark.parametrize("carried_out", [True, False])
 def test_a_request_whose_outcome_stays_unknown_is_safe_to_repeat(
-    accounts: AccountRepository, cache: UsernameCache, hasher: CountingHasher, carried_out: bool
+    postgres: Postgres, cache: UsernameCache, hasher: CountingHasher, carried_out: bool
 ) -> None:
-    lossy = LossyRepository(accounts._postgres, lost=2, carried_out=carried_out)
+    lossy = LossyRepository(postgres, lost=2, carried_out=carried_out)
     registration = Registration(lossy, cache, hasher)
     with pytest.raises(RegistrationUnresolved) as caught:
         registration.register("bob", PASSWORD)

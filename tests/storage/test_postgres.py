@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 
 import psutil
 import psycopg
@@ -14,14 +13,6 @@ from service.errors import DatabaseUnavailable
 from service.storage import postgres as module
 from service.storage.postgres import Postgres
 from tests.faults import frozen
-
-
-@pytest.fixture
-def postgres(postgres_engine: EmbeddedPostgres, database: psycopg.Connection) -> Iterator[Postgres]:
-    postgres = Postgres(postgres_engine.url)
-    yield postgres
-    postgres.close()
-
 
 # Other processes of the run use other databases of the same server.
 OWN_CONNECTIONS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"

@@ -18,7 +18,7 @@ from redis.exceptions import (
 
 from service.storage.lines import ONCE
 from service.storage.wire import Line, packed
-from tests.loops import eventually, on_loop
+from tests.loops import elapse, on_loop
 from tests.storage.lines import FAILED, LIMIT
 
 
@@ -144,8 +144,7 @@ async def test_those_who_come_while_a_batch_is_stuck_wait_a_second_in_all() -> N
     fake = Fake(lambda *_: None)
     async with fake.serving() as line:
         first = asyncio.ensure_future(ask(line, b"first"))
-        until = loop.time() + 0.2
-        await eventually(lambda: loop.time() > until)
+        await elapse(0.2)
         started = loop.time()
         second = asyncio.ensure_future(ask(line, b"second"))
         for asked in (first, second):

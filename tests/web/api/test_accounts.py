@@ -1,21 +1,19 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from nacl.pwhash import argon2id
 from werkzeug.test import TestResponse
 
 from config import Settings
 from service import create_app
 from service.errors import DatabaseUnavailable
-from tests.conditions import eventually
+from service.web.services import services_of
+from tests.conditions import elapse
+from tests.hashes import held_hashes
 from tests.passwords import BOB
 from tests.web.checks import problem
 
@@ -86,35 +84,25 @@ def test_a_registration_that_stays_uncertain_says_how_to_repeat_it(
     assert client.post("/api/v1/accounts", json=BOB, headers=headers).status_code == 201
 
 
-def test_when_no_place_to_hash_is_left_a_registration_is_refused_at_once(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+def test_a_registration_whose_turn_to_hash_comes_too_late_is_503_and_frees_the_name(
+    settings: Settings,
 ) -> None:
     app = create_app(settings.model_copy(update={"hashing_threads": 1, "hashing_wait": 0.05}))
-    hashing, go_on = threading.Event(), threading.Event()
-    compute = argon2id.str
-
-    def compute_slowly(*arguments: Any) -> bytes:
-        hashing.set()
-        assert go_on.wait(10)
-        encoded: bytes = compute(*arguments)
-        return encoded
 
     def register(username: str) -> TestResponse:
         return app.test_client().post("/api/v1/accounts", json=BOB | {"username": username})
 
-    monkeypatch.setattr(argon2id, "str", compute_slowly)
-    with ThreadPoolExecutor() as pool:
-        first = pool.submit(register, "Ada")
-        assert hashing.wait(10)
-        second = pool.submit(register, "Bob")
-        client = app.test_client()
-        eventually(lambda: client.get("/api/v1/usernames/bob").json["reason"] == "pending")
-        since = time.monotonic()
-        eventually(lambda: time.monotonic() > since + 0.1)
-        go_on.set()
+    with held_hashes() as hashes, ThreadPoolExecutor() as callers:
+        first = callers.submit(register, "Ada")
+        hashes.await_queued()
+        hashes.await_begun()
+        second = callers.submit(register, "Bob")
+        hashes.await_queued()
+        elapse(0.1)
+        hashes.go_on()
         assert first.result(10).status_code == 201
         response = second.result(10)
     problem(response, 503, "unavailable")
     assert response.headers["Retry-After"] == "1"
-    assert client.get("/api/v1/usernames/bob").json["available"]
-    app.extensions["coatcheck"].postgres.close()
+    assert app.test_client().get("/api/v1/usernames/bob").json["available"]
+    services_of(app).close()
