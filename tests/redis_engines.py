@@ -254,12 +254,12 @@ def _addresses(nodes: list[Node]) -> str:
 
 
 class Masters(Cluster):
-    """The service's own client, but that asks every master what RedisCluster asks one."""
+    """The service's own client, except that it asks every master what RedisCluster asks one."""
 
     OF_ALL = frozenset({"CONFIG RESETSTAT", "DBSIZE", "FLUSHALL", "INFO", "KEYS", "SCRIPT FLUSH"})
 
     def __init__(self, url: str) -> None:
-        super().__init__(connect(url)._find)
+        super().__init__(lambda: connect(url))
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         if args[0] in self.OF_ALL:

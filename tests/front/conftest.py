@@ -20,13 +20,7 @@ from service.storage import lines
 from tests.front.in_front_of_flask import Open
 from tests.front.raw import Journal, alive
 from tests.servers import Server, gunicorn
-from tests.ways import (
-    behind_the_front,
-    both_ways,
-    flask_alone,
-    front_url,
-    way,
-)
+from tests.ways import behind_the_front, both_ways, flask_alone, front_url, way
 
 __all__ = ["behind_the_front", "both_ways", "flask_alone", "front_url", "way"]  # fixtures
 
@@ -64,12 +58,12 @@ def cache(redis: Redis) -> UsernameCache:
 
 @pytest.fixture
 def opened(cache: UsernameCache, redis_engine: EmbeddedRedis, accounts: AccountRepository) -> Open:
-    """Opens registrations on the running loop."""
+    """Opens registrations on the running loop, in front of the given lane or an idle one."""
 
     @asynccontextmanager
-    async def open_() -> AsyncIterator[Registrations]:
+    async def open_(passwords: Lane | None = None) -> AsyncIterator[Registrations]:
         lookups = Lane("lookups", 1, 0.5, holds_back=False)
-        passwords = Lane("passwords", 1, 0.2, holds_back=True)
+        passwords = passwords or Lane("passwords", 1, 0.2, holds_back=True)
         redis = lines.connect(redis_engine.url)
         found = Registrations(cache, redis, accounts, lookups, passwords)
         try:

@@ -14,7 +14,7 @@ from service.front.registrations import Registrations
 from tests.passwords import PASSWORD
 
 JSON = [(b"content-type", b"application/json")]
-Open = Callable[[], AbstractAsyncContextManager[Registrations]]
+Open = Callable[..., AbstractAsyncContextManager[Registrations]]
 
 
 class Flask:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import psycopg
 import pytest
 from redis import Redis
@@ -9,12 +12,13 @@ from redis import Redis
 from service.accounts import usernames
 from service.accounts.repository import AccountRepository
 from service.errors import Busy
+from service.front import lanes
 from service.front.lanes import Lane
 from service.front.registrations import TAKEN
 from service.registration import username_cache
 from service.registration.username_cache import Taken, UsernameCache, key_of
 from tests.front.in_front_of_flask import JSON, Flask, Open, asked, body, take
-from tests.loops import on_loop
+from tests.loops import on_loop, turns
 
 
 @on_loop
@@ -104,11 +108,17 @@ async def test_a_name_that_was_given_back_is_rejected_no_longer_than_it_is_remem
 async def test_g12_a_lane_that_is_overrun_asks_redis_nothing_and_still_tells_a_hot_duplicate(
     opened: Open, cache: UsernameCache, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Lane, "is_overrun", True)
+    monkeypatch.setattr(lanes, "MOST_WAITING", 2)
     cache.remember(usernames.parse("bob"))
-    async with opened() as front:
+    hold = threading.Event()
+    passwords = Lane("passwords", 1, 0.2, holds_back=True)
+    async with opened(passwords) as front:
+        jobs = [asyncio.ensure_future(passwords.run(lambda: hold.wait(20))) for _ in range(3)]
+        await turns()
         redis.config_resetstat()
         with pytest.raises(Busy):
             await front.answer(JSON, body("ada"), Flask())
         assert await front.answer(JSON, body("bob"), Flask()) is TAKEN
         assert asked(redis, "get") == 0
+        hold.set()
+        await asyncio.gather(*jobs, return_exceptions=True)

@@ -4,13 +4,14 @@ import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from prometheus_client import REGISTRY
 
 from service.errors import Busy
 from service.front import lanes
-from service.front.lanes import LONGEST_RETRY, Lane
+from service.front.lanes import Lane
 from tests.loops import elapse, eventually, on_loop, turns
 
 TURN = 10.0  # seconds
@@ -48,6 +49,21 @@ class Occupied:
 
     def _hold(self, number: int) -> None:
         assert self._go_on[number].wait(20)
+
+
+class Learned(Occupied):
+    """An occupied lane of one thread whose last two jobs ended so many seconds apart."""
+
+    def __init__(self, interval: float, longest_wait: float, holds_back: bool = False) -> None:
+        super().__init__(1, longest_wait, holds_back)
+        self._interval = interval
+
+    async def __aenter__(self) -> Learned:
+        slow = self.ask(lambda: threading.Event().wait(self._interval))
+        with patch.object(lanes, "WEIGHT", 1.0):  # of the latest job alone
+            await super().__aenter__()
+            await slow
+        return self
 
 
 def now() -> float:
@@ -268,20 +284,21 @@ async def test_a_request_that_is_cancelled_leaves_no_trace() -> None:
 
 
 @on_loop
-async def test_retry_after_says_how_long_those_who_wait_will_take() -> None:
-    async with Occupied(longest_wait=0.05) as occupied:
-        for interval, expected in ((0.0, 1), (0.3, 1), (2.5, 3), (1000.0, LONGEST_RETRY)):
-            occupied.lane._interval = interval
-            assert (await refused(occupied.ask(int))).retry_after == expected
-
-
-@on_loop
-async def test_how_long_a_job_takes_is_learned_while_others_wait() -> None:
-    lane = Lane("test", 1, TURN, holds_back=False)
-    pause = threading.Event()
-    await asyncio.gather(*(lane.run(lambda: pause.wait(0.02)) for _ in range(40)))
-    assert 0.01 < lane._interval < 0.1
-    lane.close()
+async def test_retry_after_says_how_long_those_who_wait_will_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By how long it took between two jobs that ended lately."""
+    async with Occupied(longest_wait=0.1) as occupied:
+        assert (await refused(occupied.ask(int))).retry_after == 1
+    async with Learned(interval=0.1, longest_wait=TURN) as learned:
+        monkeypatch.setattr(lanes, "MOST_WAITING", 19)
+        waiting = [learned.ask(int) for _ in range(19)]
+        await turns()
+        assert 2 <= (await refused(learned.ask(int))).retry_after < 10
+        monkeypatch.setattr(lanes, "LONGEST_RETRY", 1)
+        assert (await refused(learned.ask(int))).retry_after == 1
+        learned.go_on()
+        await asyncio.gather(*waiting)
 
 
 @on_loop
@@ -300,50 +317,41 @@ async def test_every_rejection_is_counted() -> None:
 
 @on_loop
 async def test_a_lane_that_is_closed_finishes_what_is_under_way() -> None:
-    lane = Lane("test", 2, TURN, holds_back=False)
+    lane = Lane("closing", 2, TURN, holds_back=False)
     go_on = threading.Event()
     jobs = [asyncio.ensure_future(lane.run(lambda: go_on.wait(10))) for _ in range(2)]
     await turns()
     lane.close()
     go_on.set()
     assert await asyncio.gather(*jobs) == [True, True]
-    await eventually(lambda: not any(thread.is_alive() for thread in lane._threads))
-
-
-async def expire(occupied: Occupied) -> None:
-    """Let one job run out of time, so that the lane knows that it is late."""
-    await refused(occupied.ask(lambda: None))
+    await eventually(lambda: not any("closing" in each.name for each in threading.enumerate()))
 
 
 @on_loop
 async def test_a_lane_that_is_late_turns_away_what_has_no_chance_and_as_late_as_the_rest() -> None:
-    """`_interval` says that two jobs are served within the wait, and three wait already."""
-    async with Occupied(longest_wait=0.2, holds_back=True) as occupied:
-        lane = occupied.lane
-        await expire(occupied)
-        lane._interval = 0.1
-        waiting = [occupied.ask(lambda: "served") for _ in range(2)]
-        await turns()
-        assert not lane.is_overrun
-        waiting.append(occupied.ask(lambda: "served"))
-        await turns()
-        assert lane.is_overrun
+    """Four jobs are served within the wait, and up to six may wait for that."""
+    async with Learned(interval=0.1, longest_wait=0.4, holds_back=True) as learned:
+        await refused(learned.ask(int))
+        waiting = []
+        while not learned.lane.is_overrun:
+            waiting.append(learned.ask(lambda: "served"))
+            await turns()
+        assert 2 < len(waiting) <= 6
         started = now()
-        hopeless = occupied.ask(lambda: "served")
+        hopeless = learned.ask(lambda: "served")
         await turns()
-        occupied.go_on()
-        assert await asyncio.gather(*waiting) == ["served"] * 3
+        learned.go_on()
+        assert set(await asyncio.gather(*waiting)) == {"served"}
         await refused(hopeless)
-        assert now() - started >= 0.19
+        assert now() - started >= 0.39
 
 
 @on_loop
 async def test_a_lane_whose_jobs_are_in_time_turns_nobody_away_however_many_wait() -> None:
     """It was slow once, while a database hung, and has no reason to think that it still is."""
-    async with Occupied(longest_wait=TURN, holds_back=True) as occupied:
-        occupied.lane._interval = 6.0
-        waiting = [occupied.ask(lambda: "served") for _ in range(50)]
+    async with Learned(interval=0.1, longest_wait=1.0, holds_back=True) as learned:
+        waiting = [learned.ask(lambda: "served") for _ in range(50)]
         await turns()
-        assert not occupied.lane.is_overrun
-        occupied.go_on()
+        assert not learned.lane.is_overrun
+        learned.go_on()
         assert await asyncio.gather(*waiting) == ["served"] * 50

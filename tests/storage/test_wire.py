@@ -27,7 +27,7 @@ class Fake:
 
     def __init__(self, behave: Callable[[asyncio.StreamWriter, bytes], None]) -> None:
         self.connections = 0
-        self._behave = behave
+        self.behave = behave
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Line]:
@@ -56,7 +56,7 @@ class Fake:
                     if command[0] == b"CLIENT":
                         writer.write(b"+OK\r\n")
                     else:
-                        self._behave(writer, command[1])
+                        self.behave(writer, command[1])
         writer.close()
 
 
@@ -88,9 +88,9 @@ async def test_a_connection_that_ends_under_way_is_replaced_once_for_each_batch(
         with pytest.raises(ConnectionError):
             await ask(line, b"first")
         assert fake.connections == 1  # it had just been opened
-        fake._behave = lambda writer, word: writer.write(bulk(word))
+        fake.behave = lambda writer, word: writer.write(bulk(word))
         assert await ask(line, b"second") == b"second"
-        fake._behave = lambda writer, _: writer.transport.abort()
+        fake.behave = lambda writer, _: writer.transport.abort()
         outcomes = await asyncio.gather(
             *(ask(line, b"third") for _ in range(5)), return_exceptions=True
         )
@@ -105,7 +105,7 @@ async def test_what_is_no_reply_ends_the_connection() -> None:
     async with fake.serving() as line:
         with pytest.raises(ConnectionError, match="RESP"):
             await ask(line, b"first")
-        fake._behave = lambda writer, word: writer.write(bulk(word))
+        fake.behave = lambda writer, word: writer.write(bulk(word))
         assert await ask(line, b"second") == b"second"
         assert fake.connections == 2
 
@@ -118,7 +118,7 @@ async def test_half_the_replies_are_none() -> None:
         asked = [ask(line, word) for word in (b"odd", b"even", b"odd")]
         outcomes = await asyncio.gather(*asked, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [TimeoutError] * 3
-        fake._behave = lambda writer, word: writer.write(bulk(word))
+        fake.behave = lambda writer, word: writer.write(bulk(word))
         assert await ask(line, b"next") == b"next"
 
 
