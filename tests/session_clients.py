@@ -57,7 +57,8 @@ class SessionClient(threading.Thread):
         self.violations: list[str] = []
         self.sessions: list[Session] = []
         self._http = httpx.Client(base_url=f"{url}/api/v1", timeout=10, verify=NO_TLS)
-        self._credentials = {"username": f"client{number}", "password": PASSWORD}
+        name = f"client{number}-{time.time_ns()}"  # not that of an earlier run
+        self._credentials = {"username": name, "password": PASSWORD}
         self._stopping = stop
         assert self._http.post("/accounts", json=self._credentials).status_code == 201
         self._http.cookies.clear()

@@ -329,7 +329,7 @@ async def test_a_lane_that_is_closed_finishes_what_is_under_way() -> None:
 
 @on_loop
 async def test_a_lane_that_is_late_turns_away_what_has_no_chance_and_as_late_as_the_rest() -> None:
-    """Four jobs are served within the wait, so that six may wait, or a few less if they are slow."""
+    """Four jobs are served within the wait, and half as many more may wait."""
     async with Learned(interval=0.1, longest_wait=0.4, holds_back=True) as learned:
         await refused(learned.ask(int))
         waiting = []

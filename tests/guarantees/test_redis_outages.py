@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
-import psycopg
 import pytest
 
 from service.embedded import Redis as EmbeddedRedis
@@ -15,6 +13,8 @@ from tests.conditions import eventually
 from tests.faults import frozen
 from tests.servers import Server, gunicorn
 from tests.session_clients import SessionClients
+
+pytestmark = pytest.mark.xdist_group("outages")  # they share a Redis and a server
 
 CLIENTS = 6
 SIGNED_OUT = 204
@@ -28,21 +28,20 @@ def crash(redis: EmbeddedRedis) -> Iterator[None]:
     redis.start()
 
 
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis(tmp_path / "redis") as engine:
+@pytest.fixture(scope="module")
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis(tmp_path_factory.mktemp("outages") / "redis") as engine:
         yield engine
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_server(
     environ: dict[str, str],
     own_redis: EmbeddedRedis,
-    database: psycopg.Connection,
-    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
     more = {"COATCHECK_SESSIONS_PER_ACCOUNT": "1000", "REDIS_URL": own_redis.url}
-    with gunicorn(tmp_path, {**environ, **more}) as server:
+    with gunicorn(tmp_path_factory.mktemp("gunicorn"), {**environ, **more}) as server:
         yield server
 
 

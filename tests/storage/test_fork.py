@@ -23,7 +23,7 @@ from tests.redis_engines import HOST, Group, Node, free_port
 from tests.servers import Server, gunicorn, is_ready
 
 APPLICATION = "tests.storage.connected_app:app"
-PEOPLE, VISITS, WORKERS, STORES = 8, 25, 2, 2
+PEOPLE, VISITS, WORKERS, STORES = 8, 10, 2, 2
 LISTENING = "0A"  # in /proc/net/tcp
 
 Answer = tuple[int, dict[str, Any], str]
