@@ -19,6 +19,7 @@ def services(app: Flask) -> Services:
 
 
 def test_deleting_an_account_ends_every_session_of_it(app: Flask, services: Services) -> None:
+    """G6: deleted is signed out."""
     clients = [app.test_client() for _ in range(3)]
     clients[0].post("/api/v1/accounts", json=BOB)
     for client in clients[1:]:
@@ -33,6 +34,7 @@ def test_deleting_an_account_ends_every_session_of_it(app: Flask, services: Serv
 def test_a_login_under_way_when_its_account_is_deleted_gets_no_session(
     app: Flask, services: Services
 ) -> None:
+    """G6: a login does not outlive its account."""
     app.test_client().post("/api/v1/accounts", json=BOB)
     account = services.login.authenticate("bob", PASSWORD)
     services.revocation.delete("bob")

@@ -83,6 +83,7 @@ def test_passwords_are_hashed_in_the_order_in_which_they_arrive() -> None:
 
 
 def test_a_password_whose_turn_comes_too_late_is_rejected_and_costs_no_hash() -> None:
+    """G12: overload is shed."""
     hasher = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=0.1)
     with held_hashes() as hashes, ThreadPoolExecutor() as callers:
         callers.submit(hasher.hash, "first")

@@ -22,9 +22,10 @@ from tests.loops import on_loop, turns
 
 
 @on_loop
-async def test_g4_a_hot_duplicate_never_reaches_flask_nor_postgres(
+async def test_a_hot_duplicate_reaches_neither_flask_nor_postgres(
     opened: Open, accounts: AccountRepository, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """G4: a hot duplicate costs no statement and no hash."""
     looked: list[object] = []
     look = accounts.registered_among
     monkeypatch.setattr(accounts, "registered_among", lambda n: looked.append(n) or look(n))
@@ -74,6 +75,7 @@ async def test_a_retired_name_is_rejected_but_not_cached_shortly_before_its_rele
 
 @on_loop
 async def test_a_claim_in_the_cache_is_not_called_taken(opened: Open, redis: Redis) -> None:
+    """G2: the claim may still fail."""
     redis.set("coatcheck:username:bob", "pending:token")
     async with opened() as front:
         assert await front.answer(JSON, body("bob"), Flask()) == "from Flask"
@@ -105,9 +107,10 @@ async def test_a_name_that_was_given_back_is_rejected_no_longer_than_it_is_remem
 
 
 @on_loop
-async def test_g12_a_lane_that_is_overrun_asks_redis_nothing_and_still_tells_a_hot_duplicate(
+async def test_a_lane_that_is_overrun_asks_redis_nothing_and_still_rejects_a_hot_duplicate(
     opened: Open, cache: UsernameCache, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """G12: a request that is shed costs next to nothing."""
     monkeypatch.setattr(lanes, "MOST_WAITING", 2)
     cache.remember(usernames.parse("bob"))
     hold = threading.Event()

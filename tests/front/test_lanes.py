@@ -133,6 +133,7 @@ async def test_work_that_would_end_the_process_does_not(error: BaseException) ->
 
 @on_loop
 async def test_a_job_whose_turn_does_not_come_in_time_is_rejected_and_never_done() -> None:
+    """G12: overload is shed."""
     done: list[int] = []
     async with Occupied(longest_wait=0.1) as occupied:
         started = now()
@@ -145,6 +146,7 @@ async def test_a_job_whose_turn_does_not_come_in_time_is_rejected_and_never_done
 
 @on_loop
 async def test_a_job_whose_turn_comes_in_time_is_done_however_long_it_takes() -> None:
+    """G12: an accepted request loses nothing."""
     async with Occupied(longest_wait=0.2) as occupied:
         go_on = threading.Event()
         asked = occupied.ask(lambda: go_on.wait(10))

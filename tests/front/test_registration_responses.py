@@ -40,7 +40,8 @@ def test_another_site_is_rejected_before_it_learns_anything(way: Way) -> None:
         assert way.client().post(PATH, json=body, headers=headers).status == 403
 
 
-def test_g3_a_repeated_key_returns_its_account(way: Way) -> None:
+def test_a_repeated_key_returns_its_account(way: Way) -> None:
+    """G3: a client that lost the 201 gets it when it repeats the request."""
     body = {"username": fresh_name(), "password": PASSWORD}
     first, second = (
         way.client().post(PATH, json=body, headers={"Idempotency-Key": "mine"}) for _ in range(2)
@@ -49,9 +50,10 @@ def test_g3_a_repeated_key_returns_its_account(way: Way) -> None:
     assert first.json["account"] == second.json["account"]
 
 
-def test_g5_a_name_that_the_cache_has_forgotten_is_decided_by_the_index(
+def test_a_name_that_the_cache_has_forgotten_is_decided_by_the_index(
     way: Way, redis: Redis
 ) -> None:
+    """G5: Redis is never the authority on names."""
     name = fresh_name()
     way.client().register(name)
     redis.flushall()

@@ -24,9 +24,10 @@ from tests.passwords import PASSWORD
 
 
 @on_loop
-async def test_g4_a_storm_for_one_free_name_sends_one_request_at_a_time_to_flask(
+async def test_a_storm_for_one_free_name_sends_one_request_at_a_time_to_flask(
     opened: Open, accounts: AccountRepository
 ) -> None:
+    """G4: one hash and one INSERT for one name."""
     may_end = asyncio.Event()
     flask = Flask(may_end.wait)
     async with opened() as front:
@@ -43,9 +44,11 @@ async def test_g4_a_storm_for_one_free_name_sends_one_request_at_a_time_to_flask
 
 
 @on_loop
-async def test_g2_those_who_waited_for_one_that_failed_are_not_told_that_the_name_is_taken(
+async def test_requests_that_waited_for_one_that_failed_do_not_hear_that_the_name_is_taken(
     opened: Open,
 ) -> None:
+    """G2: 409 is the truth."""
+
     async def fail() -> None:
         await turns()
         raise OSError("the leader fails")
@@ -124,9 +127,10 @@ async def test_names_that_are_asked_for_together_are_looked_up_together(
 
 
 @on_loop
-async def test_g5_without_redis_the_index_decides(
+async def test_without_redis_the_index_decides(
     cache: UsernameCache, accounts: AccountRepository
 ) -> None:
+    """G5: Redis is never the authority on names."""
     take(accounts, "bob")
     lookups = Lane("lookups", 1, 0.5, holds_back=False)
     nowhere = lines.connect("unix:///nowhere/redis.sock")
@@ -140,9 +144,10 @@ async def test_g5_without_redis_the_index_decides(
 
 
 @on_loop
-async def test_g5_a_redis_that_hangs_delays_the_index_by_less_than_a_second(
+async def test_a_redis_that_hangs_delays_the_index_by_less_than_a_second(
     opened: Open, accounts: AccountRepository, redis_engine: EmbeddedRedis
 ) -> None:
+    """G5: a slow Redis changes no answer."""
     take(accounts, "bob")
     loop = asyncio.get_running_loop()
     async with opened() as front:
@@ -210,10 +215,11 @@ async def test_what_takes_long_to_check_is_not_checked_on_the_loop(
 
 
 @on_loop
-async def test_g12_while_passwords_wait_for_their_turn_new_names_cost_no_query(
+async def test_while_passwords_wait_for_their_turn_new_names_cost_no_query(
     opened: Open, accounts: AccountRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Most of them will be rejected, and who gets a turn is looked up then."""
+    """G12: a request that may be shed costs no query. Most of them will be rejected, and who
+    gets a turn is looked up then."""
     looked: list[object] = []
     look = accounts.registered_among
     monkeypatch.setattr(accounts, "registered_among", lambda n: looked.append(n) or look(n))

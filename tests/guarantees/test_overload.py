@@ -140,9 +140,10 @@ def check_refusal(response: httpx.Response) -> None:
     assert "Set-Cookie" not in response.headers
 
 
-def test_g12_a_postgres_that_hangs_with_all_threads_busy_holds_up_no_session_check(
+def test_a_postgres_that_hangs_with_all_threads_busy_holds_up_no_session_check(
     server: Server, member: httpx.Client, own_postgres: EmbeddedPostgres
 ) -> None:
+    """G12: accepted requests keep their latency, and all others are rejected quickly."""
     login = {"username": "nobody-has-it", "password": PASSWORD}
     with Crowd(server) as crowd, frozen(*all_of(own_postgres)):
         crowd.add(WAITING, lambda client: client.post("/api/v1/sessions", json=login))
@@ -179,9 +180,10 @@ def register(server: Server, account: dict[str, str]) -> int:
         return client.post("/api/v1/accounts", json=account).status_code
 
 
-def test_g12_a_hot_duplicate_is_told_while_postgres_hangs(
+def test_a_hot_duplicate_is_rejected_at_once_while_postgres_hangs(
     server: Server, member: httpx.Client, own_postgres: EmbeddedPostgres
 ) -> None:
+    """G12: what needs no Postgres does not wait for it."""
     taken = {"username": "taken", "password": PASSWORD}
     assert register(server, taken) == 201
     with Crowd(server) as crowd, frozen(*all_of(own_postgres)):
@@ -196,9 +198,10 @@ def test_g12_a_hot_duplicate_is_told_while_postgres_hangs(
         assert set(crowd.statuses) == {503}
 
 
-def test_g12_without_postgres_sessions_go_on_and_what_needs_it_is_503(
+def test_without_postgres_sessions_go_on_and_what_needs_it_is_503(
     server: Server, member: httpx.Client, own_postgres: EmbeddedPostgres
 ) -> None:
+    """G12: no request gets 500."""
     own_postgres.kill()
     try:
         for path in (VERIFY, CURRENT, "/healthz", "/plain", "/login"):
@@ -215,9 +218,10 @@ def test_g12_without_postgres_sessions_go_on_and_what_needs_it_is_503(
     eventually(lambda: register(server, fresh()) == 201)
 
 
-def test_g10_while_redis_hangs_a_check_is_503_and_leaves_the_cookie_alone(
+def test_while_redis_hangs_a_check_is_503_and_leaves_the_cookie_alone(
     server: Server, member: httpx.Client, redis_engine: EmbeddedRedis
 ) -> None:
+    """G10: what needs a session gets 503 in time, and everything else is served."""
     with frozen(redis_engine):
         for path in (VERIFY, CURRENT) * 2:
             response, seconds = timed(member, path)
@@ -236,10 +240,11 @@ def test_g10_while_redis_hangs_a_check_is_503_and_leaves_the_cookie_alone(
     assert member.get("/note").status_code == 200
 
 
-def test_g10_a_crowd_of_checks_while_redis_hangs_holds_up_no_page(
+def test_a_crowd_of_checks_while_redis_hangs_holds_up_no_page(
     server: Server, member: httpx.Client, redis_engine: EmbeddedRedis
 ) -> None:
-    """They wait on the loop, and not in the threads."""
+    """G10: requests that need no session are served. They wait on the loop, and not in the
+    threads."""
     cookies = dict(member.cookies)
     with Crowd(server) as crowd, frozen(redis_engine):
         crowd.add(WAITING, lambda client: client.get(VERIFY, headers=of(cookies)))

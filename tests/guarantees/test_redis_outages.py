@@ -46,13 +46,14 @@ def own_server(
 
 
 @pytest.mark.parametrize(("outage", "failures"), [(frozen, 2), (crash, 10)])
-def test_g10_every_response_is_quick_and_every_session_outlives_the_outage(
+def test_every_response_is_quick_and_every_session_outlives_the_outage(
     own_redis: EmbeddedRedis,
     own_server: Server,
     outage: Callable[[EmbeddedRedis], AbstractContextManager[None]],
     failures: int,
 ) -> None:
-    """Only success and 503 occur, no cookie is deleted, and no worker restarts."""
+    """G10: an outage is not a logout. Only success and 503 occur, no cookie is deleted, and no
+    worker restarts."""
     clients = SessionClients(own_server.url, CLIENTS)
     workers = own_server.workers()
     with clients.running():

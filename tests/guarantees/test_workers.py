@@ -42,9 +42,10 @@ def test_every_worker_reads_the_session_that_one_of_them_wrote(server: Server) -
     assert set(notes.values()) == {"hat"}
 
 
-def test_g1_of_200_registrations_of_one_name_one_wins(
+def test_of_200_registrations_of_one_name_one_wins(
     server: Server, database: psycopg.Connection
 ) -> None:
+    """G1: one winner, in four spellings and across three workers."""
     attempts = 200
     barrier = threading.Barrier(attempts)
     statuses: Counter[int] = Counter()
@@ -64,9 +65,10 @@ def test_g1_of_200_registrations_of_one_name_one_wins(
     assert rows == [("winner",)]
 
 
-def test_g8_the_cookie_is_an_id_and_redis_holds_neither_id_nor_pickle(
+def test_the_cookie_is_an_id_and_redis_holds_neither_id_nor_pickle(
     server: Server, redis: Redis
 ) -> None:
+    """G8: a stolen Redis dump logs nobody in."""
     cookie = register(server, "trent").cookies["session"]
     assert re.fullmatch(r"[A-Za-z0-9_-]{55}", cookie)
     ask(server, "POST", "/note/hat", cookie)

@@ -34,6 +34,7 @@ def test_a_free_name_is_registered_and_cached_as_taken(
 def test_a_cached_duplicate_costs_neither_a_hash_nor_postgres(
     registration: Registration, hasher: CountingHasher, database: psycopg.Connection
 ) -> None:
+    """G4: a hot duplicate costs no statement and no hash."""
     registration.register("bob", PASSWORD)
     database.execute("TRUNCATE accounts")
     with pytest.raises(UsernameTaken):
@@ -72,6 +73,7 @@ def test_availability_says_why_a_name_cannot_be_registered(
 def test_availability_of_a_taken_name_does_not_depend_on_the_cache(
     registration: Registration, redis: Redis
 ) -> None:
+    """G5: Redis is never the authority on names."""
     registration.register("bob", PASSWORD)
     redis.flushall()
     assert registration.availability("bob") == "taken"

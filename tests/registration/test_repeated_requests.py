@@ -23,6 +23,7 @@ from tests.registration.attempts import CountingHasher, race, rows
 def test_a_request_repeated_with_its_key_returns_its_account(
     registration: Registration, redis: Redis
 ) -> None:
+    """G3: a client that lost the 201 gets it when it repeats the request."""
     account = registration.register("bob", PASSWORD, "key")
     assert registration.register("bob", PASSWORD, "key") == account
     redis.flushall()
@@ -109,6 +110,7 @@ def test_the_outcome_of_an_insert_without_an_answer_is_found_out(
     database: psycopg.Connection,
     carried_out: bool,
 ) -> None:
+    """G3: what the connection lost, the next one finds."""
     lossy = LossyRepository(postgres, lost=1, carried_out=carried_out)
     account = Registration(lossy, cache, hasher).register("bob", PASSWORD)
     assert account.username == "bob"
@@ -120,6 +122,7 @@ def test_the_outcome_of_an_insert_without_an_answer_is_found_out(
 def test_a_request_whose_outcome_stays_unknown_is_safe_to_repeat(
     postgres: Postgres, cache: UsernameCache, hasher: CountingHasher, carried_out: bool
 ) -> None:
+    """G3: the key in the response makes the repetition safe."""
     lossy = LossyRepository(postgres, lost=2, carried_out=carried_out)
     registration = Registration(lossy, cache, hasher)
     with pytest.raises(RegistrationUnresolved) as caught:

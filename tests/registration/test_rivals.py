@@ -24,6 +24,7 @@ from tests.registration.attempts import BOB, CountingHasher, race, rows
 def test_a_race_for_one_name_has_one_winner_at_the_price_of_one_hash(
     registration: Registration, hasher: CountingHasher, database: psycopg.Connection
 ) -> None:
+    """G1 and G4: one winner, and one hash for all."""
     for round_ in range(5):
         hasher.hashes = 0
         outcomes = race(20, lambda name=f"name{round_}": registration.register(name, PASSWORD))
@@ -36,6 +37,7 @@ def test_a_race_for_one_name_has_one_winner_at_the_price_of_one_hash(
 def test_without_the_cache_a_race_still_has_one_winner(
     accounts: AccountRepository, hasher: CountingHasher, database: psycopg.Connection
 ) -> None:
+    """G5: without Redis, G1 still holds."""
     nowhere = UsernameCache(connect("unix:///nowhere/redis.sock"))
     registration = Registration(accounts, nowhere, hasher)
     outcomes = race(20, lambda: registration.register("bob", PASSWORD))
@@ -92,6 +94,7 @@ def test_an_attempt_that_fails_frees_the_name_at_once(
 def test_a_name_is_not_called_taken_while_its_attempt_may_still_fail(
     registration: Registration, hasher: CountingHasher
 ) -> None:
+    """G2: 409 is the truth."""
     seen = []
     hasher.meanwhile = lambda: seen.append(registration.availability("bob"))
     registration.register("bob", PASSWORD)

@@ -85,7 +85,8 @@ async def test_an_unknown_id_and_half_a_session_read_as_nothing(place: Place) ->
 
 
 @on_loop
-async def test_g6_a_session_that_was_revoked_is_gone(place: Place) -> None:
+async def test_a_session_that_was_revoked_is_gone(place: Place) -> None:
+    """G6: the loop knows of a revocation as soon as the store does."""
     record = place.sign_in()
     async with place.reader() as reader:
         assert await reader.read(record.id)
@@ -94,7 +95,8 @@ async def test_g6_a_session_that_was_revoked_is_gone(place: Place) -> None:
 
 
 @on_loop
-async def test_g11_a_read_is_one_command_and_one_touch_a_minute(place: Place) -> None:
+async def test_a_read_is_one_command_and_one_touch_a_minute(place: Place) -> None:
+    """G11: reads do not write, on the loop either."""
     record = place.sign_in()
     async with place.reader() as reader:
         place.pass_two_minutes(record)
@@ -107,7 +109,8 @@ async def test_g11_a_read_is_one_command_and_one_touch_a_minute(place: Place) ->
 
 
 @on_loop
-async def test_g9_a_touch_moves_the_end_in_the_session_and_in_the_list(place: Place) -> None:
+async def test_a_touch_moves_the_end_in_the_session_and_in_the_list(place: Place) -> None:
+    """G9: the list of devices ends with its sessions."""
     record = place.sign_in()
     place.pass_two_minutes(record)
     async with place.reader() as reader:
@@ -154,7 +157,8 @@ class LinesOvertaken(Lines):
 
 
 @on_loop
-async def test_g6_a_session_that_ends_between_read_and_touch_is_gone(place: Place) -> None:
+async def test_a_session_that_ends_between_read_and_touch_is_gone(place: Place) -> None:
+    """G6: noting the use of a session does not bring it back."""
     record = place.sign_in()
     place.pass_two_minutes(record)
     overtaken = LinesOvertaken(
@@ -185,9 +189,10 @@ async def test_a_redis_that_is_full_still_tells_who_is_signed_in(
 
 
 @on_loop
-async def test_g10_a_redis_that_hangs_is_an_error_within_a_second_and_the_session_lives_on(
+async def test_a_redis_that_hangs_is_an_error_within_a_second_and_the_session_lives_on(
     redis: Redis, redis_engine: EmbeddedRedis
 ) -> None:
+    """G10: the time of an outage is bounded for fifty readers as for one."""
     place = Place(redis_engine.url, redis)
     record = place.sign_in()
     loop = asyncio.get_running_loop()

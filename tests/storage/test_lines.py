@@ -19,9 +19,10 @@ from tests.storage.lines import KEY, One, Several, answers, get, lines_to, until
 
 
 @on_loop
-async def test_g11_reads_that_are_in_flight_together_travel_as_one_pipeline(
+async def test_reads_that_are_in_flight_together_travel_as_one_pipeline(
     place: One | Several,
 ) -> None:
+    """G11: two hundred reads cost less than ten round trips."""
     async with lines_to(place.url) as lines:
         await get(lines)
         client = place.client()

@@ -37,6 +37,7 @@ def ask(
 def test_a_registration_that_asks_three_times_waits_a_second_in_all(
     app: Flask, redis_engine: EmbeddedRedis
 ) -> None:
+    """G5: a slow Redis delays a registration, and not for long."""
     register(app.test_client(), "first")  # which opens the connections
     _, undisturbed = register(app.test_client(), "ada")
     with frozen(redis_engine):
@@ -71,6 +72,7 @@ def test_one_request_takes_nothing_from_the_next_of_its_connection(
 def test_what_needs_a_session_waits_a_second_in_all(
     app: Flask, redis_engine: EmbeddedRedis, method: str, path: str, body: dict[str, str] | None
 ) -> None:
+    """G10: the time of an outage is bounded for a whole request."""
     client = app.test_client()
     _, undisturbed = register(client, "ada")
     with frozen(redis_engine):

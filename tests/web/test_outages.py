@@ -35,6 +35,7 @@ def test_with_the_session_store_down_registering_still_succeeds(
 
 
 def test_an_outage_is_not_a_logout(bob: FlaskClient, settings: Settings) -> None:
+    """G10: not even when the request was to sign out."""
     app = create_app(settings.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"}))
     client = app.test_client()
     client.set_cookie("session", bob.get_cookie("session").value)
@@ -50,6 +51,8 @@ def test_an_outage_is_not_a_logout(bob: FlaskClient, settings: Settings) -> None
 def test_a_session_that_cannot_be_saved_is_a_503_and_not_a_success(
     app: Flask, redis: Redis
 ) -> None:
+    """G10: a write that Redis did not take is not acknowledged."""
+
     @app.post("/remember/<value>")
     def remember(value: str) -> tuple[str, int]:
         flask.session["value"] = value
@@ -71,6 +74,7 @@ def test_a_session_that_cannot_be_saved_is_a_503_and_not_a_success(
 
 
 def test_without_the_username_cache_registering_goes_on(settings: Settings) -> None:
+    """G5: Redis is never the authority on names."""
     app = create_app(settings.model_copy(update={"cache_redis_url": "unix:///nowhere/redis.sock"}))
     client = app.test_client()
     assert client.post("/api/v1/accounts", json=BOB).status_code == 201
@@ -82,6 +86,7 @@ def test_without_the_username_cache_registering_goes_on(settings: Settings) -> N
 def test_without_postgres_a_hot_duplicate_is_still_409_and_anything_else_503(
     bob: FlaskClient, settings: Settings
 ) -> None:
+    """G12: what needs no Postgres goes on without it."""
     nowhere = "postgresql://nobody@localhost:1/nowhere"
     app = create_app(settings.model_copy(update={"database_url": nowhere}))
     client = app.test_client()
@@ -94,6 +99,7 @@ def test_without_postgres_a_hot_duplicate_is_still_409_and_anything_else_503(
 
 
 def test_a_full_redis_stops_no_registration(app: Flask, redis: Redis) -> None:
+    """G5: Redis is never the authority on names."""
     redis.config_set("maxmemory", "1")
     try:
         response = app.test_client().post("/api/v1/accounts", json=BOB)
@@ -107,6 +113,7 @@ def test_a_full_redis_stops_no_registration(app: Flask, redis: Redis) -> None:
 def test_a_redis_that_never_answers_costs_a_registration_no_more_than_its_bounds(
     app: Flask, redis_engine: EmbeddedRedis
 ) -> None:
+    """G5: a slow Redis delays a registration, and not for long."""
     client = app.test_client()
     started = time.monotonic()
     with frozen(redis_engine):

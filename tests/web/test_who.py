@@ -54,7 +54,8 @@ def test_an_anonymous_session_is_nobody(way: Way) -> None:
     assert client.get(VERIFY).status == client.get(CURRENT).status == 401
 
 
-def test_g6_it_refuses_a_session_from_the_moment_it_is_revoked(way: Way) -> None:
+def test_it_rejects_a_session_from_the_moment_it_is_revoked(way: Way) -> None:
+    """G6: revoked is revoked, for both ways to ask."""
     client, thief = way.client(), way.client()
     client.register()
     thief.cookie = client.cookie
@@ -73,9 +74,10 @@ def test_it_skips_other_cookies(way: Way) -> None:
         assert stranger.get(VERIFY, headers={"Cookie": header}).status == 401
 
 
-def test_g10_an_outage_is_503_and_leaves_the_cookie_alone(
+def test_an_outage_is_503_and_leaves_the_cookie_alone(
     way: Way, redis_engine: EmbeddedRedis
 ) -> None:
+    """G10: an outage is not a logout, for both ways to ask."""
     client = way.client()
     client.register()
     assert client.get(VERIFY).status == 200
@@ -91,7 +93,8 @@ def test_g10_an_outage_is_503_and_leaves_the_cookie_alone(
     assert eventually(lambda: client.get(VERIFY).status == 200)
 
 
-def test_g9_asking_keeps_the_session_alive(way: Way, redis: Redis) -> None:
+def test_asking_keeps_the_session_alive(way: Way, redis: Redis) -> None:
+    """G9: use moves the idle limit."""
     client = way.client()
     client.register()
     (key,) = redis.keys("*:session:*")
@@ -142,7 +145,8 @@ def test_a_client_of_the_api_is_told_in_json_that_it_is_not_signed_in(way: Way) 
 def test_a_full_redis_still_tells_who_is_signed_in_and_lets_them_out(
     way: Way, redis: Redis
 ) -> None:
-    """Reading may have to note that the session is used, and there is no room to."""
+    """G6: a full Redis still ends sessions. Reading may have to note that the session is used,
+    and there is no room to."""
     client = way.client()
     client.register()
     (key,) = redis.keys("*:session:*")

@@ -16,6 +16,7 @@ from tests.web.devices import DATA, another_device, cookie, status, with_cookie
 def test_a_changed_password_gives_a_new_id_and_ends_every_other_session(
     app: Flask, bob: FlaskClient
 ) -> None:
+    """G6 and G8: other devices are signed out, and this one has a new id."""
     other, old = another_device(app), cookie(bob)
     bob.patch(DATA, json={"kept": True})
     body = {"current_password": PASSWORD, "new_password": "a new one entirely"}
@@ -103,6 +104,7 @@ def another_device_with(app: Flask, password: str) -> FlaskClient:
 def test_deleting_ones_account_takes_the_password_and_ends_everything(
     app: Flask, bob: FlaskClient
 ) -> None:
+    """G6: deleted is signed out."""
     other, own = another_device(app), cookie(bob)
     wrong = bob.delete("/api/v1/account", json={"password": "another password"})
     assert wrong.status_code == 403
@@ -115,6 +117,7 @@ def test_deleting_ones_account_takes_the_password_and_ends_everything(
 def test_a_disabled_account_is_signed_out_and_cannot_sign_in(
     app: Flask, bob: FlaskClient, database: psycopg.Connection
 ) -> None:
+    """G6: disabled is signed out."""
     services = app.extensions["coatcheck"]
     assert services.revocation.disable("bob") == 1
     assert status(bob) == 401

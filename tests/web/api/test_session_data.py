@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
 
-from tests.web.devices import DATA
+from tests.web.devices import CURRENT, DATA
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,17 @@ def test_session_data_past_the_limit_is_refused_and_nothing_stored(bob: FlaskCli
 def test_a_patch_that_is_no_object_is_refused(bob: FlaskClient, body: str) -> None:
     response = bob.patch(DATA, data=body, content_type="application/json")
     assert response.status_code == 400
+
+
+def test_session_data_changes_nothing_that_the_service_knows_of_the_session(
+    bob: FlaskClient,
+) -> None:
+    """G15: a client cannot say who it is, nor until when."""
+    before = bob.get(CURRENT).json
+    names = [".", "owner", "created", "seen", "deadline", ":", "=", "_permanent", "metadata"]
+    forged = dict.fromkeys(names, "forged")
+    assert bob.patch(DATA, json=forged).status_code == 200
+    after = bob.get(CURRENT).json
+    assert after["account"] == before["account"]
+    for name in ("handle", "created_at", "expires_at"):
+        assert after["session"][name] == before["session"][name]

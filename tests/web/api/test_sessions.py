@@ -10,6 +10,7 @@ from tests.web.checks import problem
 
 
 def test_the_handle_of_a_session_signs_nobody_in(bob: FlaskClient, app: Flask) -> None:
+    """G8: what Redis and other devices know of a session is not its id."""
     handle = bob.get("/api/v1/sessions/current").json["session"]["handle"]
     thief = app.test_client()
     thief.set_cookie("session", handle[:55])
@@ -17,6 +18,7 @@ def test_the_handle_of_a_session_signs_nobody_in(bob: FlaskClient, app: Flask) -
 
 
 def test_signing_in_gives_a_new_id_and_ends_the_old_session(bob: FlaskClient) -> None:
+    """G8: every login issues a new id."""
     before = bob.get_cookie("session").value
     response = bob.post("/api/v1/sessions", json=BOB)
     assert response.status_code == 201
@@ -44,6 +46,7 @@ def test_remember_me_outlives_the_browser(client: FlaskClient) -> None:
 
 
 def test_signing_out_ends_the_session_and_deletes_the_cookie(bob: FlaskClient) -> None:
+    """G6: a copy of the cookie is worth nothing after a logout."""
     kept = bob.get_cookie("session").value
     response = bob.delete("/api/v1/sessions/current")
     assert response.status_code == 204

@@ -89,6 +89,7 @@ def test_a_page_that_is_not_there_is_a_page(client: FlaskClient) -> None:
 def test_with_the_session_store_down_forms_are_shown_and_nobody_is_signed_out(
     settings: Settings,
 ) -> None:
+    """G10: an outage is not a logout."""
     app = create_app(settings.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"}))
     client = app.test_client()
     client.set_cookie("session", "x" * 55)
@@ -115,6 +116,7 @@ def test_pages_run_no_script_and_no_style_but_our_own(client: FlaskClient) -> No
 
 
 def test_a_form_sent_twice_ends_signed_in_and_not_taken(app: Flask, client: FlaskClient) -> None:
+    """G3: a double click is a success."""
     form = client.get("/register").text
     attempt = form.partition('name="attempt" value="')[2].partition('"')[0]
     assert len(attempt) > 20
