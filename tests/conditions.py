@@ -1,4 +1,4 @@
-"""Waiting for what will happen, instead of sleeping."""
+"""Waiting for conditions instead of sleeping."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from service.accounts.repository import AccountRepository
 from service.embedded import Postgres as EmbeddedPostgres
 from service.embedded import Redis as EmbeddedRedis
 from service.storage.postgres import Postgres
+from service.web.services import services_of
 from tests.redis_engines import Group, Masters, cluster, sentinels
 from tests.run import Run, shared_postgres
 from tests.servers import Server, gunicorn
@@ -107,7 +108,7 @@ def environ(postgres_engine: EmbeddedPostgres, redis_engine: EmbeddedRedis) -> d
     """The variables with which the service runs on the test's engines."""
     return {
         "COATCHECK_ENV": "testing",
-        "COATCHECK_ARGON2_MEMORY_KIB": "64",  # each test that registers somebody would wait 20 ms
+        "COATCHECK_ARGON2_MEMORY_KIB": "64",  # each registration would take 20 ms
         "DATABASE_URL": postgres_engine.url,
         "REDIS_URL": redis_engine.url,
     }
@@ -137,7 +138,7 @@ def app(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
     app.testing = True
     yield app
-    app.extensions["coatcheck"].postgres.close()
+    services_of(app).close()
 
 
 RUN = pytest.StashKey[Run]()
@@ -159,7 +160,7 @@ hypothesis.load_profile("quick")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What a developer has set must not leak into the tests."""
+    """Keep the settings of a developer out of the tests."""
     if not hasattr(config, "workerinput"):
         config.stash[RUN] = Run()
     for name in list(os.environ):
@@ -171,7 +172,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Keep what is long out of the names of tests: each process sends all of them to the first."""
+    """Keep long values out of the names of tests: each process sends all names to the first."""
     if isinstance(val, str | bytes) and len(val) > LONGEST_ID:
         return f"{type(val).__name__}-of-{len(val)}"
     return None

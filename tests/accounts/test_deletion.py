@@ -8,14 +8,13 @@ from flask import Flask
 from service.__main__ import main
 from service.errors import NoSuchAccount, SessionRevoked, SessionStoreUnavailable
 from service.sessions.record import Metadata
-from service.web.services import Services
+from service.web.services import Services, services_of
 from tests.passwords import BOB, PASSWORD
 
 
 @pytest.fixture
 def services(app: Flask) -> Services:
-    found: Services = app.extensions["coatcheck"]
-    return found
+    return services_of(app)
 
 
 def test_deleting_an_account_ends_every_session_of_it(app: Flask, services: Services) -> None:
@@ -44,7 +43,7 @@ def test_a_login_under_way_when_its_account_is_deleted_gets_no_session(
         )
 
 
-def test_a_name_that_nobody_has_cannot_be_deleted(services: Services) -> None:
+def test_a_name_without_an_account_cannot_be_deleted(services: Services) -> None:
     with pytest.raises(NoSuchAccount):
         services.revocation.delete("bob")
 

@@ -32,7 +32,7 @@ class Response(NamedTuple):
 
 
 class Raw:
-    """A connection on which a test says what it likes."""
+    """A connection on which a test sends any bytes."""
 
     def __init__(self, url: str, receive_buffer: int | None = None) -> None:
         address = urlsplit(url)

@@ -147,7 +147,7 @@ def test_cookies_of_two_headers_are_joined_as_cookies_are(url: str) -> None:
     assert seen(url, "/echo", headers)["HTTP_COOKIE"] == "a=1; b=2; c=3; d=4"
 
 
-def test_the_environ_tells_where_the_request_came_from(url: str) -> None:
+def test_the_environ_says_where_the_request_came_from(url: str) -> None:
     environ = seen(url, "/echo")
     assert environ["REMOTE_ADDR"] == "127.0.0.1"
     assert environ["SERVER_PORT"] == url.rpartition(":")[2]
@@ -275,7 +275,7 @@ def test_headers_of_the_same_name_stay_apart(url: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["fail", "split"])
-def test_a_view_that_fails_is_500_and_tells_nothing(url: str, name: str) -> None:
+def test_a_view_that_fails_is_500_and_reveals_nothing(url: str, name: str) -> None:
     response = ask(url, f"/{name}")
     assert response.status == 500
     assert b"secret" not in response.body

@@ -86,7 +86,7 @@ def test_requests_in_a_row_are_answered_in_order(url: str) -> None:
     assert b"<form" in responses[1].body
 
 
-def test_bodies_in_a_row_are_told_apart(url: str) -> None:
+def test_bodies_in_a_row_are_kept_apart(url: str) -> None:
     """With a length and in chunks, with extensions and trailers."""
     body = b'{"username": "x", "password": "y"}'
     size = b"%x" % len(body)

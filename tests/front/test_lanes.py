@@ -18,7 +18,7 @@ TURN = 10.0  # seconds
 
 
 class Occupied:
-    """A lane whose threads are all busy until they are told to go on."""
+    """A lane whose threads are all busy until `go_on`."""
 
     def __init__(
         self, threads: int = 1, longest_wait: float = TURN, holds_back: bool = False
@@ -70,7 +70,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def refused(asked: asyncio.Future[Any]) -> Busy:
+async def rejected(asked: asyncio.Future[Any]) -> Busy:
     with pytest.raises(Busy) as caught:
         await asked
     return caught.value
@@ -138,7 +138,7 @@ async def test_a_job_whose_turn_does_not_come_in_time_is_rejected_and_never_done
     async with Occupied(longest_wait=0.1) as occupied:
         started = now()
         late = occupied.ask(lambda: done.append(1))
-        await refused(late)
+        await rejected(late)
         assert 0.09 < now() - started < 1.0
         occupied.go_on()
     assert done == []
@@ -158,14 +158,14 @@ async def test_a_job_whose_turn_comes_in_time_is_done_however_long_it_takes() ->
 
 
 @on_loop
-async def test_those_who_come_later_are_not_served_in_place_of_one_who_was_rejected() -> None:
+async def test_a_later_job_is_not_served_in_place_of_one_that_was_rejected() -> None:
     """Each has its own time, and the lane forgets the ones whose time is over."""
     served: list[str] = []
     async with Occupied(longest_wait=0.15) as occupied:
         first = occupied.ask(lambda: served.append("first"))
         await elapse(0.1)
         second = occupied.ask(lambda: served.append("second"))
-        await refused(first)
+        await rejected(first)
         assert not second.done()
         occupied.go_on()
         await second
@@ -175,12 +175,12 @@ async def test_those_who_come_later_are_not_served_in_place_of_one_who_was_rejec
 
 @on_loop
 async def test_threads_that_are_stuck_reject_at_once() -> None:
-    """Since none became free within the wait, the next one would wait in vain, too."""
+    """No thread became free within the wait, so the next job would be rejected, too."""
     async with Occupied(threads=2, longest_wait=0.1) as occupied:
-        await refused(occupied.ask(int))
+        await rejected(occupied.ask(int))
         started = now()
         for _ in range(100):
-            await refused(occupied.ask(int))
+            await rejected(occupied.ask(int))
         assert now() - started < 0.1
         assert not occupied.lane.waiting
         occupied.go_on(0)
@@ -197,7 +197,7 @@ async def eventually_done(occupied: Occupied) -> Any:
 
 
 @on_loop
-async def test_threads_that_move_let_others_wait_for_the_whole_time() -> None:
+async def test_while_threads_become_free_a_job_may_wait_for_the_whole_time() -> None:
     async with Occupied(threads=2, longest_wait=0.2) as occupied:
         await elapse(0.15)
         occupied.go_on(0)
@@ -213,17 +213,17 @@ async def test_threads_that_move_let_others_wait_for_the_whole_time() -> None:
 
 
 @on_loop
-async def test_a_lane_that_holds_back_rejects_nobody_before_the_wait_is_over() -> None:
+async def test_a_lane_that_holds_back_rejects_no_job_before_the_wait_is_over() -> None:
     """A client that retries at once would otherwise use up the time of those being served."""
     async with Occupied(longest_wait=0.1, holds_back=True) as occupied:
-        await refused(occupied.ask(int))
+        await rejected(occupied.ask(int))
         started = now()
-        await refused(occupied.ask(int))  # no thread has moved for longer than the wait
+        await rejected(occupied.ask(int))  # no thread has moved for longer than the wait
         assert now() - started >= 0.09
 
 
 @on_loop
-async def test_a_lane_that_holds_back_serves_whoever_waits_when_a_thread_becomes_free() -> None:
+async def test_a_lane_that_holds_back_serves_every_waiting_job_once_a_thread_is_free() -> None:
     """However long it took: a hash that is slow says nothing of the next one."""
     async with Occupied(longest_wait=0.2, holds_back=True) as occupied:
         await elapse(0.3)
@@ -235,13 +235,15 @@ async def test_a_lane_that_holds_back_serves_whoever_waits_when_a_thread_becomes
 
 @pytest.mark.parametrize("holds_back", [True, False])
 @on_loop
-async def test_so_many_wait_and_no_more(holds_back: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_limited_number_of_jobs_wait(
+    holds_back: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lanes, "MOST_WAITING", 10)
     async with Occupied(longest_wait=0.5, holds_back=holds_back) as occupied:
         waiting = [occupied.ask(int) for _ in range(10)]
         await turns()
         started = now()
-        await refused(occupied.ask(int))
+        await rejected(occupied.ask(int))
         assert (now() - started > 0.4) == holds_back
         occupied.go_on()
         outcomes = await asyncio.gather(*waiting, return_exceptions=True)
@@ -250,7 +252,7 @@ async def test_so_many_wait_and_no_more(holds_back: bool, monkeypatch: pytest.Mo
 
 
 @on_loop
-async def test_a_job_that_nobody_wants_any_more_is_not_done() -> None:
+async def test_a_job_that_is_no_longer_wanted_is_not_done() -> None:
     done: list[str] = []
     async with Occupied() as occupied:
         unwanted = occupied.ask(lambda: done.append("unwanted"), lambda: False)
@@ -265,7 +267,7 @@ async def test_a_job_that_nobody_wants_any_more_is_not_done() -> None:
 
 @on_loop
 async def test_a_request_that_is_cancelled_leaves_no_trace() -> None:
-    """It takes nobody's turn, neither while it waits nor while it is under way."""
+    """It takes no other job's turn, neither while it waits nor while it is under way."""
     done: list[str] = []
     async with Occupied(longest_wait=0.3) as occupied:
         cancelled = occupied.ask(lambda: done.append("cancelled"))
@@ -286,19 +288,19 @@ async def test_a_request_that_is_cancelled_leaves_no_trace() -> None:
 
 
 @on_loop
-async def test_retry_after_says_how_long_those_who_wait_will_take(
+async def test_retry_after_says_how_long_the_waiting_jobs_will_take(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By how long it took between two jobs that ended lately."""
     async with Occupied(longest_wait=0.1) as occupied:
-        assert (await refused(occupied.ask(int))).retry_after == 1
+        assert (await rejected(occupied.ask(int))).retry_after == 1
     async with Learned(interval=0.1, longest_wait=TURN) as learned:
         monkeypatch.setattr(lanes, "MOST_WAITING", 19)
         waiting = [learned.ask(int) for _ in range(19)]
         await turns()
-        assert 2 <= (await refused(learned.ask(int))).retry_after < 10
+        assert 2 <= (await rejected(learned.ask(int))).retry_after < 10
         monkeypatch.setattr(lanes, "LONGEST_RETRY", 1)
-        assert (await refused(learned.ask(int))).retry_after == 1
+        assert (await rejected(learned.ask(int))).retry_after == 1
         learned.go_on()
         await asyncio.gather(*waiting)
 
@@ -312,7 +314,7 @@ async def test_every_rejection_is_counted() -> None:
     before = shed()
     async with Occupied(longest_wait=0.05) as occupied:
         for _ in range(3):
-            await refused(occupied.ask(int))
+            await rejected(occupied.ask(int))
         await turns()
     assert shed() == before + 3
 
@@ -333,7 +335,7 @@ async def test_a_lane_that_is_closed_finishes_what_is_under_way() -> None:
 async def test_a_lane_that_is_late_turns_away_what_has_no_chance_and_as_late_as_the_rest() -> None:
     """Four jobs are served within the wait, and half as many more may wait."""
     async with Learned(interval=0.1, longest_wait=0.4, holds_back=True) as learned:
-        await refused(learned.ask(int))
+        await rejected(learned.ask(int))
         waiting = []
         while not learned.lane.is_overrun:
             waiting.append(learned.ask(lambda: "served"))
@@ -344,12 +346,12 @@ async def test_a_lane_that_is_late_turns_away_what_has_no_chance_and_as_late_as_
         await turns()
         learned.go_on()
         assert set(await asyncio.gather(*waiting)) == {"served"}
-        await refused(hopeless)
+        await rejected(hopeless)
         assert now() - started >= 0.39
 
 
 @on_loop
-async def test_a_lane_whose_jobs_are_in_time_turns_nobody_away_however_many_wait() -> None:
+async def test_a_lane_whose_jobs_are_in_time_turns_none_away_however_many_wait() -> None:
     """It was slow once, while a database hung, and has no reason to think that it still is."""
     async with Learned(interval=0.1, longest_wait=1.0, holds_back=True) as learned:
         waiting = [learned.ask(lambda: "served") for _ in range(50)]

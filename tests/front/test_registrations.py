@@ -63,7 +63,7 @@ async def test_requests_that_waited_for_one_that_failed_do_not_hear_that_the_nam
 
 
 @on_loop
-async def test_a_leader_whose_client_leaves_holds_up_nobody(opened: Open) -> None:
+async def test_a_leader_whose_client_leaves_holds_up_no_other_request(opened: Open) -> None:
     stuck = asyncio.Event()
     async with opened() as front:
         leading = Flask(stuck.wait)
@@ -77,7 +77,7 @@ async def test_a_leader_whose_client_leaves_holds_up_nobody(opened: Open) -> Non
 
 
 @on_loop
-async def test_a_request_waits_so_long_for_another_and_no_longer(
+async def test_a_request_waits_for_another_for_a_limited_time(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registrations, "PATIENCE", 0.1)

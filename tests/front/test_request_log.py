@@ -174,7 +174,7 @@ async def test_a_reader_that_stops_does_not_hold_up_the_loop_and_loses_nothing_i
 
 @on_loop
 async def test_the_longest_line_fits_into_a_pipe_that_is_ready(pipe: Pipe) -> None:
-    """More would block until somebody reads, and the whole loop with it."""
+    """A longer write would block the whole loop until the reader reads."""
     log = RequestLog(pipe.writer)
     # Six bytes in JSON each, and as many as a request line has room for.
     note(log, "/" + "\x01" * 1364)
@@ -206,7 +206,7 @@ async def test_a_reader_that_is_slow_gets_every_line_whole(pipe: Pipe) -> None:
 
 
 @on_loop
-async def test_so_many_lines_are_kept_and_the_number_of_the_others_is_told(
+async def test_a_limited_number_of_lines_is_kept_and_the_others_are_counted(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_log, "MOST_KEPT", 100)

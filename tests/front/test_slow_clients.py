@@ -95,7 +95,7 @@ def test_a_client_that_sends_all_it_can_and_never_reads_is_cut_off(
 def test_a_client_that_never_reads_is_cut_off_though_it_sends_no_more_than_is_served(
     url: str, impatient: Server
 ) -> None:
-    """A response without a body waits for nobody to read the one before it."""
+    """A response without a body is sent though the one before it is unread."""
     growth = Growth(impatient)
     sent = 0
     with Raw(url, receive_buffer=4096) as raw, impatient.log.open("rb") as log:
@@ -104,7 +104,7 @@ def test_a_client_that_never_reads_is_cut_off_though_it_sends_no_more_than_is_se
 
         def is_served() -> bool:
             nonlocal served
-            served += log.read().count(b"\n")  # nobody else asks for anything
+            served += log.read().count(b"\n")  # no other client sends a request
             return served >= sent
 
         deadline = time.monotonic() + 20
@@ -135,7 +135,7 @@ class Growth:
         self.most = max(self.most, self._process.memory_info().rss - self._before)
 
 
-def test_a_thousand_idle_connections_hold_up_nobody_and_are_closed_in_time(
+def test_a_thousand_idle_connections_hold_up_no_request_and_are_closed_in_time(
     url: str, journal: Journal
 ) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -19,7 +19,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from service.credentials.hashing import PasswordHasher
-from service.web.services import Services
+from service.web.services import services_of
 from tests.passwords import BOB, PASSWORD
 
 NEW_PASSWORD = "a new one entirely"
@@ -122,7 +122,7 @@ def _change_password(app: Flask, victim: FlaskClient) -> None:
 
 
 def _disable(app: Flask, victim: FlaskClient) -> None:
-    services: Services = app.extensions["coatcheck"]
+    services = services_of(app)
     services.revocation.disable("bob")
 
 
@@ -162,7 +162,7 @@ def parked_request(app: Flask, parking: Parking, redis: Redis, ending: str, view
 
 def _restore_bob(app: Flask, redis: Redis) -> None:
     """Undo what the last attempt did to the account."""
-    services: Services = app.extensions["coatcheck"]
+    services = services_of(app)
     with services.postgres.connection() as connection:
         connection.execute("UPDATE accounts SET disabled_at = NULL WHERE retired_at IS NULL")
         connection.execute("DELETE FROM accounts WHERE retired_at IS NOT NULL")

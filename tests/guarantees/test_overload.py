@@ -77,7 +77,7 @@ def server(own_server: Server, own_postgres: EmbeddedPostgres, redis: Redis) -> 
 
 @pytest.fixture
 def member(server: Server) -> Iterator[httpx.Client]:
-    """Somebody who is signed in."""
+    """A client that is signed in."""
     with server.client() as client:
         assert client.post("/api/v1/accounts", json=fresh()).status_code == 201
         assert client.get(VERIFY).status_code == 200
@@ -91,7 +91,7 @@ def all_of(postgres: EmbeddedPostgres) -> list[psutil.Process]:
 
 
 class Crowd:
-    """Clients that send the same requests again and again, and what they were told."""
+    """Clients that send the same requests again and again, and the statuses they got."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -134,7 +134,7 @@ def timed(client: httpx.Client, path: str) -> tuple[httpx.Response, float]:
     return response, time.monotonic() - started
 
 
-def check_refusal(response: httpx.Response) -> None:
+def check_rejection(response: httpx.Response) -> None:
     assert response.status_code == 503
     assert 1 <= int(response.headers["Retry-After"]) <= 30
     assert "Set-Cookie" not in response.headers
@@ -163,7 +163,7 @@ def test_a_postgres_that_hangs_with_all_threads_busy_holds_up_no_session_check(
             response, seconds = timed(member, path)
             assert seconds < THREAD_WAIT + SLACK
             if response.status_code != 200:
-                check_refusal(response)
+                check_rejection(response)
         eventually(lambda: crowd.statuses[503] > 3 * WAITING, within=20)
         crowd.end()
         assert set(crowd.statuses) <= {200, 503}  # 200 is the front page, when a thread was free
@@ -210,7 +210,7 @@ def test_without_postgres_sessions_go_on_and_what_needs_it_is_503(
         with ThreadPoolExecutor() as pool:  # each waits for seconds
             paths = ("/api/v1/sessions", "/api/v1/accounts")
             for response in pool.map(lambda path: member.post(path, json=login), paths):
-                check_refusal(response)
+                check_rejection(response)
         assert member.delete(CURRENT).status_code == 204
         assert member.get(VERIFY).status_code == 401
     finally:
@@ -225,10 +225,10 @@ def test_while_redis_hangs_a_check_is_503_and_leaves_the_cookie_alone(
     with frozen(redis_engine):
         for path in (VERIFY, CURRENT) * 2:
             response, seconds = timed(member, path)
-            check_refusal(response)
+            check_rejection(response)
             assert seconds < 1.0 + SLACK
         response, seconds = timed(member, "/note")  # of the user, who looks at the session
-        check_refusal(response)
+        check_rejection(response)
         assert seconds < 1.0 + SLACK
         response, seconds = timed(member, "/plain")  # of the user, who does not
         assert (response.status_code, response.text) == (200, "plain")

@@ -12,7 +12,7 @@ from redis import Redis
 
 from service.errors import SessionRevoked
 from service.web import current
-from service.web.services import Services
+from service.web.services import services_of
 from tests.guarantees.overtaken import (
     BOB,
     ENDINGS,
@@ -68,7 +68,7 @@ def test_fifty_requests_at_a_time_that_write_a_key_each_keep_every_key(app: Flas
 
 def test_an_overtaken_sign_in_says_so(app: Flask, bob: FlaskClient) -> None:
     """G6: the application hears of the revocation, too."""
-    services: Services = app.extensions["coatcheck"]
+    services = services_of(app)
     account = services.login.authenticate("bob", PASSWORD)
     services.revocation.revoke("bob")
     with app.test_request_context(), pytest.raises(SessionRevoked):

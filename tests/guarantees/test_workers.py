@@ -68,7 +68,7 @@ def test_of_200_registrations_of_one_name_one_wins(
 def test_the_cookie_is_an_id_and_redis_holds_neither_id_nor_pickle(
     server: Server, redis: Redis
 ) -> None:
-    """G8: a stolen Redis dump logs nobody in."""
+    """G8: a stolen Redis dump logs no one in."""
     cookie = register(server, "trent").cookies["session"]
     assert re.fullmatch(r"[A-Za-z0-9_-]{55}", cookie)
     ask(server, "POST", "/note/hat", cookie)

@@ -61,7 +61,7 @@ def test_a_program_gets_401_and_no_redirect(visitor: httpx.Client) -> None:
     assert visitor.post("/", data={"hat": "red"}).status_code == 401
 
 
-def test_a_client_cannot_say_itself_who_it_is(visitor: httpx.Client) -> None:
+def test_a_client_cannot_claim_to_be_signed_in(visitor: httpx.Client) -> None:
     names = ("X-Auth-Username", "X-Auth-Account-Id", "X-Auth-Session", "X_Auth_Username")
     forged = dict.fromkeys(names, "forged")
     assert visitor.get("/", headers=forged).status_code == 303
@@ -73,7 +73,7 @@ def test_a_client_cannot_say_itself_who_it_is(visitor: httpx.Client) -> None:
     )
 
 
-def test_after_signing_out_nobody_is_greeted(visitor: httpx.Client) -> None:
+def test_after_signing_out_the_cookie_is_worth_nothing(visitor: httpx.Client) -> None:
     register(visitor)
     cookie = visitor.cookies["session"]
     assert visitor.post("/logout").status_code == 303
@@ -133,6 +133,6 @@ def test_coatcheck_learns_the_visitors_address_and_host_from_nginx_alone(
     assert session["address"] == "127.0.0.1"
 
 
-def test_the_question_is_not_for_the_public(visitor: httpx.Client) -> None:
+def test_the_session_check_is_not_open_to_the_public(visitor: httpx.Client) -> None:
     register(visitor)
     assert visitor.get("/auth/verify").status_code == 404

@@ -123,7 +123,7 @@ async def test_a_touch_moves_the_end_in_the_session_and_in_the_list(place: Place
 
 
 @on_loop
-async def test_a_redis_that_has_forgotten_the_script_is_told_it_again(place: Place) -> None:
+async def test_a_redis_that_has_forgotten_the_script_gets_it_again(place: Place) -> None:
     """As it has after a restart, or after a failover."""
     record = place.sign_in()
     async with place.reader() as reader:

@@ -23,7 +23,7 @@ on_servers = pytest.mark.parametrize("redis", ["redis", "redis_cluster"], indire
 
 @pytest.fixture(params=["redis", "redis_cluster", "fakeredis"])
 def redis(request: pytest.FixtureRequest) -> Redis:
-    """The contract holds on one server, on a Cluster, and in memory for tests of one's own."""
+    """The contract holds on one server, on a Cluster, and in memory for the tests of users."""
     if request.param == "fakeredis":
         return FakeRedis(version=(6, 2))
     client: Redis = request.getfixturevalue(request.param)
@@ -79,7 +79,7 @@ def test_half_a_session_reads_as_nothing(store: SessionStore, redis: Redis) -> N
 
 
 def test_the_id_is_in_no_key_and_no_value(store: SessionStore, redis: Redis) -> None:
-    """G8: whoever reads Redis cannot sign in with what is there."""
+    """G8: a reader of Redis cannot sign in with what is there."""
     record = sign_in(store, new_locator(), name=b"value")
     secret = record.id.value[12:].encode()
     for key in redis.scan_iter():
@@ -89,7 +89,7 @@ def test_the_id_is_in_no_key_and_no_value(store: SessionStore, redis: Redis) -> 
 
 
 def test_a_session_key_may_have_the_name_of_a_field_of_ours(store: SessionStore) -> None:
-    """G15: no key that an application chooses, for a client or not, touches our own fields."""
+    """G15: no key of session data touches the fields of the service."""
     names = {".": b"1", "seen": b"2", "created": b"3", "deadline": b"4", ":": b"5", "": b"6"}
     record = store.create(metadata(), names, new_locator(), 0)
     assert store.read(record.id) == record
@@ -181,7 +181,7 @@ def test_save_of_a_revoked_session_is_dropped(store: SessionStore, redis: Redis)
 def test_touch_of_a_revoked_session_does_not_bring_it_back(
     store: SessionStore, redis: Redis
 ) -> None:
-    """G6: nor by noting that the session is used."""
+    """G6: noting its use does not bring a session back either."""
     record = sign_in(store, new_locator())
     store.revoke(record.id.locator, record.id.digest)
     assert store.touch(record) is None

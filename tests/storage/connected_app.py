@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from service import create_app
 from service.sessions.record import Metadata
-from service.web.services import EXTENSION
+from service.web.services import services_of
 
 app = create_app()
-services = app.extensions[EXTENSION]
+services = services_of(app)
 services.postgres.ping()
 services.username_cache.ping()
 services.session_store.ping()

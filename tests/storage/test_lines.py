@@ -117,7 +117,9 @@ async def test_an_error_that_redis_reports_is_raised_where_it_belongs(
 
 
 @on_loop
-async def test_a_request_that_gives_up_takes_nobody_elses_answer(place: One | Several) -> None:
+async def test_a_request_that_gives_up_does_not_take_the_answer_of_another(
+    place: One | Several,
+) -> None:
     async with lines_to(place.url) as lines:
         await get(lines)
         leaves = asyncio.ensure_future(lines.call(KEY, b"STRLEN", KEY.encode()))
@@ -139,7 +141,7 @@ async def test_a_request_that_gives_up_takes_nobody_elses_answer(place: One | Se
     ],
 )
 @on_loop
-async def test_nobody_there_is_an_error_every_time(url: str) -> None:
+async def test_a_missing_server_is_an_error_every_time(url: str) -> None:
     async with lines_to(url) as lines:
         for _ in range(3):
             assert await asyncio.gather(*(answers(lines) for _ in range(3))) == [False] * 3

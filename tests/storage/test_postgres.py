@@ -122,7 +122,7 @@ def test_a_server_that_stops_answering_is_an_error_in_time(
         ("SET LOCAL statement_timeout = 1; SELECT pg_sleep(10)", False),
     ],
 )
-def test_an_error_tells_whether_the_statement_may_have_been_carried_out(
+def test_an_error_says_whether_the_statement_may_have_been_carried_out(
     postgres: Postgres, statement: str, may_have_happened: bool
 ) -> None:
     with pytest.raises(DatabaseUnavailable) as caught, postgres.connection() as connection:

@@ -53,7 +53,7 @@ def test_a_sentinel_url_is_read() -> None:
         "redis+cluster://127.0.0.1:1,127.0.0.1:2",
     ],
 )
-def test_nothing_is_connected_before_it_is_used_and_nobody_there_is_an_error(url: str) -> None:
+def test_nothing_is_connected_before_it_is_used_and_a_missing_server_is_an_error(url: str) -> None:
     client = connect(url)
     script = client.register_script(WRITE)
     assert not answers(client.ping)
@@ -145,7 +145,7 @@ def test_the_new_master_is_found_after_the_old_one_was_killed(group: Group) -> N
     assert group.master(key) is not old
 
 
-def test_a_script_refused_by_a_former_master_is_a_broken_connection(redis: Redis) -> None:
+def test_a_script_that_a_former_master_rejects_is_a_broken_connection(redis: Redis) -> None:
     """It says "ERR Error running script … READONLY", which is no ReadOnlyError to redis-py."""
     kwargs = redis.connection_pool.connection_kwargs
     client = connect(f"unix://{kwargs['path']}")

@@ -139,7 +139,7 @@ async def test_a_late_answer_is_not_taken_for_that_of_the_next_command() -> None
 
 
 @on_loop
-async def test_those_who_come_while_a_batch_is_stuck_wait_a_second_in_all() -> None:
+async def test_a_command_that_comes_while_a_batch_is_stuck_waits_a_second_in_all() -> None:
     loop = asyncio.get_running_loop()
     fake = Fake(lambda *_: None)
     async with fake.serving() as line:
@@ -157,7 +157,7 @@ async def test_those_who_come_while_a_batch_is_stuck_wait_a_second_in_all() -> N
     "error", [ValueError("of a setting"), UnicodeError("of a host's name"), RuntimeError("any")]
 )
 @on_loop
-async def test_whatever_goes_wrong_with_a_connection_leaves_nobody_waiting(
+async def test_no_error_of_a_connection_leaves_a_command_waiting(
     error: Exception,
 ) -> None:
     async def open_() -> Connection:

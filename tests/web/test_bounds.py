@@ -14,6 +14,7 @@ from service import create_app
 from service.embedded import Redis as EmbeddedRedis
 from service.errors import SessionStoreUnavailable
 from service.sessions.ids import SessionId
+from service.web.services import services_of
 from tests.faults import frozen
 from tests.passwords import PASSWORD
 from tests.redis_engines import Group
@@ -90,7 +91,7 @@ def test_a_cache_that_hangs_leaves_time_to_sign_in(
     client.post("/api/v1/accounts", json={"username": "ada", "password": PASSWORD})
     with frozen(redis_engine):
         answer = client.post("/api/v1/accounts", json={"username": "bob", "password": PASSWORD})
-    app.extensions["coatcheck"].postgres.close()
+    services_of(app).close()
     assert answer.status_code == 201
     assert answer.json["session"]
 
@@ -99,7 +100,7 @@ def test_without_a_request_each_call_has_a_bound_of_its_own(
     app: Flask, redis_engine: EmbeddedRedis
 ) -> None:
     """On the command line."""
-    store = app.extensions["coatcheck"].session_store
+    store = services_of(app).session_store
     absent = SessionId.new("A" * 12)
     with frozen(redis_engine):
         for _ in range(5):

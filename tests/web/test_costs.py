@@ -26,7 +26,7 @@ def commands(redis: Redis) -> dict[str, int]:
 
 @pytest.fixture
 def cookies(app: Flask, redis: Redis) -> list[str]:
-    """Of people who are signed in, so that Redis is not empty; then it counts from nothing."""
+    """The cookies of members, so that Redis is not empty; from here on it counts anew."""
     answers = [
         app.test_client().post(
             "/api/v1/accounts", json={"username": f"bob{number}", "password": "correct horse"}
@@ -38,7 +38,7 @@ def cookies(app: Flask, redis: Redis) -> list[str]:
 
 
 def invented() -> dict[str, str]:
-    """A cookie as the server makes them, but for where it comes from."""
+    """A cookie of the right shape that no server has issued."""
     return {"Cookie": f"session={secrets.token_urlsafe(42)[:55]}"}
 
 
@@ -65,7 +65,7 @@ def test_invented_ids_leave_nothing_in_redis(app: Flask, redis: Redis, cookies: 
     assert redis.dbsize() == keys
 
 
-def test_what_needs_no_session_sends_redis_nothing_whoever_asks(
+def test_a_view_that_needs_no_session_sends_redis_nothing(
     app: Flask, redis: Redis, cookies: list[str]
 ) -> None:
     """G11: a page that looks at no session costs Redis nothing, signed in or not."""

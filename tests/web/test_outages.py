@@ -13,6 +13,7 @@ from redis import Redis
 from config import Settings
 from service import create_app
 from service.embedded import Redis as EmbeddedRedis
+from service.web.services import services_of
 from tests.faults import frozen
 from tests.passwords import BOB
 from tests.web.checks import problem
@@ -21,7 +22,7 @@ from tests.web.checks import problem
 def test_with_the_session_store_down_registering_still_succeeds(
     settings: Settings, database: psycopg.Connection
 ) -> None:
-    """An error would be repeated by the client, and the repetition told "taken"."""
+    """A client would repeat a request that failed, and get "taken"."""
     app = create_app(settings.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"}))
     client = app.test_client()
     response = client.post("/api/v1/accounts", json=BOB)
@@ -29,7 +30,7 @@ def test_with_the_session_store_down_registering_still_succeeds(
     assert response.json["session"] is None
     assert "Set-Cookie" not in response.headers
     login = client.post("/api/v1/sessions", json=BOB)
-    app.extensions["coatcheck"].postgres.close()
+    services_of(app).close()
     problem(login, 503, "unavailable")
     assert login.headers["Retry-After"] == "1"
 
@@ -80,7 +81,7 @@ def test_without_the_username_cache_registering_goes_on(settings: Settings) -> N
     assert client.post("/api/v1/accounts", json=BOB).status_code == 201
     problem(client.post("/api/v1/accounts", json=BOB), 409, "username_taken")
     assert client.get("/api/v1/usernames/bob").json["reason"] == "taken"
-    app.extensions["coatcheck"].postgres.close()
+    services_of(app).close()
 
 
 def test_without_postgres_a_hot_duplicate_is_still_409_and_anything_else_503(
@@ -92,7 +93,7 @@ def test_without_postgres_a_hot_duplicate_is_still_409_and_anything_else_503(
     client = app.test_client()
     problem(client.post("/api/v1/accounts", json=BOB), 409, "username_taken")
     new = client.post("/api/v1/accounts", json=BOB | {"username": "Ada"})
-    app.extensions["coatcheck"].postgres.close()
+    services_of(app).close()
     problem(new, 503, "unavailable")
     client.set_cookie("session", bob.get_cookie("session").value)
     assert client.get("/api/v1/sessions/current").status_code == 200

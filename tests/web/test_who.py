@@ -38,7 +38,7 @@ def test_it_says_who_is_signed_in(way: Way, stem: str) -> None:
 
 
 @pytest.mark.parametrize("cookie", [None, "", "nonsense", "A" * 55, "A" * 54, "A" * 56])
-def test_it_knows_nobody_without_a_session_of_ours(way: Way, cookie: str | None) -> None:
+def test_a_request_without_a_valid_session_is_401(way: Way, cookie: str | None) -> None:
     client = way.client()
     client.cookie = cookie
     for path in (VERIFY, CURRENT):
@@ -136,7 +136,7 @@ def test_what_clients_ask_carries_the_headers_of_every_other_answer(way: Way, pa
         assert answer.headers.get_list(name) == [value]
 
 
-def test_a_client_of_the_api_is_told_in_json_that_it_is_not_signed_in(way: Way) -> None:
+def test_a_client_of_the_api_learns_in_json_that_it_is_not_signed_in(way: Way) -> None:
     answer = way.client().get(CURRENT)
     assert (answer.status, answer.json["code"]) == (401, "not_signed_in")
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -165,7 +165,7 @@ def test_a_full_redis_still_tells_who_is_signed_in_and_lets_them_out(
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", [VERIFY, CURRENT, ALIVE])
-def test_both_ways_give_the_same_response_whoever_asks(
+def test_both_ways_give_the_same_response_to_members_and_strangers(
     both_ways: BothWays, method: str, path: str
 ) -> None:
     member, anonymous, gone = (Client(both_ways.flask) for _ in range(3))

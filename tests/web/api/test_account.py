@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from service.accounts import usernames
 from service.errors import SessionStoreUnavailable
+from service.web.services import services_of
 from tests.passwords import BOB, PASSWORD
 from tests.web.devices import DATA, another_device, cookie, status, with_cookie
 
@@ -38,7 +39,7 @@ def test_a_changed_password_gives_a_new_id_and_ends_every_other_session(
         ("", "a new one entirely", 403, "wrong_password"),
     ],
 )
-def test_a_refused_password_change_changes_nothing(
+def test_a_password_change_that_is_rejected_changes_nothing(
     app: Flask, bob: FlaskClient, current: str, new: str, expected: int, code: str
 ) -> None:
     other = another_device(app)
@@ -58,7 +59,7 @@ def test_a_password_change_that_failed_halfway_is_finished_by_repeating_it(
     other = another_device(app)
     body = {"current_password": PASSWORD, "new_password": "a new one entirely"}
     with monkeypatch.context() as broken:
-        broken.setattr(app.extensions["coatcheck"].session_store, "revoke_all", fail)
+        broken.setattr(services_of(app).session_store, "revoke_all", fail)
         assert bob.put("/api/v1/account/password", json=body).status_code == 503
     assert bob.put("/api/v1/account/password", json=body).status_code == 204
     assert (status(bob), status(other)) == (200, 401)
@@ -86,7 +87,7 @@ def change_at_once(app: Flask, old: str, new: list[str]) -> list[tuple[int, str]
 
 
 @pytest.mark.usefixtures("bob")
-def test_of_two_password_changes_at_a_time_one_holds(app: Flask) -> None:
+def test_of_two_simultaneous_password_changes_one_holds(app: Flask) -> None:
     password = PASSWORD
     for round_ in range(5):
         answers = change_at_once(app, password, [f"first of {round_}", f"second of {round_}"])
@@ -101,7 +102,7 @@ def another_device_with(app: Flask, password: str) -> FlaskClient:
     return client
 
 
-def test_deleting_ones_account_takes_the_password_and_ends_everything(
+def test_deleting_an_account_requires_the_password_and_ends_every_session(
     app: Flask, bob: FlaskClient
 ) -> None:
     """G6: deleted is signed out."""
@@ -118,7 +119,7 @@ def test_a_disabled_account_is_signed_out_and_cannot_sign_in(
     app: Flask, bob: FlaskClient, database: psycopg.Connection
 ) -> None:
     """G6: disabled is signed out."""
-    services = app.extensions["coatcheck"]
+    services = services_of(app)
     assert services.revocation.disable("bob") == 1
     assert status(bob) == 401
     assert bob.post("/api/v1/sessions", json=BOB).status_code == 401

@@ -31,13 +31,13 @@ def test_registering_signs_in(client: FlaskClient) -> None:
     assert client.get("/api/v1/sessions/current").json == response.json
 
 
-def test_a_taken_name_is_refused_in_every_spelling(bob: FlaskClient, app: Flask) -> None:
+def test_a_taken_name_is_rejected_in_every_spelling(bob: FlaskClient, app: Flask) -> None:
     for name in ("Bob", "bob", "BOB"):
         answer = app.test_client().post("/api/v1/accounts", json=BOB | {"username": name})
         problem(answer, 409, "username_taken")
 
 
-def test_what_cannot_be_accepted_is_named_field_by_field(client: FlaskClient) -> None:
+def test_each_field_that_is_wrong_is_named(client: FlaskClient) -> None:
     response = client.post("/api/v1/accounts", json={"username": "x", "password": "short"})
     problem(response, 422, "invalid")
     errors = response.get_json(force=True)["errors"]
@@ -51,7 +51,9 @@ def test_what_cannot_be_accepted_is_named_field_by_field(client: FlaskClient) ->
 @pytest.mark.parametrize(
     ("name", "reason"), [("free", None), ("bob", "taken"), ("root", "reserved"), ("x", "invalid")]
 )
-def test_a_name_can_be_asked_for(bob: FlaskClient, name: str, reason: str | None) -> None:
+def test_the_availability_of_a_name_can_be_asked(
+    bob: FlaskClient, name: str, reason: str | None
+) -> None:
     response = bob.get(f"/api/v1/usernames/{name}")
     assert response.status_code == 200
     assert response.json == {"username": name, "available": reason is None, "reason": reason}
@@ -77,7 +79,7 @@ def test_a_registration_that_stays_uncertain_says_how_to_repeat_it(
 
     client = app.test_client()
     with monkeypatch.context() as broken:
-        broken.setattr(app.extensions["coatcheck"].accounts, "insert", lose)
+        broken.setattr(services_of(app).accounts, "insert", lose)
         response = client.post("/api/v1/accounts", json=BOB)
     problem(response, 503, "unavailable")
     headers = {"Idempotency-Key": response.headers["Idempotency-Key"]}

@@ -16,7 +16,7 @@ def client(client: FlaskClient) -> FlaskClient:
     return client
 
 
-def test_devices_are_listed_with_what_tells_them_apart(app: Flask, bob: FlaskClient) -> None:
+def test_devices_are_listed_with_what_distinguishes_them(app: Flask, bob: FlaskClient) -> None:
     another_device(app)
     listed = bob.get("/api/v1/sessions").json["sessions"]
     assert len(listed) == 2
@@ -42,7 +42,7 @@ def test_one_device_is_revoked_and_the_others_go_on(app: Flask, bob: FlaskClient
     assert bob.delete(f"/api/v1/sessions/{handle}").status_code == 404
 
 
-def test_revoking_ones_own_device_by_handle_deletes_the_cookie(bob: FlaskClient) -> None:
+def test_revoking_this_device_by_handle_deletes_the_cookie(bob: FlaskClient) -> None:
     handle = bob.get(CURRENT).json["session"]["handle"]
     response = bob.delete(f"/api/v1/sessions/{handle}")
     assert response.status_code == 204
@@ -50,9 +50,7 @@ def test_revoking_ones_own_device_by_handle_deletes_the_cookie(bob: FlaskClient)
 
 
 @pytest.mark.parametrize("handle", ["x", "0" * 64, "*"])
-def test_a_handle_that_is_not_ones_own_is_not_found(
-    app: Flask, bob: FlaskClient, handle: str
-) -> None:
+def test_an_unknown_handle_is_not_found(app: Flask, bob: FlaskClient, handle: str) -> None:
     assert bob.delete(f"/api/v1/sessions/{handle}").status_code == 404
 
 
@@ -97,5 +95,5 @@ def test_a_scope_must_be_named(bob: FlaskClient, query: str) -> None:
         ("DELETE", "/api/v1/account"),
     ],
 )
-def test_only_who_is_signed_in_may(app: Flask, method: str, path: str) -> None:
+def test_only_members_may_see_and_revoke_devices(app: Flask, method: str, path: str) -> None:
     assert app.test_client().open(path, method=method, json={}).status_code == 401

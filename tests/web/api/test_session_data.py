@@ -36,7 +36,7 @@ def test_session_data_works_without_signing_in(app: Flask, redis: Redis) -> None
     assert client.get(DATA).json == {"basket": ["hat"]}
 
 
-def test_session_data_past_the_limit_is_refused_and_nothing_stored(bob: FlaskClient) -> None:
+def test_session_data_over_the_limit_is_rejected_and_nothing_is_stored(bob: FlaskClient) -> None:
     for number in range(4):
         assert bob.patch(DATA, json={f"key{number}": "x" * 15_000}).status_code == 200
     response = bob.patch(DATA, json={"one": "x" * 15_000})
@@ -46,7 +46,7 @@ def test_session_data_past_the_limit_is_refused_and_nothing_stored(bob: FlaskCli
 
 
 @pytest.mark.parametrize("body", ["[]", "1", "nonsense"])
-def test_a_patch_that_is_no_object_is_refused(bob: FlaskClient, body: str) -> None:
+def test_a_patch_that_is_no_object_is_rejected(bob: FlaskClient, body: str) -> None:
     response = bob.patch(DATA, data=body, content_type="application/json")
     assert response.status_code == 400
 

@@ -5,6 +5,7 @@ from flask.testing import FlaskClient
 
 from config import Settings
 from service import create_app
+from service.web.services import services_of
 from tests.passwords import BOB
 from tests.web.checks import problem
 
@@ -28,7 +29,7 @@ def test_signing_in_gives_a_new_id_and_ends_the_old_session(bob: FlaskClient) ->
     problem(bob.get("/api/v1/sessions/current"), 401, "not_signed_in")
 
 
-def test_wrong_password_and_unknown_name_are_told_alike(bob: FlaskClient) -> None:
+def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(bob: FlaskClient) -> None:
     answers = [
         bob.post("/api/v1/sessions", json=BOB | wrong)
         for wrong in ({"password": "another password"}, {"username": "nobody-has-it"})
@@ -60,7 +61,7 @@ def test_signing_out_works_when_there_is_nothing_to_sign_out_of(client: FlaskCli
     assert client.delete("/api/v1/sessions/current").status_code == 204
 
 
-def test_what_an_anonymous_session_held_is_there_after_signing_in(
+def test_the_data_of_an_anonymous_session_is_kept_when_its_user_signs_in(
     app: Flask, client: FlaskClient
 ) -> None:
     with client.session_transaction() as anonymous:
@@ -74,7 +75,9 @@ def test_what_an_anonymous_session_held_is_there_after_signing_in(
         assert gone.new
 
 
-def test_what_one_account_held_is_not_handed_to_the_next(app: Flask, bob: FlaskClient) -> None:
+def test_the_session_data_of_one_account_is_not_handed_to_the_next(
+    app: Flask, bob: FlaskClient
+) -> None:
     with bob.session_transaction() as bobs:
         bobs["basket"] = ["hat"]
     bob.post("/api/v1/accounts", json=BOB | {"username": "Ada"})
@@ -82,10 +85,10 @@ def test_what_one_account_held_is_not_handed_to_the_next(app: Flask, bob: FlaskC
         assert "basket" not in adas
 
 
-def test_in_production_the_cookie_is_bound_to_host_and_tls(settings: Settings) -> None:
+def test_in_production_the_cookie_is_bound_to_its_host_and_to_tls(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"env": "production"}))
     response = app.test_client().post("/api/v1/accounts", json=BOB, base_url="https://example.org")
-    app.extensions["coatcheck"].postgres.close()
+    services_of(app).close()
     cookie = response.headers["Set-Cookie"]
     assert cookie.startswith("__Host-session=")
     assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= {
