@@ -111,7 +111,7 @@ def test_a_remembered_session_has_limits_of_its_own(store: SessionStore) -> None
 
 def test_the_absolute_limit_ends_a_session_that_is_in_use(redis: Redis) -> None:
     """G9: no use moves the absolute limit."""
-    store = short_lived(redis, idle=0.9, lifetime=1.0)
+    store = short_lived(redis, idle=0.45, lifetime=0.5)
     record = sign_in(store, new_locator())
     assert store.read(record.id)
     eventually(lambda: store.read(record.id) is None, within=2)
