@@ -306,6 +306,24 @@ async def test_retry_after_says_how_long_the_waiting_jobs_will_take(
 
 
 @on_loop
+async def test_how_long_jobs_take_is_averaged_over_many_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Occupied() as occupied:
+        pause = threading.Event()
+        jobs = [occupied.ask(lambda: pause.wait(0.02)) for _ in range(40)]
+        occupied.go_on()
+        await asyncio.gather(*jobs)
+        hold = threading.Event()
+        monkeypatch.setattr(lanes, "MOST_WAITING", 200)
+        waiting = [occupied.ask(lambda: hold.wait(20)) for _ in range(201)]
+        await turns()
+        assert 3 <= (await rejected(occupied.ask(int))).retry_after <= 20
+        hold.set()
+        await asyncio.gather(*waiting)
+
+
+@on_loop
 async def test_every_rejection_is_counted() -> None:
     def shed() -> float:
         labels = {"lane": "test"}

@@ -29,6 +29,15 @@ MINUTE = 60_000  # milliseconds
 RULES = SessionRules(Limits(idle=1800, lifetime=43200), Limits(idle=86400, lifetime=864000))
 
 
+@asynccontextmanager
+async def reading(lines: Lines) -> AsyncIterator[SessionReader]:
+    reader = SessionReader(lines, RULES)
+    try:
+        yield reader
+    finally:  # or the loop would wait for the lines for ever
+        await reader.close()
+
+
 class Place:
     """A Redis, with a store in front of it."""
 
@@ -38,9 +47,8 @@ class Place:
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[SessionReader]:
-        reader = SessionReader(lines.connect(self.url), RULES)
-        yield reader
-        await reader.close()
+        async with reading(lines.connect(self.url)) as reader:
+            yield reader
 
     def sign_in(self, **fields: bytes) -> Record:
         metadata = Metadata(Owner(1, "bob", 0.0), False, "192.0.2.1", "a browser")
@@ -165,10 +173,9 @@ async def test_a_session_that_ends_between_read_and_touch_is_gone(place: Place) 
         lines.connect(place.url),
         lambda: place.store.revoke(record.id.locator, record.id.digest),
     )
-    reader = SessionReader(overtaken, RULES)
-    assert await reader.read(record.id) is None
+    async with reading(overtaken) as reader:
+        assert await reader.read(record.id) is None
     assert place.store.read(record.id) is None
-    await reader.close()
 
 
 @on_loop
