@@ -1,14 +1,14 @@
-# The libraries are installed where there is pip, and copied to where there is none.
+# The libraries are installed in a stage with pip, and copied into an image without it.
 FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv --without-pip /venv
 COPY requirements/base.txt /
-# Wheels only: what must be compiled fails here, instead of asking for a compiler.
+# Wheels only: a library that must be compiled fails at once, instead of needing a compiler.
 RUN python -m pip --python /venv/bin/python install --quiet \
     --require-hashes --only-binary :all: -r /base.txt
 WORKDIR /app
 COPY . .
-# Compiled now, since the service cannot write; readable whatever umask the clone was made with.
+# Compiled now, because the service cannot write; readable, whatever the umask of the clone was.
 RUN rm -r requirements && /venv/bin/python -m compileall -q config service && chmod -R a+rX .
 
 FROM python:3.13-slim
@@ -19,7 +19,7 @@ COPY --from=build /venv /venv
 COPY --from=build /app /app
 WORKDIR /app
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
-# A number, so that Kubernetes' runAsNonRoot can tell that it is not root.
+# A number, so that Kubernetes' runAsNonRoot can see that it is not root.
 USER 10001:10001
 EXPOSE 8000
 CMD ["gunicorn", "-c", "gunicorn.conf.py", "service:create_app()"]

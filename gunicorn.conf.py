@@ -14,15 +14,15 @@ METRICS = "coatcheck-metrics-"
 try:
     settings = load()
 except ConfigurationError as problem:
-    # Said once by the master, before there are workers to fail over and over.
+    # The master reports it once; otherwise every new worker would fail in turn.
     sys.exit(f"Error: {problem}")
 
 bind = f"0.0.0.0:{settings.port}"
-reuse_port = True  # a socket for each worker: from a shared one, one may take all connections
+reuse_port = True  # with one socket for all workers, a single worker may take all connections
 workers = settings.web_concurrency
 worker_class = "service.front.worker.Worker"
 worker_connections = 8192  # per worker
-preload_app = False  # every worker opens its own connections, after the fork
+preload_app = False  # each worker opens its own connections after the fork
 timeout = 30
 graceful_timeout = 20
 keepalive = 5
@@ -30,19 +30,19 @@ http_parser = "fast"
 limit_request_line = 4094
 limit_request_fields = 64
 limit_request_field_size = 8190
-forwarded_allow_ips = ""  # COATCHECK_TRUSTED_PROXIES says which headers count
+forwarded_allow_ips = ""  # COATCHECK_TRUSTED_PROXIES decides which headers count
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
-control_socket_disable = True  # it would write below HOME
+control_socket_disable = True  # its file would be in HOME
 if os.access(MEMORY, os.W_OK):
     worker_tmp_dir = MEMORY  # the root file system may be read-only
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # not yet: this file is read at each reload
-    # All workers count here, so that any of them can tell the sums.
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # this file is read again at each reload
+    # All workers count here, so each of them can report the sums.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=METRICS)
 
 
 def on_exit(server: object) -> None:  # noqa: ARG001
-    """Leave no counts behind, except those that somebody wants elsewhere."""
+    """Delete the counts, unless an operator chose their directory."""
     counts = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     if counts.name.startswith(METRICS):
         shutil.rmtree(counts, ignore_errors=True)

@@ -1,3 +1,3 @@
-"""Production is what the fields of Settings default to."""
+"""Production uses the defaults of Settings."""
 
 DEFAULTS: dict[str, object] = {}

@@ -1,7 +1,7 @@
 """The settings, their defaults and their checks.
 
-Every variable is read here and nowhere else. `load` refuses what it does not know or cannot
-use with one line that names the variable and never repeats its value: a URL carries a password.
+Every variable is read here and nowhere else. `load` rejects an unknown or unusable variable with
+one line that names it and never repeats its value, because a URL can contain a password.
 """
 
 from __future__ import annotations
@@ -50,47 +50,57 @@ class Settings(BaseModel):
     )
     throttling: bool = Field(True, description="off: no throttling, for load tests")
     trusted_proxies: int = Field(
-        0, ge=0, le=10, description="proxies in front whose X-Forwarded-* headers count"
+        0,
+        ge=0,
+        le=10,
+        description="how many proxies in front set X-Forwarded-* headers that can be trusted",
     )
     session_idle: int = Field(
-        30 * MINUTE, ge=2, description="a session ends after so long without a request"
+        30 * MINUTE, ge=2, description="a session ends after this long without a request"
     )
-    session_lifetime: int = Field(12 * HOUR, ge=2, description="and in any case after so long")
-    remembered_session_idle: int = Field(14 * DAY, ge=2, description="the same with “remember me”")
+    session_lifetime: int = Field(
+        12 * HOUR, ge=2, description="a session ends after this long in any case"
+    )
+    remembered_session_idle: int = Field(
+        14 * DAY, ge=2, description="idle limit with “remember me”"
+    )
     remembered_session_lifetime: int = Field(
-        30 * DAY, ge=2, description="the same with “remember me”"
+        30 * DAY, ge=2, description="absolute limit with “remember me”"
     )
     sessions_per_account: int = Field(
-        50, ge=1, le=1000, description="past so many, a login ends the oldest"
+        50, ge=1, le=1000, description="beyond this number, a login ends the oldest session"
     )
     name_quarantine: int = Field(
-        30 * DAY, ge=DAY, description="the name of a deleted account stays taken for so long"
+        30 * DAY, ge=DAY, description="how long the name of a deleted account stays taken"
     )
     argon2_memory_kib: int = Field(19456, ge=8, description="argon2id memory, KiB")
     argon2_time_cost: int = Field(2, ge=1, description="argon2id passes")
     threads: int = Field(
-        4, ge=1, le=64, description="requests that Flask serves at a time, per worker"
+        4, ge=1, le=64, description="requests that Flask serves at the same time, per worker"
     )
     thread_wait: float = Field(
         0.5,
         ge=0.05,
         le=10,
-        description="a request waits so many seconds for a thread; past it: 503",
+        description="how long a request may wait for a thread before it gets 503",
     )
     hashing_threads: int = Field(
         default_factory=lambda others: max(1, (os.cpu_count() or 1) // others["web_concurrency"]),
         ge=1,
-        description="passwords hashed at a time, per worker; more than cores slow each other down",
+        description=(
+            "passwords hashed at the same time, per worker;"
+            " more than there are cores only slow each other down"
+        ),
     )
     hashing_wait: float = Field(
         0.8,
         ge=0.05,
         le=10,
-        description="a password waits so many seconds to be hashed; past it: 503",
+        description="how long a password may wait to be hashed before the request gets 503",
     )
-    log_format: Literal["json", "console"] = Field("json", description="form of the log lines")
+    log_format: Literal["json", "console"] = Field("json", description="format of the log lines")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="least severity that is logged"
+        "info", description="lowest severity that is logged"
     )
 
     @property
@@ -100,7 +110,7 @@ class Settings(BaseModel):
 
     @property
     def session_cookie_name(self) -> str:
-        """`__Host-` binds the cookie to this host and to TLS (RFC 6265bis, section 4.1.3)."""
+        """The prefix `__Host-` ties the cookie to this host and to TLS (RFC 6265bis, 4.1.3)."""
         return "__Host-session" if self.secure_cookies else "session"
 
     @field_validator("database_url")
@@ -130,7 +140,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check the settings.
 
     Args:
-        environ: the variables; the process environment if not given.
+        environ: the variables; by default those of the process.
 
     Raises:
         ConfigurationError: one line that names the variable at fault.

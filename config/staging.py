@@ -1,4 +1,4 @@
-"""Staging is production, seen by fewer people."""
+"""Staging is configured like production."""
 
 from config.production import DEFAULTS
 

@@ -1,4 +1,4 @@
-"""What differs under test: hashes are cheap, everything else is as in production."""
+"""What differs in tests: hashes are cheap, and logs are for people."""
 
 DEFAULTS = {
     "log_format": "console",

@@ -30,7 +30,7 @@ def add_effort_options(parser: argparse.ArgumentParser, output: str) -> None:
 
 
 def say(line: str) -> None:
-    """Print a line of progress, with the load of the machine: it tells how much to trust a time."""
+    """Print a line of progress with the load of the machine, which shows how far to trust times."""
     print(f"{time.strftime('%H:%M:%S')} load {os.getloadavg()[0]:.1f}  {line}", flush=True)
 
 

@@ -31,7 +31,7 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """What a load generator saw. Latencies are in ms; `share` is its part of all cores."""
+    """What a load generator saw. Latencies are in ms; `share` is the part of all cores it used."""
 
     seconds: float
     sent: int  # can exceed the number of responses if the run ended before some arrived

@@ -1,4 +1,4 @@
-"""The report that every kit writes: Markdown. Imports nothing that must be installed."""
+"""The report that every kit writes, in Markdown. It needs no installed library."""
 
 from __future__ import annotations
 

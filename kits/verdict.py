@@ -1,4 +1,4 @@
-"""What a kit concludes. Imports nothing that must be installed."""
+"""What a kit concludes. It needs no installed library."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from service.front.application import Bridge
+from service.front.bridge import Bridge
 from service.front.worker import Worker
 
 BRIDGED, PLAIN = "kits.workers.Bridged", "kits.workers.Plain"

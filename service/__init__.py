@@ -22,11 +22,12 @@ from service.registration.username_cache import UsernameCache
 from service.sessions.interface import SessionInterface
 from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
-from service.signin.password import Login
+from service.signin.flow import SignIn
+from service.signin.password import PasswordFactor
 from service.storage import redis
 from service.storage.postgres import Postgres
-from service.storage.redis_connections import one_request
-from service.web import api, pages, problems
+from service.storage.redis_connections import RedisTimeBudget
+from service.web import api, error_handlers, pages
 from service.web.bodies import MAX_BODY
 from service.web.cross_site import refuse_cross_site
 from service.web.health import health
@@ -79,9 +80,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         Limits(settings.remembered_session_idle, settings.remembered_session_lifetime),
     )
     session_store = SessionStore(session_redis, session_rules, settings.sessions_per_account)
-    app.session_interface = interface = SessionInterface(
-        app, session_store, problems.answer_unsaved
-    )
+    app.session_interface = SessionInterface(app, session_store, error_handlers.answer_unsaved)
     app.extensions[EXTENSION] = Services(
         serving=Serving(
             cookie_name=settings.session_cookie_name,
@@ -98,18 +97,18 @@ def create_app(settings: Settings | None = None) -> Flask:
         accounts=accounts,
         username_cache=username_cache,
         registration=Registration(accounts, username_cache, hasher),
-        login=Login(accounts, hasher),
+        password_factor=PasswordFactor(accounts, hasher),
+        sign_in=SignIn(session_store),
         revocation=Revocation(accounts, session_store, hasher),
         session_rules=session_rules,
         session_store=session_store,
-        session_interface=interface,
     )
     app.before_request(refuse_cross_site)
     app.wsgi_app = with_security_headers(  # type: ignore[method-assign, assignment]
-        _within_one_request(app.wsgi_app)
+        _within_redis_time_budget(app.wsgi_app)
     )
     device_name("")  # loads its patterns now, which takes a quarter of a second
-    problems.register(app)
+    error_handlers.register(app)
     for blueprint in (*pages.blueprints, *api.blueprints, health):
         app.register_blueprint(blueprint)
     return app
@@ -132,11 +131,11 @@ def _configure(app: Flask, settings: Settings) -> None:
         )
 
 
-def _within_one_request(application: WSGIApplication) -> WSGIApplication:
+def _within_redis_time_budget(application: WSGIApplication) -> WSGIApplication:
     """An application in which one request does not wait again and again for an absent Redis."""
 
     def bounded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        with one_request():
+        with RedisTimeBudget():
             return application(environ, start_response)
 
     return bounded

@@ -1,6 +1,7 @@
 """The command line: `python -m service`."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -8,11 +9,12 @@ from datetime import UTC, datetime
 import click
 
 import config
-from service import create_app
+from service import create_app, logs
 from service.accounts import usernames
 from service.accounts.account import Account
-from service.errors import CoatcheckError, NoSuchAccount
-from service.web.services import EXTENSION, Services
+from service.errors import CoatcheckError, NoSuchAccount, StartupError
+from service.web.messages import sentence
+from service.web.services import Services, services_of
 
 
 class _Commands(click.Group):
@@ -21,7 +23,9 @@ class _Commands(click.Group):
     def invoke(self, context: click.Context) -> object:
         try:
             return super().invoke(context)
-        except (CoatcheckError, config.ConfigurationError) as problem:
+        except CoatcheckError as error:
+            raise click.ClickException(sentence(error)) from error
+        except (StartupError, config.ConfigurationError) as problem:
             raise click.ClickException(str(problem)) from problem
 
 
@@ -92,8 +96,7 @@ def disable(username: str) -> None:
 def enable(username: str) -> None:
     """Undo disable."""
     with _services() as services:
-        if services.accounts.enable(usernames.parse(username)) is None:
-            raise NoSuchAccount
+        services.revocation.enable(username)
     click.echo(f"Enabled {username}.")
 
 
@@ -151,11 +154,14 @@ def _find(services: Services, username: str) -> tuple[Account, datetime | None]:
 
 @contextmanager
 def _services() -> Iterator[Services]:
-    services: Services = create_app().extensions[EXTENSION]
+    settings = config.load()
+    services = services_of(create_app(settings))
+    # Standard output is for what the command finds.
+    logs.configure(settings.log_format, settings.log_level, sys.stderr)
     try:
         yield services
     finally:
-        services.postgres.close()
+        services.close()
 
 
 if __name__ == "__main__":

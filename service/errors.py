@@ -1,12 +1,45 @@
-"""Every error of the domain. Each message is a sentence for people."""
+"""Every error of the service: a code, and the parameters of the sentence that shows it.
+
+No error has a sentence: `service.web.messages` composes it where a person or a program reads it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import ClassVar
 
 
 class CoatcheckError(Exception):
-    """Base of every error that this service raises on purpose."""
+    """Base of every error that this service raises on purpose.
+
+    `code`, the name of the class in snake case, names the error in logs and in the catalogue of
+    sentences. `parameters` are for the sentence, and hold nothing secret.
+    """
+
+    code: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        cls.code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+
+    def __init__(self, **parameters: int | str) -> None:
+        super().__init__()
+        self.parameters = parameters
+
+    def __str__(self) -> str:
+        return _described(self.code, self.parameters)
+
+
+class StartupError(Exception):
+    """The service cannot start, or go on; the message tells the operator why in one line."""
+
+
+class MigrationFailed(CoatcheckError):
+    """The database could not be brought to the newest schema."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason=reason)
 
 
 class Unavailable(CoatcheckError):
@@ -21,22 +54,13 @@ class Unavailable(CoatcheckError):
 class SessionStoreUnavailable(Unavailable):
     """The Redis that keeps the sessions does not answer."""
 
-    def __init__(self) -> None:
-        super().__init__("Sessions cannot be reached at the moment.")
-
 
 class EvictionUnknown(Unavailable):
     """The Redis that keeps the sessions does not say what it does when it is full."""
 
-    def __init__(self) -> None:
-        super().__init__("Redis does not say whether it evicts sessions when it is full.")
-
 
 class UsernameCacheUnavailable(Unavailable):
     """The Redis that keeps the username cache does not answer."""
-
-    def __init__(self) -> None:
-        super().__init__("The username cache cannot be reached at the moment.")
 
 
 class DatabaseUnavailable(Unavailable):
@@ -44,7 +68,7 @@ class DatabaseUnavailable(Unavailable):
     same (`may_have_happened`); without a connection, it has not."""
 
     def __init__(self, may_have_happened: bool = False) -> None:
-        super().__init__("Accounts cannot be reached at the moment.")
+        super().__init__()
         self.may_have_happened = may_have_happened
 
 
@@ -53,24 +77,16 @@ class RegistrationUnresolved(Unavailable):
     The same request is safe to repeat with `idempotency_key`."""
 
     def __init__(self, idempotency_key: str) -> None:
-        super().__init__(
-            "It is not yet clear whether you are registered. Try again with the same input."
-        )
+        super().__init__()
         self.idempotency_key = idempotency_key
 
 
 class RivalTooSlow(Unavailable):
     """Other requests want the same name, and it stays undecided for too long."""
 
-    def __init__(self) -> None:
-        super().__init__("Someone else is registering that name right now.")
-
 
 class TooManyHashes(Unavailable):
     """Too many passwords are waiting to be hashed."""
-
-    def __init__(self) -> None:
-        super().__init__("Too many people are signing in right now.")
 
 
 class Busy(Unavailable):
@@ -80,89 +96,105 @@ class Busy(Unavailable):
     """
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("The service is too busy right now.")
+        super().__init__()
         self.retry_after = retry_after
 
 
-class MigrationFailed(CoatcheckError):
-    """The database could not be brought to the newest schema."""
+class NoHost(CoatcheckError):
+    """The request does not name the host that it is for."""
 
 
-@dataclass(frozen=True)
+class BodyTooLarge(CoatcheckError):
+    """The body is longer than this service reads: `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit=limit)
+
+
+class BodyTooSlow(CoatcheckError):
+    """The body did not arrive in time."""
+
+
+class WrongMediaType(CoatcheckError):
+    """The body is declared as something other than `expected`."""
+
+    def __init__(self, expected: str) -> None:
+        super().__init__(expected=expected)
+
+
+class NotJson(CoatcheckError):
+    """The body is not JSON."""
+
+
+class NotAnObject(CoatcheckError):
+    """The body is JSON, but not an object."""
+
+
+class UnreadableForm(CoatcheckError):
+    """The body is not a form in UTF-8, or has too many fields."""
+
+
+@dataclasses.dataclass(frozen=True)
 class FieldError:
     """One problem with one field of a client's input."""
 
     field: str
     code: str
-    message: str
+    parameters: Mapping[str, int | str] = dataclasses.field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return _described(f"{self.field}/{self.code}", self.parameters)
 
 
 class InvalidInput(CoatcheckError):
     """The client's input is unacceptable; `errors` says why, field by field."""
 
     def __init__(self, *errors: FieldError) -> None:
-        super().__init__(" ".join(error.message for error in errors))
+        super().__init__()
         self.errors = errors
+
+    def __str__(self) -> str:
+        return ", ".join([self.code, *map(str, self.errors)])
 
 
 class UsernameTaken(CoatcheckError):
     """An account with that name exists: its row is committed."""
 
-    def __init__(self) -> None:
-        super().__init__("That username is taken.")
-
 
 class NoSuchAccount(CoatcheckError):
     """No account has that name."""
-
-    def __init__(self) -> None:
-        super().__init__("There is no account with that name.")
 
 
 class InvalidCredentials(CoatcheckError):
     """Unknown name, wrong password or disabled account; the error does not say which."""
 
-    def __init__(self) -> None:
-        super().__init__("Username or password is wrong.")
-
 
 class WrongPassword(CoatcheckError):
     """The operation requires the account's current password, and this is a different one."""
-
-    def __init__(self) -> None:
-        super().__init__("That is not your current password.")
 
 
 class NoSuchSession(CoatcheckError):
     """The account has no session with that handle."""
 
-    def __init__(self) -> None:
-        super().__init__("You have no such session.")
-
 
 class SessionTooLarge(CoatcheckError):
-    """A session would exceed its size limit."""
+    """A session would exceed its size limit, in bytes."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"A session holds at most {limit} bytes of data.")
+        super().__init__(limit=limit)
 
 
 class SessionRevoked(CoatcheckError):
     """The account's sessions were revoked while this sign-in was in flight."""
 
-    def __init__(self) -> None:
-        super().__init__("This sign-in was overtaken by a change to the account. Sign in again.")
-
 
 class NotSignedIn(CoatcheckError):
     """The request requires a signed-in user."""
-
-    def __init__(self) -> None:
-        super().__init__("You are not signed in.")
 
 
 class CrossSite(CoatcheckError):
     """An unsafe request that another site made the browser send."""
 
-    def __init__(self) -> None:
-        super().__init__("This request comes from another site and was rejected.")
+
+def _described(code: str, parameters: Mapping[str, int | str]) -> str:
+    return " ".join([code, *(f"{name}={value}" for name, value in parameters.items())])

@@ -8,6 +8,9 @@ from prometheus_client import Counter
 
 HASHES = Counter("coatcheck_password_hashes", "Passwords hashed or verified.", ["kind"])
 REGISTRATIONS = Counter("coatcheck_registrations", "Registrations, by outcome.", ["outcome"])
+ACCOUNT_EVENTS = Counter(
+    "coatcheck_account_events", "What happened to accounts, by event.", ["event"]
+)
 SESSION_READS = Counter("coatcheck_session_reads", "Sessions looked for, by outcome.", ["outcome"])
 SHED = Counter("coatcheck_shed_requests", "Requests rejected for lack of a free thread.", ["lane"])
 

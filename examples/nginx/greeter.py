@@ -1,4 +1,4 @@
-"""An application that knows nothing of sessions: it greets whom the proxy in front of it names.
+"""An application that knows nothing about sessions: it greets the user that the proxy names.
 
 gunicorn --bind 127.0.0.1:8001 greeter:application
 """
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Say hello, in plain text, and how much was sent."""
+    """Greet the user in plain text, and say how many bytes were sent."""
     username = unquote(environ["HTTP_X_AUTH_USERNAME"])
     account, session = environ["HTTP_X_AUTH_ACCOUNT_ID"], environ["HTTP_X_AUTH_SESSION"]
     sent = len(environ["wsgi.input"].read())

@@ -1,4 +1,4 @@
-"""Measure Coatcheck beside its peers, and beside itself as things grow.
+"""Compare Coatcheck with other frameworks, and with itself as things grow.
 
 python -m kits.bench                  every row; exits with 1 if a target is missed,
                                       with 2 if a row could not be measured

@@ -1,4 +1,4 @@
-"""The applications that compete, the engines that all of them share, and what a load costs both."""
+"""The competing applications, the engines that they share, and what a load costs each of them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.servers import Server, gunicorn
 PERIOD, IDLE = 0.3, 0.02  # seconds; seconds of CPU that an idle contender may use in them
 
 COATCHECK, PLAIN = "applications:coatcheck", "applications:plain"
-WORKER_CLASSES = {COATCHECK: None, PLAIN: PLAIN_WORKER}  # of everybody else: BRIDGED
+WORKER_CLASSES = {COATCHECK: None, PLAIN: PLAIN_WORKER}  # every other: BRIDGED
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of CPU by who spent them, and commands to Redis, including those in scripts."""
+    """The CPU seconds of each part, and the commands that Redis ran, including those in scripts."""
 
     workers: float
     redis: float
@@ -102,8 +102,8 @@ class Contender:
         )
 
     def settle(self) -> None:
-        """Wait until nothing runs any more: no start, no request that its client has given up, no
-        rewrite of Redis's append-only file."""
+        """Wait until everything is idle: nothing is starting, no request is left whose client gave
+        up, and Redis is not rewriting its append-only file."""
         eventually(self._is_idle, within=60)
 
     def _is_idle(self) -> bool:

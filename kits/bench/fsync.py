@@ -16,8 +16,7 @@ from tempfile import TemporaryDirectory
 
 from kits.report import Report, number, table
 from service.embedded import Redis as EmbeddedRedis
-from service.sessions.ids import new_locator
-from service.sessions.record import Metadata
+from service.sessions.record import NewSession
 from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
 from service.storage.redis import connect
@@ -35,7 +34,7 @@ def rows(url: str, writes: int) -> Iterator[list[str]]:
 
     def write(_: int) -> float:
         started = time.perf_counter()
-        store.create(Metadata(None, False, "", ""), {"key": b"value"}, new_locator())
+        store.create(NewSession(), {"key": b"value"})
         return time.perf_counter() - started
 
     for policy in POLICIES:

@@ -36,9 +36,9 @@ class Load:
 
 @dataclass(frozen=True)
 class Sample:
-    """One run: requests a second; ms; µs of CPU per request, by who spent them; commands to Redis
-    per request; the percentage of the machine that the load generator took, and the percentage
-    that unrelated processes took."""
+    """One run: requests per second; latencies in ms; CPU time of each part in µs per request;
+    commands of Redis per request; and the percentages of the machine that the load generator and
+    unrelated processes used."""
 
     rate: float
     p50: float
@@ -107,7 +107,7 @@ def in_turn(loads: Sequence[Load], effort: Effort, say: Say) -> list[Result]:
 
 
 def warm_up(load: Load) -> None:
-    """Run a load whose responses do not count: a worker that has just started may shed some."""
+    """Run a load that does not count, because a worker that has just started may shed requests."""
     load.contender.settle()
     load.drive(WARM_UP)
 

@@ -34,7 +34,7 @@ from kits.generators import CONNECTIONS, Run, percentile, scheduled
 from kits.report import number, responses
 from tests.passwords import PASSWORD
 
-DUPLICATES = 2  # connections of 32: duplicates are faster than checks, so they make up about 9 %
+DUPLICATES = 2  # connections of 32; duplicates are faster than checks, so few connections suffice
 LOGINS = 0.01  # of all requests
 SLOWER = 3  # times
 WITHOUT, WITH = "checks without logins", "checks with logins"

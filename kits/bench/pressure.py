@@ -1,5 +1,5 @@
-"""The service under pressure: more newcomers than it can hash for, a Postgres that hangs, thousands
-of connections that say nothing."""
+"""The service under pressure: more new names than it can hash for, a Postgres that hangs, thousands
+of silent connections."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _nobody_is_rejected(runs: list[Run], result: Result) -> Verdict:
 
 @contextmanager
 def _idle_connections(contender: Contender, count: int) -> Iterator[None]:
-    """Open connections that send half a head, and open again those that the service closes."""
+    """Open connections that send half a head and then nothing."""
     host, port = contender.url.removeprefix("http://").split(":")
     with ExitStack() as stack:
         for _ in range(count):
@@ -156,7 +156,7 @@ def _idle_connections(contender: Contender, count: int) -> Iterator[None]:
 
 @contextmanager
 def _stopped(engines: Engines) -> Iterator[None]:
-    """Stop every process of Postgres; a stopped one still accepts what arrives."""
+    """Stop every process of Postgres; the kernel still accepts what clients send."""
     master = psutil.Process(engines.postgres.pid)
     processes = [master, *master.children(recursive=True)]
     for process in processes:

@@ -27,7 +27,7 @@ DATABASE = "coatcheck"
 DUPLICATE = "hot duplicate"
 OF_BARE, TRANSACTIONS = 0.6, 5
 OF_HASHER = {"new registrations": 0.68, "logins": 0.75}  # times what we hash with, alone
-MOST = 1000  # hashes a second that no machine reaches
+MOST = 1000  # hashes a second, more than any machine computes
 
 _serial = itertools.count()
 

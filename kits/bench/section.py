@@ -1,4 +1,4 @@
-"""What one row of the command line yields: results side by side, notes and verdicts."""
+"""The outcome of one row of the command line: results side by side, notes and verdicts."""
 
 from __future__ import annotations
 

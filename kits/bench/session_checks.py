@@ -51,7 +51,7 @@ def checks(engines: Engines, effort: Effort, say: Say) -> Section:
 
 
 def _without_session(engines: Engines, stack: ExitStack) -> Iterator[Load]:
-    """Contenders that get a cookie like the others and ignore it: no session can be faster."""
+    """Contenders that ignore the cookie: none that reads a session can be faster."""
     file = accounts.write_lines(engines, ["session=" + "0" * 55])
     contender = stack.enter_context(engines.serve("applications:plain"))
     yield get_with_cookies(PLAIN, contender, VERIFY, file)

@@ -20,7 +20,7 @@ from kits.bench.session_checks import VERIFY
 from kits.command import Effort, Say
 from kits.hasher import settings
 from service.sessions.ids import new_locator
-from service.sessions.record import Metadata, Owner
+from service.sessions.record import NewSession, Owner
 from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
 
@@ -91,8 +91,15 @@ def fill(redis: Redis, size: int, keys: int = 0) -> tuple[list[str], float]:
     fields = {f"key{n}": msgspec.msgpack.encode(VALUE) for n in range(keys)}
     ids = []
     for n in range(size):
-        metadata = Metadata(Owner(n, f"visitor{n}", time.time()), False, "127.0.0.1", AGENT)
-        ids.append(store.create(metadata, fields, new_locator(), epoch=0).id.value)
+        new = NewSession(
+            owner=Owner(n, f"visitor{n}", time.time()),
+            locator=new_locator(),
+            epoch=0,
+            methods=("password",),
+            address="127.0.0.1",
+            user_agent=AGENT,
+        )
+        ids.append(store.create(new, fields).id.value)
         if n % BATCH == BATCH - 1:
             scripts.pipeline.execute()
     scripts.pipeline.execute()

@@ -58,10 +58,10 @@ def rehearsal(stack: Stack) -> Iterator[Check]:
     yield Check("log in", "works through the published port", visitor.log_in)
     for service in (*SERVICES, *ONE_SHOTS):
         yield Check(f"restart {service}", KEPT, _restart(stack, visitor, service))
-    yield Check("stop", "each service exits by itself, in time", lambda: _stop(stack))
+    yield Check("stop", "each service exits on its own, in time", lambda: _stop(stack))
     yield Check("down, up", KEPT, lambda: _down_and_up(stack, visitor))
     for service in SERVICES:
-        subject, target = f"kill -9 {service}", f"restarts by itself, {KEPT}"
+        subject, target = f"kill -9 {service}", f"restarts on its own, {KEPT}"
         yield Check(subject, target, _kill(stack, visitor, service))
 
 

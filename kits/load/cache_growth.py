@@ -16,7 +16,7 @@ from service.accounts.usernames import Username
 from service.registration.username_cache import Taken, UsernameCache
 
 SIZES = (1_000, 100_000, 1_000_000)
-HOT = 1_000  # names, spread over the cache: as many as a worker remembers anyway
+HOT = 1_000  # names, spread over the cache; a worker remembers as many
 BATCH = 10_000
 FLAT = 0.1
 KEY = "0" * 32  # as for a name that was registered today: the longest entry there is

@@ -14,6 +14,7 @@ from kits.load.comparison import Result
 from kits.load.deployment import STRATEGIES
 from kits.report import Report, number, responses, table
 
+LEAST_SHOWN = 0.01
 COLOURS = ("#8c8c8c", "#d08c60", "#7a9cc6", "#2a7f62")
 PANELS: tuple[tuple[str, Callable[[Result], float]], ...] = (
     ("decided requests/s", lambda result: result.rate),
@@ -62,10 +63,14 @@ def draw(results: Sequence[Result], path: Path) -> None:
 
 def _bars(axes: Axes, values: Sequence[float]) -> None:
     bars = axes.bar(range(len(values)), values, color=COLOURS)
-    axes.bar_label(bars, [number(value) for value in values], fontsize=8)
+    axes.bar_label(bars, [_label(value) for value in values], fontsize=8)
     axes.set_xticks([])
     axes.margins(y=0.2)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _label(value: float) -> str:
+    return number(value) if value == 0 or value >= LEAST_SHOWN else f"< {LEAST_SHOWN}"
 
 
 def _row(result: Result) -> list[str]:

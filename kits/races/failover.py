@@ -11,6 +11,7 @@ replication is asynchronous.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import time
 from contextlib import ExitStack
@@ -86,6 +87,7 @@ def run(group: Group, server: Server, failover: Failover, output: Path) -> int:
     outcome = clients.judge(killed, may_lose=("sign-in", "sign-out", "write"))
     written = report(outcome, recovered, survived, note)
     written.publish(output / "report.md")
+    shutil.copy(server.log, output)
     return 0 if written.passed else 1
 
 

@@ -74,7 +74,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one herd on a new name cost while nothing else went on."""
+    """What one herd on a new name cost while nothing else ran."""
 
     name: str
     requests: int
@@ -89,7 +89,7 @@ class FaultSpan:
     kind: str
     started: float
     ended: float
-    happened: bool  # False: it did not come about, for example because no request reached its step
+    happened: bool  # False: it did not happen, for example because no request reached its step
 
 
 class History:
@@ -121,7 +121,7 @@ class History:
 
     @contextmanager
     def fault(self, kind: str) -> Iterator[list[str]]:
-        """Record a fault. If it does not come about, the block appends the reason to the list."""
+        """Record a fault. If it does not happen, the block appends the reason to the list."""
         started, missed = time.monotonic(), list[str]()
         self._write({"type": "fault", "event": "inject", "time": started, "fault": kind})
         try:

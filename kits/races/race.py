@@ -1,4 +1,4 @@
-"""What a race is made of, and what a herd costs while nothing else goes on."""
+"""The parts of a race, and what a herd costs while nothing else runs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from redis.exceptions import OutOfMemoryError
 from kits.races.deployment import Deployment
 from kits.races.history import Cost, History
 from kits.races.proxy.rule import Rule
-from service.registration.registration import RIVAL_TIMEOUT
+from service.registration.names import RIVAL_TIMEOUT
 
 HASHES = "coatcheck_password_hashes_total"
 COUNTED_HERD = 40
 
 
 class Missed(Exception):
-    """A fault or a measurement did not come about; the message says why."""
+    """A fault or a measurement did not happen; the message says why."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from service import create_app
 from service.embedded import Postgres
 from service.embedded import Redis as EmbeddedRedis
 from service.storage.migrations import migrate
+from service.web.services import services_of
 from tests.guarantees.overtaken import (
     BOB,
     ENDINGS,
@@ -92,7 +93,7 @@ def application() -> Iterator[tuple[Flask, Redis]]:
         try:
             yield app, redis
         finally:
-            app.extensions["coatcheck"].postgres.close()
+            services_of(app).close()
 
 
 def main() -> int:

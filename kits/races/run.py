@@ -66,5 +66,5 @@ def run(plan: Plan, output: Path, say: Say) -> tuple[History, list[Violation]]:
             race = Race(own, load, client, history)
             nemesis.inject_faults(workload, race, plan.faults, is_over, say)
         nemesis.add_requests(load, history, plan.requests, is_over, say)
-        say("Finding out what came of it ...")
+        say("Sending the final requests, and checking the history ...")
         return history, workload.conclude(target, load, client, history)

@@ -51,4 +51,4 @@ def _faults(history: History) -> str:
     missed = Counter(fault.kind for fault in history.faults if not fault.happened)
     rows = [[kind, str(happened[kind]), str(missed[kind])] for kind in sorted(happened | missed)]
     rows.append([f"all; kinds: {len(happened)}", str(happened.total()), str(missed.total())])
-    return table(("fault", "happened", "did not come about"), rows)
+    return table(("fault", "happened", "did not happen"), rows)

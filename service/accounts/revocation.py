@@ -1,9 +1,12 @@
-"""Ends sessions across both stores: password change, disabling, deletion, signing out everywhere.
+"""Ends sessions: signing out, and across both stores password change, disabling and deletion.
 
 The order leaves no gap. Postgres comes first: it raises the session epoch, so that a sign-in that
 reads the account from now on reads the new epoch. Redis follows: one script stores the new epoch,
 rejects sign-ins that read an older one, and ends the sessions. The revocation is acknowledged only
 then. Each operation is safe to repeat after a failure halfway.
+
+A change of the account has happened once Postgres has committed it, and a revocation once Redis has
+carried it out: that is when each is noted as an event.
 """
 
 from __future__ import annotations
@@ -13,13 +16,14 @@ from service.accounts.account import Account
 from service.accounts.repository import AccountRepository
 from service.credentials import hashing, passwords
 from service.credentials.hashing import PasswordHasher
-from service.errors import NoSuchAccount, NotSignedIn, WrongPassword
-from service.sessions.record import Record
+from service.errors import NoSuchAccount, NoSuchSession, NotSignedIn, WrongPassword
+from service.events import Event, emit
+from service.sessions.record import Record, SignedIn
 from service.sessions.store import SessionStore
 
 
 class Revocation:
-    """Ends the sessions of accounts.
+    """Ends the sessions of accounts, and changes what ends all of them.
 
     Every method raises DatabaseUnavailable or SessionStoreUnavailable if a store does not answer.
     The revocation may then be half done; repeat it.
@@ -32,13 +36,29 @@ class Revocation:
         self._sessions = sessions
         self._hasher = hasher
 
-    def sign_out(self, record: Record, everywhere: bool) -> int:
-        """End the other sessions of the account that `record` belongs to; with `everywhere`, this
-        one too. Returns how many ended."""
-        account = self._accounts.raise_epoch(_account_id(record))
-        return self._end(account, None if everywhere else record)
+    def sign_out(self, record: Record) -> None:
+        """End a session, which may be anonymous."""
+        ended = self._sessions.revoke(record.id.locator, record.id.digest)
+        if ended and record.metadata.owner:
+            emit(Event.SIGNED_OUT, record.metadata.owner.account_id)
 
-    def change_password(self, record: Record, raw_current: str, raw_new: str) -> Record:
+    def revoke_one(self, user: SignedIn, handle: str) -> None:
+        """End one of the user's sessions.
+
+        Raises:
+            NoSuchSession: the user has no session with that handle.
+        """
+        if not self._sessions.revoke(user.record.id.locator, handle):
+            raise NoSuchSession
+        emit(Event.SESSION_REVOKED, user.owner.account_id)
+
+    def revoke_several(self, user: SignedIn, everywhere: bool) -> int:
+        """End the user's other sessions; with `everywhere`, this one too. Returns how many
+        ended."""
+        account = self._accounts.raise_epoch(user.owner.account_id)
+        return self._revoke(account, None if everywhere else user.record)
+
+    def change_password(self, user: SignedIn, raw_current: str, raw_new: str) -> Record:
         """Change the password; every other session ends, and this one gets a new id.
 
         Returns:
@@ -51,30 +71,30 @@ class Revocation:
             TooManyHashes: too many passwords are waiting to be hashed.
         """
         new = passwords.check_new(raw_new)
-        account, encoded = self._credentials(record)
+        account, encoded = self._credentials(user)
         if hashing.matches(self._hasher, raw_current, encoded):
             changed = self._accounts.change_password(account.id, encoded, self._hasher.hash(new))
+            if changed is None:
+                raise WrongPassword
+            self._end(_noted(Event.PASSWORD_CHANGED, changed), user.record)
         elif self._hasher.verify(new, encoded):  # a retry, after a failure halfway
-            changed = self._accounts.raise_epoch(account.id)
+            self._revoke(self._accounts.raise_epoch(account.id), user.record)
         else:
-            changed = None
-        if changed is None:
             raise WrongPassword
-        self._end(changed, record)
-        rotated = self._sessions.rotate(record)
+        rotated = self._sessions.rotate(user.record, (passwords.METHOD,))
         if rotated is None:
             raise NotSignedIn
         return rotated
 
-    def delete_own(self, record: Record, raw_password: str) -> None:
-        """Delete the account that `record` belongs to.
+    def delete_own(self, user: SignedIn, raw_password: str) -> None:
+        """Delete the user's account.
 
         Raises:
             WrongPassword: that is not the account's password.
             NotSignedIn: the account has been deleted or disabled meanwhile.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
-        account, encoded = self._credentials(record)
+        account, encoded = self._credentials(user)
         if not hashing.matches(self._hasher, raw_password, encoded):
             raise WrongPassword
         self.delete(account.username)
@@ -87,7 +107,8 @@ class Revocation:
             NoSuchAccount: no account has that name.
             InvalidInput: no account can have that name.
         """
-        return self._end(self._accounts.retire(usernames.parse(raw_username)))
+        retired = self._accounts.retire(usernames.parse(raw_username))
+        return self._end(_noted(Event.DELETED, retired))
 
     def disable(self, raw_username: str) -> int:
         """Block sign-ins to the account until it is enabled. Returns how many sessions ended.
@@ -96,7 +117,12 @@ class Revocation:
             NoSuchAccount: no account has that name.
             InvalidInput: no account can have that name.
         """
-        return self._end(self._accounts.disable(usernames.parse(raw_username)))
+        disabled = self._accounts.disable(usernames.parse(raw_username))
+        return self._end(_noted(Event.DISABLED, disabled))
+
+    def enable(self, raw_username: str) -> None:
+        """Undo `disable`; raises what it raises."""
+        _noted(Event.ENABLED, self._accounts.enable(usernames.parse(raw_username)))
 
     def revoke(self, raw_username: str) -> int:
         """End every session of an account. Returns how many ended.
@@ -106,26 +132,33 @@ class Revocation:
             InvalidInput: no account can have that name.
         """
         found = self._accounts.find(usernames.parse(raw_username))
-        return self._end(self._accounts.raise_epoch(found[0].id) if found else None)
+        return self._revoke(self._accounts.raise_epoch(found[0].id) if found else None)
 
-    def _end(self, account: Account | None, keep: Record | None = None) -> int:
+    def _revoke(self, account: Account | None, keep: Record | None = None) -> int:
+        """End sessions for their own sake. Returns how many ended."""
         if account is None:
             raise NoSuchAccount
+        ended = self._end(account, keep)
+        emit(Event.OTHERS_REVOKED if keep else Event.ALL_REVOKED, account.id, ended=ended)
+        return ended
+
+    def _end(self, account: Account, keep: Record | None = None) -> int:
         return self._sessions.revoke_all(
             account.locator, account.session_epoch, keep.id if keep else None
         )
 
-    def _credentials(self, record: Record) -> tuple[Account, str]:
-        account_id = _account_id(record)
-        found = self._accounts.credentials_of(account_id)
+    def _credentials(self, user: SignedIn) -> tuple[Account, str]:
+        found = self._accounts.credentials_of(user.owner.account_id)
         if found is None:
             # Its deletion or disabling may have failed halfway and left sessions behind.
-            self._end(self._accounts.raise_epoch(account_id))
+            self._revoke(self._accounts.raise_epoch(user.owner.account_id))
             raise NotSignedIn
         return found
 
 
-def _account_id(record: Record) -> int:
-    if record.metadata.owner is None:
-        raise NotSignedIn
-    return record.metadata.owner.account_id
+def _noted(event: Event, account: Account | None) -> Account:
+    """The account, once it is noted what happened to it."""
+    if account is None:
+        raise NoSuchAccount
+    emit(event, account.id)
+    return account

@@ -58,16 +58,16 @@ def parse(raw: str) -> Username:
             them, or mixes scripts as no language does.
     """
     if len(raw) > MAX_RAW_LENGTH:
-        raise _invalid("too_long", f"A username has at most {MAX_LENGTH} characters.")
+        raise InvalidInput(FieldError("username", "too_long", {"limit": MAX_LENGTH}))
     canonical, spelling = _forms(raw)
     if len(canonical) < MIN_LENGTH:
-        raise _invalid("too_short", f"A username has at least {MIN_LENGTH} characters.")
+        raise InvalidInput(FieldError("username", "too_short", {"limit": MIN_LENGTH}))
     if len(canonical) > MAX_LENGTH:
-        raise _invalid("too_long", f"A username has at most {MAX_LENGTH} characters.")
+        raise InvalidInput(FieldError("username", "too_long", {"limit": MAX_LENGTH}))
     if _mixes_scripts(canonical):
-        raise _invalid("mixed_scripts", "A username must not mix alphabets that look alike.")
+        raise InvalidInput(FieldError("username", "mixed_scripts"))
     if not any(unicodedata.category(character)[0] in "LN" for character in canonical):
-        raise _invalid("characters", "A username has at least one letter or digit.")
+        raise InvalidInput(FieldError("username", "characters"))
     return Username(canonical, spelling)
 
 
@@ -77,10 +77,7 @@ def _forms(raw: str) -> tuple[str, str]:
     try:
         return _canonical.enforce(raw), _spelling.enforce(raw)
     except UnicodeEncodeError:
-        raise _invalid(
-            "characters",
-            "A username consists of letters, digits and common symbols, without spaces.",
-        ) from None
+        raise InvalidInput(FieldError("username", "characters")) from None
 
 
 def _mixes_scripts(name: str) -> bool:
@@ -89,7 +86,3 @@ def _mixes_scripts(name: str) -> bool:
         return False
     scripts = categories.unique_aliases(name) - {"COMMON", "INHERITED"}
     return len(scripts) > 1 and not any(scripts <= mixture for mixture in MIXTURES)
-
-
-def _invalid(code: str, message: str) -> InvalidInput:
-    return InvalidInput(FieldError("username", code, message))

@@ -6,6 +6,7 @@ from precis_i18n import get_profile
 
 from service.errors import FieldError, InvalidInput
 
+METHOD = "password"  # among the methods by which a session's user has authenticated
 MIN_LENGTH, MAX_LENGTH = 8, 256  # code points; NIST SP 800-63B asks for room for at least 64
 
 _opaque_string = get_profile("OpaqueString")
@@ -21,15 +22,13 @@ def prepare(raw: str) -> str:
         InvalidInput: it is empty, too long, or contains a control character or a lone surrogate.
     """
     if len(raw) > MAX_LENGTH:  # first, because the profile takes seconds over a very long one
-        raise _invalid("too_long", f"A password has at most {MAX_LENGTH} characters.")
+        raise InvalidInput(FieldError("password", "too_long", {"limit": MAX_LENGTH}))
     if raw and raw.isascii() and raw.isprintable():
         return raw  # which the profile leaves unchanged
     try:
         return _opaque_string.enforce(raw)
     except UnicodeEncodeError:
-        raise _invalid(
-            "characters", "That password contains characters that cannot be typed."
-        ) from None
+        raise InvalidInput(FieldError("password", "characters")) from None
 
 
 def check_new(raw: str) -> str:
@@ -39,9 +38,5 @@ def check_new(raw: str) -> str:
         InvalidInput: it is too short or too long, or contains a character that is not allowed.
     """
     if len(raw) < MIN_LENGTH:
-        raise _invalid("too_short", f"A password has at least {MIN_LENGTH} characters.")
+        raise InvalidInput(FieldError("password", "too_short", {"limit": MIN_LENGTH}))
     return prepare(raw)
-
-
-def _invalid(code: str, message: str) -> InvalidInput:
-    return InvalidInput(FieldError("password", code, message))

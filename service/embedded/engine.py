@@ -1,6 +1,6 @@
 """What both engines have in common.
 
-An engine owns one directory: its data, its log and, where the path is short enough, its socket.
+An engine owns one directory, with its data, its log and, if the path is short enough, its socket.
 """
 
 import os
@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 import psutil
 
 from service.embedded import leftovers, places
-from service.errors import CoatcheckError
+from service.errors import StartupError
 
 START_LIMIT = 30.0
 RECOVERY_LIMIT = 600.0
@@ -29,12 +29,12 @@ _TROUBLE = re.compile(
 _LOG_PREFIX = re.compile(r"^.*?(?:(?:FATAL|PANIC|ERROR|LOG):\s+|\.\d{3} [#*.-] )")
 
 
-class EngineError(CoatcheckError):
-    """An embedded engine is missing, or would not start."""
+class EngineError(StartupError):
+    """An embedded engine is missing, or does not start."""
 
 
 class State(Enum):
-    """What an engine that was started answers."""
+    """How an engine responds after its start."""
 
     SILENT = "silent"
     RECOVERING = "recovering"
@@ -42,11 +42,11 @@ class State(Enum):
 
 
 class Engine:
-    """One engine on one directory; a context manager, or `start` and `stop`.
+    """One engine on one directory; use it as a context manager, or call `start` and `stop`.
 
-    Whoever starts an engine ends whatever still runs on its directory, so two supervisors of one
-    directory must be kept apart by the caller. `durable=False` gives up fsync, for tests that do
-    not lose power. `say` hears one line when something takes long or changes permissions.
+    A start ends everything that still runs on the directory, so the caller must not let two
+    supervisors share one. `durable=False` turns fsync off, for tests. `say` receives a line when
+    something takes long or permissions change.
     """
 
     title: ClassVar[str]
@@ -67,7 +67,7 @@ class Engine:
 
     @property
     def url(self) -> str:
-        """The address for the client library; the same before and after a start."""
+        """The address for the client library; a start does not change it."""
         raise NotImplementedError
 
     @property
@@ -83,9 +83,9 @@ class Engine:
         return self._process
 
     def start(self) -> None:
-        """Start on what is there, or on a new empty store; returns when it answers.
+        """Start on the existing data, or on a new empty store; returns when the engine answers.
 
-        Raises EngineError, in one line, if it is not installed or does not start.
+        Raises EngineError, with a one-line message, if it is not installed or does not start.
         """
         try:
             places.make_private(self.directory, self._owner())
@@ -102,7 +102,7 @@ class Engine:
             raise
 
     def stop(self) -> None:
-        """Stop it with everything on disk; with growing force if it takes too long."""
+        """Stop it after it has written everything to disk; use more force if it takes too long."""
         for number, patience in self.stopping:
             if self._signal(number, patience):
                 break
@@ -111,16 +111,16 @@ class Engine:
             shutil.rmtree(self.sockets, ignore_errors=True)
 
     def kill(self) -> None:
-        """SIGKILL it, as a crash would; `start` recovers."""
+        """Send SIGKILL, to simulate a crash; `start` recovers."""
         self._signal(signal.SIGKILL, 10.0)
         self._process = None
 
     def exit_status(self) -> str | None:
-        """How it ended, in words, if it ended."""
+        """How it ended, in words; None while it runs."""
         return exit_status(self._process)
 
     def end_leftovers(self) -> int:
-        """End what an earlier run left on this directory; returns the number of processes."""
+        """End the processes that an earlier run left on this directory; returns how many."""
         return leftovers.end(self._is_leftover, self.sweeping)
 
     def __enter__(self) -> Self:
@@ -131,11 +131,11 @@ class Engine:
         self.stop()
 
     def _owner(self) -> pwd.struct_passwd | None:
-        """The user to run as, if not the present one."""
+        """The user to run as; None for the current one."""
         return None
 
     def _prepare(self) -> None:
-        """Make what the first start needs."""
+        """Create what the first start needs."""
 
     def _command(self) -> list[str]:
         raise NotImplementedError
@@ -144,8 +144,8 @@ class Engine:
         raise NotImplementedError
 
     def _is_leftover(self, process: psutil.Process) -> bool:
-        # Both engines stay in their directory from the moment they are spawned, and so do their
-        # children: the working directory tells them from any other installation of the same name.
+        # Both engines and their children never leave the directory in which they were spawned, so
+        # the working directory tells them from other installations of the same program.
         return process.name() in self.programs and Path(process.cwd()).is_relative_to(
             self.directory
         )
@@ -155,7 +155,7 @@ class Engine:
             self._process = subprocess.Popen(self._command(), stdout=log, **self._surroundings())
 
     def _surroundings(self) -> dict[str, Any]:
-        """How every program of an engine is run: detached from the terminal and our secrets."""
+        """How to run every program of an engine: without the terminal and without our secrets."""
         surroundings: dict[str, Any] = {
             "cwd": self.directory,
             "env": {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
@@ -188,7 +188,7 @@ class Engine:
         return EngineError(f"{self.title} will not start: {reason} (log: {self.log})")
 
     def _signal(self, number: signal.Signals, patience: float) -> bool:
-        """Send a signal and say whether the process is gone within `patience` seconds."""
+        """Send a signal; returns whether the process ended within `patience` seconds."""
         if self._process is None:
             return True
         self._process.send_signal(number)

@@ -15,7 +15,7 @@ import psutil
 
 from service.embedded import leftovers
 from service.embedded.engine import exit_status
-from service.errors import CoatcheckError
+from service.errors import StartupError
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
@@ -23,25 +23,25 @@ READY_LIMIT = 60.0
 STOP_LIMIT = 25.0  # gunicorn's own limit, graceful_timeout, is shorter
 
 
-class GunicornError(CoatcheckError):
+class GunicornError(StartupError):
     """The port is in use, or the web server does not come up."""
 
 
 def reserve(port: int) -> socket.socket:
-    """Make sure that `port` is free, and keep other instances of Coatcheck off it.
+    """Check that `port` is free, and reserve it among instances of Coatcheck.
 
-    Every worker has its own listening socket, so that the kernel spreads connections evenly. This
-    would also let the workers of two servers share one port without noticing.
+    Every worker has its own listening socket, so that the kernel spreads connections evenly. That
+    would also let the workers of two servers share one port without an error.
 
     Returns:
-        A socket that keeps the others off while it is open.
+        A socket that holds the reservation while it is open.
 
     Raises:
         GunicornError: the port is in use or not allowed; the message is one line.
     """
     guard = socket.socket(socket.AF_UNIX)
     try:
-        if sys.platform == "linux":  # the only system where the name disappears with its socket
+        if sys.platform == "linux":  # elsewhere the name would outlive its socket
             guard.bind(f"\0coatcheck on port {port}")
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -71,7 +71,7 @@ class Gunicorn:
 
     @property
     def url(self) -> str:
-        """Where it answers, once started."""
+        """Its address, once started."""
         return f"http://{self._address}"
 
     def start(self, port: int) -> None:

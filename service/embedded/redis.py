@@ -1,4 +1,4 @@
-"""Redis as a database: append-only, nothing evicted, reachable through its socket only."""
+"""Redis as a database: append-only, without eviction, reachable only through its socket."""
 
 import signal
 import socket
@@ -8,7 +8,7 @@ from service.embedded.engine import Engine, State
 
 
 class Redis(Engine):
-    """A Redis server whose data are the append-only file in its directory."""
+    """A Redis server that keeps its data in an append-only file in its directory."""
 
     title = "Redis"
     socket_name = "redis.sock"
@@ -32,7 +32,7 @@ class Redis(Engine):
             "appendfsync": "everysec" if self.durable else "no",
             "save": "",
             "maxmemory-policy": "noeviction",
-            "hash-max-ziplist-value": "512",  # a session with its User-Agent stays compact
+            "hash-max-ziplist-value": "512",  # keeps a session with its User-Agent compact
         }
         return [str(program), *(word for key in settings for word in (f"--{key}", settings[key]))]
 

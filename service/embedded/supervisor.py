@@ -15,13 +15,13 @@ from pathlib import Path
 import config
 from service.embedded import Engine, Postgres, Redis
 from service.embedded.gunicorn import Gunicorn, reserve
-from service.errors import CoatcheckError
+from service.errors import StartupError
 from service.storage import migrations
 
 Part = Engine | Gunicorn
 
 
-class ServeError(CoatcheckError):
+class ServeError(StartupError):
     """The service cannot run here, or a part of it has ended."""
 
 
@@ -37,7 +37,7 @@ def serve(environ: Mapping[str, str]) -> None:
             settings name their addresses.
 
     Raises:
-        ConfigurationError, CoatcheckError: the message says in one line what is wrong.
+        ConfigurationError, StartupError, MigrationFailed
     """
     data = Path(environ.get("DATA_DIR") or ".data").resolve()
     engines: dict[str, Engine] = {
@@ -77,7 +77,7 @@ class _Stop:
             raise StopRequested
 
     def check(self) -> None:
-        """Raise again, in case a library has swallowed the exception."""
+        """Raise again, in case a library swallowed the exception."""
         if self.requested:
             raise StopRequested
 
@@ -119,7 +119,7 @@ def _sweep(parts: Sequence[Part], stop: _Stop) -> Iterator[None]:
 
 def _run(settings: config.Settings, engines: Sequence[Engine], web: Gunicorn, stop: _Stop) -> None:
     with ExitStack() as running:
-        # First, because everything after it takes long.
+        # First, because everything else takes long.
         running.enter_context(reserve(settings.port))
         for engine in engines:
             say(f"Starting {engine.title} ...")
@@ -143,4 +143,4 @@ def _await_an_end(parts: Sequence[Part]) -> None:
             if status := part.exit_status():
                 raise ServeError(f"{part.title} ended unexpectedly ({status}): stopped the rest")
         if ended:
-            os.waitpid(ended.si_pid, os.WNOHANG)  # an orphan, which we inherit if we are pid 1
+            os.waitpid(ended.si_pid, os.WNOHANG)  # an orphan, which we adopt if we are pid 1

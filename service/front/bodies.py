@@ -6,26 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from service.errors import CoatcheckError
+from service.errors import BodyTooLarge, BodyTooSlow
 
+Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 LONGEST_LENGTH = 18  # digits of a Content-Length
-
-
-class BodyTooLarge(CoatcheckError):
-    """The body is longer than this service reads."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The body is larger than {limit} bytes.")
-
-
-class BodyTooSlow(CoatcheckError):
-    """The body did not arrive in time."""
-
-    def __init__(self) -> None:
-        super().__init__("The request did not arrive in time.")
 
 
 class ClientGone(Exception):

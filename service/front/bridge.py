@@ -1,204 +1,150 @@
-"""From the event loop to Flask in a thread, and back: PEP 3333 on ASGI 3.
-
-A response that declares its length and is not long is collected, which frees the thread; any other
-is streamed, piece by piece, at the pace at which the client reads.
-"""
+"""Every request to a WSGI application in threads, from an event loop and back."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Coroutine
 from functools import lru_cache
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
+from typing import Any
 
 import structlog
 
-from service.front.bodies import ClientGone
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+from service.errors import BodyTooLarge, BodyTooSlow, NoHost, Unavailable
+from service.front.bodies import ClientGone, Headers, Receive, Scope, Send, read_body
+from service.front.connection import CONNECTION
+from service.front.lanes import Lane
+from service.front.request_log import RequestLog
+from service.front.wsgi import Exchange, WsgiResponse, environ_of, start_message
+from service.web.answers import Answer
+from service.web.problems import http_problem, problem_of
+from service.web.security_headers import HEADERS
 
 log = structlog.get_logger()
 
-Scope = dict[str, Any]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-COLLECTED = 1024 * 1024  # bytes of a response
-SEND_LIMIT = 30.0  # seconds that a streamed piece waits for its client
+BODY_LIMIT = 20.0  # seconds until a body is there
 
 
-@dataclass
-class Outcome:
-    """What the application responded. If it `was_streamed`, it is sent already."""
+class Bridge:
+    """Hands every request to a WSGI application in a thread, and logs it."""
 
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-    was_streamed: bool
-    sent: int
-
-
-def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
-    """The environment of a request for WSGI (PEP 3333).
-
-    SCRIPT_NAME is empty and the scheme is that of the connection, whatever the client's headers
-    say: a declared proxy's are for ProxyFix to apply.
-    """
-    host, port = scope.get("server") or ("", None)
-    client = scope.get("client") or ("", 0)
-    environ: WSGIEnvironment = {
-        "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": "",
-        "PATH_INFO": _path(scope["raw_path"]),
-        "QUERY_STRING": scope["query_string"].decode("latin-1"),
-        "SERVER_NAME": str(host),
-        "SERVER_PORT": str(port or 80),
-        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
-        "REMOTE_ADDR": client[0],
-        "REMOTE_PORT": str(client[1]),
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scope["scheme"],
-        "wsgi.input": BytesIO(body),
-        "wsgi.input_terminated": True,
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-    }
-    for name, value in scope["headers"]:
-        key = _variable(name)
-        text = value.decode("latin-1")
-        if key in environ and key.startswith("HTTP_"):
-            separator = "; " if key == "HTTP_COOKIE" else ", "
-            text = environ[key] + separator + text
-        if key != "CONTENT_LENGTH":
-            environ[key] = text
-    environ.pop("HTTP_TRANSFER_ENCODING", None)  # the body has been put together
-    environ.pop("HTTP_UPGRADE", None)  # refused by ignoring it (RFC 9110, section 7.8)
-    return environ
-
-
-@lru_cache(maxsize=256)
-def _variable(name: bytes) -> str:
-    variable = name.decode("latin-1").upper().replace("-", "_")
-    return variable if variable in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{variable}"
-
-
-@lru_cache(maxsize=256)
-def _raw_name(name: str) -> bytes:
-    return name.lower().encode("latin-1")
-
-
-def _path(raw: bytes) -> str:
-    """PATH_INFO: the bytes of the path, each as one character."""
-    return (unquote_to_bytes(raw) if b"%" in raw else raw).decode("latin-1")
-
-
-class Exchange:
-    """One request, to be carried out in a thread, and its response."""
-
-    def __init__(
-        self,
-        application: WSGIApplication,
-        environ: WSGIEnvironment,
-        send: Send,
-        loop: asyncio.AbstractEventLoop,
-        is_wanted: Callable[[], bool],
-    ) -> None:
+    def __init__(self, application: Any, threads: int, longest_wait: float, max_body: int) -> None:
         """
         Args:
-            application: carries out the request.
-            environ: the request.
-            send: ASGI's, for responses that are streamed.
-            loop: on which `send` runs.
-            is_wanted: whether the client is still there, to which `send` says nothing.
+            application: for WSGI.
+            threads: how many requests it serves at a time.
+            longest_wait: seconds until a request's turn comes.
+            max_body: bytes.
         """
-        self._is_wanted = is_wanted
+        self.log = RequestLog()
         self._application = application
-        self._environ = environ
-        self._send = send
-        self._loop = loop
-        self._status = 500
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._written: list[bytes] = []
-        self._was_streamed = False
-        self._sent = 0
+        self._threads, self._longest_wait = threads, longest_wait
+        self._max_body = max_body
 
-    def carry_out(self) -> Outcome:
-        """Call the application.
+    async def start(self) -> None:
+        """Start the threads."""
+        self._loop = asyncio.get_running_loop()
+        self._pages = Lane("pages", self._threads, self._longest_wait, holds_back=False)
+
+    async def close(self) -> None:
+        """End the threads, and write what is left of the log."""
+        self._pages.close()
+        self.log.flush()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        started = time.monotonic()  # the loop's own clock counts whole milliseconds
+        try:
+            answer = await self._answer_or_problem(scope, receive, send)
+            sent = await _send(scope, send, answer)
+        except ClientGone:
+            return
+        seconds = time.monotonic() - started
+        self.log.note(scope["method"], scope["path"], answer.status, sent, seconds)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> Answer | WsgiResponse:
+        """The response to a request."""
+        body = await self._body_of(scope, receive)
+        return await self.hand_over(self._pages, scope, body, send)
+
+    def answer_at_once(
+        self, method: str, path: str, headers: Headers, body: bytes
+    ) -> Coroutine[Any, Any, Answer] | None:
+        """None: every request goes to the application."""
+        del method, path, headers, body
+        return None
+
+    async def hand_over(
+        self, lane: Lane, scope: Scope, body: bytes, send: Send, **extra: Any
+    ) -> WsgiResponse:
+        """What the application responds, in a thread of `lane`; `extra` goes into its environ.
 
         Raises:
-            ClientGone: nobody reads the response any more.
-            Whatever the application raises.
+            Busy: no thread became free in time.
         """
-        pieces = self._application(self._environ, self._start)
+        environ = environ_of(scope, body)
+        environ.update(extra)
+        connection = scope.get(CONNECTION)
+
+        def is_wanted() -> bool:
+            return connection is None or not connection.is_gone
+
+        exchange = Exchange(self._application, environ, send, self._loop, is_wanted)
+        return await lane.run(exchange.carry_out, is_wanted)
+
+    async def _body_of(self, scope: Scope, receive: Receive) -> bytes:
+        connection = scope.get(CONNECTION)
+        has_arrived = connection is not None and connection.has_whole_request
+        return await read_body(receive, scope["headers"], self._max_body, BODY_LIMIT, has_arrived)
+
+    async def _answer_or_problem(
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> Answer | WsgiResponse:
+        if scope["http_version"] == "1.1" and not has_host(scope["headers"]):
+            return problem_of(NoHost()).answer()
         try:
-            body = self._collect(pieces)
-        except ClientGone:
-            raise
-        except Exception as error:
-            if self._was_streamed:  # what has been sent must not look whole: the connection ends
-                log.exception("stream_failed", path=self._environ["PATH_INFO"])
-                raise ClientGone from error
-            raise
-        finally:
-            if hasattr(pieces, "close"):
-                pieces.close()
-        return Outcome(self._status, self._headers, body, self._was_streamed, self._sent)
-
-    def _start(
-        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
-    ) -> Callable[[bytes], object]:
-        if exc_info and self._was_streamed:
-            raise exc_info[1].with_traceback(exc_info[2])
-        self._status = int(status[:3])
-        self._headers = [(_raw_name(name), value.encode("latin-1")) for name, value in headers]
-        return self._written.append
-
-    def _collect(self, pieces: Iterable[bytes]) -> bytes:
-        collected: list[bytes] = []
-        size = 0
-        for piece in pieces:
-            if self._written:  # through the callable that start_response returns
-                piece = b"".join(self._written) + piece
-                self._written.clear()
-            collected.append(piece)
-            size += len(piece)
-            if piece and (size > COLLECTED or not self._declares_length()):
-                self._stream(b"".join(collected), more=True)
-                collected, size = [], 0
-        rest = b"".join([*collected, *self._written])
-        if self._was_streamed:
-            self._stream(rest, more=False)
-            return b""
-        return rest
-
-    def _declares_length(self) -> bool:
-        return any(name == b"content-length" for name, _ in self._headers)
-
-    def _stream(self, piece: bytes, more: bool) -> None:
-        sending = asyncio.run_coroutine_threadsafe(self._send_piece(piece, more), self._loop)
-        try:
-            sending.result(SEND_LIMIT)
-        except TimeoutError:
-            sending.cancel()
+            return await self.answer(scope, receive, send)
+        except (BodyTooLarge, BodyTooSlow) as error:
+            return _last(scope, problem_of(error).answer())
+        except Unavailable as error:
+            return problem_of(error).answer()
+        except (ClientGone, asyncio.CancelledError):
             raise ClientGone from None
-
-    async def _send_piece(self, piece: bytes, more: bool) -> None:
-        if not self._is_wanted():
-            raise ClientGone
-        if not self._was_streamed:
-            self._was_streamed = True
-            await self._send(start_message(self._status, self._headers))
-        await self._send({"type": "http.response.body", "body": piece, "more_body": more})
-        self._sent += len(piece)
+        except Exception:
+            log.exception("request_failed", path=scope["path"])
+            return http_problem(500).answer()
 
 
-def start_message(status: int, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
-    """ASGI's first message of a response."""
-    return {"type": "http.response.start", "status": status, "headers": headers}
+async def _send(scope: Scope, send: Send, answer: Answer | WsgiResponse) -> int:
+    """Send a response, and return how many bytes its body has."""
+    if isinstance(answer, WsgiResponse):
+        if answer.was_streamed:
+            return answer.sent
+        headers, body = answer.headers, answer.body
+    else:
+        headers = [*_raw(answer.headers), *_HEADERS]
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+        body = b"" if scope["method"] == "HEAD" else answer.body
+    await send(start_message(answer.status, headers))
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+    return len(body)
+
+
+@lru_cache(maxsize=4096)  # those of a session that is checked again and again
+def _raw(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name.lower().encode(), value.encode("latin-1")) for name, value in headers)
+
+
+def _last(scope: Scope, answer: Answer) -> Answer:
+    """Have the connection closed after the answer: the rest of the request may still arrive."""
+    if connection := scope.get(CONNECTION):
+        connection.close_after_response()
+    return answer
+
+
+def has_host(headers: Headers) -> bool:
+    """Whether the request names its host."""
+    return any(name == b"host" for name, _ in headers)
+
+
+_HEADERS = _raw(HEADERS)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.asgi.parser import ParseError
 from gunicorn.asgi.protocol import ASGIProtocol, _get_cached_date_header
 
-from service.web.answers import Answer, http_answer
+from service.web.answers import Answer
+from service.web.problems import http_problem
 from service.web.security_headers import HEADERS
 
 if TYPE_CHECKING:
@@ -23,14 +24,6 @@ TINY, MOST_TINY = 256, 256  # bytes of a piece of a body; such pieces that may c
 LINGER = 1.0  # seconds in which the client can read why its connection is closed
 
 CONNECTION = "coatcheck.connection"  # this object, in the scope of a request
-# What is wrong with a request that gunicorn rejects; its own words may quote the request.
-REASONS = {
-    400: "The request is not valid HTTP.",
-    408: "The request did not arrive in time.",
-    414: "The request line is too long.",
-    431: "The request's headers are too large.",
-    501: "That transfer coding is not supported.",
-}
 
 # gunicorn notes whether there is its C parser on the class that asks, and looks it up on its own.
 ASGIProtocol._check_h1c_protocol_available()
@@ -132,12 +125,13 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         super()._keepalive_timeout()
 
     def _send_error_response(
-        self, status: int, message: str, extra_headers: tuple[tuple[str, str], ...] = ()
+        self, status: int, _message: str, extra_headers: tuple[tuple[str, str], ...] = ()
     ) -> None:
+        # The status says what is wrong; gunicorn's own message may quote the request.
         if self._closed:
             return
-        reason = REASONS.get(status, message)
-        answer = http_answer(status, reason)
+        problem = http_problem(status)
+        answer = problem.answer()
         headers = (
             *answer.headers,
             *HEADERS,
@@ -147,7 +141,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         )
         head = "".join(f"{name}: {value}\r\n" for name, value in headers)
         self._safe_write(f"HTTP/1.1 {status} {answer.title}\r\n{head}\r\n".encode() + answer.body)
-        self.worker.asgi.log.note("", "/", status, len(answer.body), 0.0, reason)
+        self.worker.asgi.log.note("", "/", status, len(answer.body), 0.0, problem.detail)
         self._lingers = True
 
     def _close_transport(self) -> None:
@@ -189,7 +183,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             answer: Answer = await answering
         except Exception:
             self.log.exception("A request to %s failed.", request.path)
-            answer = http_answer(500, "Something went wrong.")
+            answer = http_problem(500).answer()
         closes = self._will_close(request, False)
         body = b"" if request.method == "HEAD" else answer.body
         self._safe_write(

@@ -26,7 +26,7 @@ from service.errors import Busy
 T = TypeVar("T")
 
 MOST_WAITING = 4096  # requests: each may hold a body
-SURPLUS = 1.5  # times as many as could be served in time wait before others are turned away
+SURPLUS = 1.25  # times as many as could be served in time wait before others are turned away
 LONGEST_RETRY = 30  # seconds
 WEIGHT = 0.1  # of the latest job in the average
 

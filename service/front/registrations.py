@@ -8,7 +8,7 @@ the beginning.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,15 +18,16 @@ from redis.exceptions import RedisClusterException, RedisError
 from service import metrics
 from service.accounts.repository import AccountRepository
 from service.accounts.usernames import MAX_LENGTH, Username
-from service.errors import InvalidInput, RivalTooSlow, UsernameTaken
+from service.errors import Busy, InvalidInput, RivalTooSlow, UsernameTaken
 from service.front.lanes import Lane
 from service.front.lookups import Lookups
 from service.registration import attempt as attempts
-from service.registration.registration import may_be_published
-from service.registration.username_cache import Taken, UsernameCache, key_of
+from service.registration.names import may_be_published
+from service.registration.username_cache import State, Taken, UsernameCache, key_of
 from service.storage.lines import Lines
-from service.web.answers import JSON, Answer, problem_answer
+from service.web.answers import JSON, Answer
 from service.web.bodies import MAX_BODY
+from service.web.problems import problem_of
 
 T = TypeVar("T")
 
@@ -34,10 +35,10 @@ log = structlog.get_logger()
 
 PATH = "/api/v1/accounts"
 # A request with one of these headers needs more checks, which are up to Flask.
-PARTICULARS = frozenset({b"idempotency-key", b"origin", b"sec-fetch-site"})
+FLASK_ONLY_HEADERS = frozenset({b"idempotency-key", b"origin", b"sec-fetch-site"})
 PATIENCE = 3.0  # seconds that a request waits for another one for the same name
 
-TAKEN = problem_answer(UsernameTaken())
+TAKEN = problem_of(UsernameTaken()).answer()
 
 
 class _Sent(msgspec.Struct):
@@ -86,7 +87,6 @@ class Registrations:
             proceed: hands the request to Flask.
 
         Raises:
-            Busy: no thread will become free in time.
             Whatever `proceed` raises.
         """
         username = _plain(headers, body)
@@ -96,26 +96,46 @@ class Registrations:
         while not self._cache.remembers(username):
             under_way = self._under_way.get(username.canonical)
             if under_way is None:
-                if self._passwords.is_overrun:  # spare Redis the question
-                    await self._passwords.turn_away()
+                if self._passwords.is_overrun:
+                    return await self._turn_away(username)
                 return await self._lead(username, proceed)
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or not (await asyncio.wait([under_way], timeout=left))[0]:
-                return problem_answer(RivalTooSlow())
+                return problem_of(RivalTooSlow()).answer()
         self._taken.count()
         return TAKEN
 
-    def remembered(self, headers: list[tuple[bytes, bytes]], body: bytes) -> Answer | None:
-        """The rejection of a name that this process has just learned is taken, or None."""
+    def rejection(
+        self, headers: list[tuple[bytes, bytes]], body: bytes
+    ) -> Coroutine[Any, Any, Answer] | None:
+        """The rejection of a request whose outcome is known at once, to be awaited: the name is
+        taken, or no thread will become free in time. None if it has a chance."""
         username = _plain(headers, body)
-        if username is None or not self._cache.remembers(username):
+        if username is None:
             return None
-        self._taken.count()
-        return TAKEN
+        if self._cache.remembers(username):
+            return self._reject_taken()
+        if self._passwords.is_overrun and username.canonical not in self._under_way:
+            return self._turn_away(username)
+        return None
 
     async def close(self) -> None:
         """Close the connections."""
         await self._lines.close()
+
+    async def _reject_taken(self) -> Answer:
+        self._taken.count()
+        return TAKEN
+
+    async def _turn_away(self, username: Username) -> Answer:
+        """409 if the cache knows the name, else 503 when the time of a request that waits is over.
+        Of everything that a registration costs, a read of the cache is all that is left."""
+        if isinstance(await self._look_up(username), Taken):
+            return await self._reject_taken()
+        try:
+            await self._passwords.turn_away()
+        except Busy as error:
+            return problem_of(error).answer()
 
     async def _lead(self, username: Username, proceed: Callable[[], Awaitable[T]]) -> Answer | T:
         landed = asyncio.get_running_loop().create_future()
@@ -129,16 +149,21 @@ class Registrations:
             del self._under_way[username.canonical]
             landed.set_result(None)
 
-    async def _is_taken(self, username: Username) -> bool:
-        """Whether the cache or the index calls the name taken. False means only: not known."""
-        key, cache_answers = key_of(username), True
+    async def _look_up(self, username: Username) -> State | Taken | None:
+        """What the cache knows about the name; None if it does not answer."""
+        key = key_of(username)
         try:
             reply = await self._lines.call(key, b"GET", key.encode())
-            if isinstance(self._cache.understood(username, reply), Taken):
-                return True
         except (RedisError, RedisClusterException):
-            cache_answers = False
             log.warning("username_cache_unavailable", step="look")
+            return None
+        return self._cache.parse_reply(username, reply)
+
+    async def _is_taken(self, username: Username) -> bool:
+        """Whether the cache or the index calls the name taken. False means only: not known."""
+        known = await self._look_up(username)
+        if isinstance(known, Taken):
+            return True
         if self._passwords.is_full:
             # Most new names will be rejected for lack of time, and a query for each would take
             # from the others. The index is asked when their turn comes.
@@ -148,7 +173,7 @@ class Registrations:
             return False
         if may_be_published(row):
             self._cache.remember(username)
-            if cache_answers:
+            if known is not None:
                 await self._publish(username, Taken(row.key_digest))
         return True
 
@@ -164,7 +189,7 @@ def _plain(headers: list[tuple[bytes, bytes]], body: bytes) -> Username | None:
     """The username in a simple and valid request to register; None if the request is for Flask."""
     kind: Any = None
     for name, value in headers:
-        if name in PARTICULARS:
+        if name in FLASK_ONLY_HEADERS:
             return None
         if name == b"content-type":
             kind = value

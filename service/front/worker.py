@@ -41,6 +41,8 @@ class Worker(ASGIWorker):  # type: ignore[misc]
 
     async def _serve(self) -> None:
         _allow_connections(self.cfg.worker_connections)
+        # gunicorn looks up dozens of settings for each connection, each through three calls.
+        self.cfg.__dict__.update({name: each.get() for name, each in self.cfg.settings.items()})
         await self.asgi.start()
         self.servers = [
             await self.loop.create_server(

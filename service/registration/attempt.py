@@ -13,7 +13,8 @@ from service.accounts.usernames import Username
 from service.credentials import passwords
 from service.errors import FieldError, InvalidInput
 
-KEY_SHAPE = re.compile(r"[\x21-\x7e]{1,255}")
+LONGEST_KEY = 255  # characters
+KEY_SHAPE = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_KEY}}}")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def parse(raw_username: str, raw_password: str, idempotency_key: str | None) -> 
     try:
         username = usernames.parse(raw_username)
         if username.is_reserved:
-            errors.append(FieldError("username", "reserved", "That username is reserved."))
+            errors.append(FieldError("username", "reserved"))
     except InvalidInput as error:
         errors += error.errors
     try:
@@ -64,8 +65,7 @@ def parse(raw_username: str, raw_password: str, idempotency_key: str | None) -> 
     except InvalidInput as error:
         errors += error.errors
     if idempotency_key is not None and not KEY_SHAPE.fullmatch(idempotency_key):
-        message = "An Idempotency-Key is 1 to 255 visible ASCII characters."
-        errors.append(FieldError("Idempotency-Key", "malformed", message))
+        errors.append(FieldError("Idempotency-Key", "malformed", {"limit": LONGEST_KEY}))
     if errors or username is None or password is None:
         raise InvalidInput(*errors)
     return Attempt(username, password, idempotency_key)

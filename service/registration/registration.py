@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass
-from enum import Enum
 
 import structlog
 
 from service import metrics
 from service.accounts import usernames
 from service.accounts.account import Account
-from service.accounts.repository import AccountRepository, Registered
-from service.accounts.usernames import Username
+from service.accounts.repository import AccountRepository
 from service.credentials.hashing import PasswordHasher
 from service.errors import (
     DatabaseUnavailable,
     InvalidInput,
     RegistrationUnresolved,
     RivalTooSlow,
-    UsernameCacheUnavailable,
     UsernameTaken,
 )
+from service.events import Event, emit
 from service.registration import attempt as attempts
+from service.registration import names
 from service.registration.attempt import Attempt
 from service.registration.flights import Flight, Flights
-from service.registration.username_cache import LONGEST_LIFETIME, State, Taken, UsernameCache
+from service.registration.names import Claim, Names
+from service.registration.username_cache import State, Taken, UsernameCache
 from service.sessions.ids import new_locator
 
 log = structlog.get_logger()
 
-RIVAL_TIMEOUT = 3.0  # seconds that an attempt waits for a rival before it proceeds unclaimed
 PATIENCE = 9.0  # seconds that a request waits for rivals in all
-# A rival that finds the name in the index takes a few milliseconds; one that hashes takes 30.
-FIRST_POLL, LONGEST_POLL = 0.005, 0.05
-LOOK_INTERVAL = 0.5  # seconds between looks at the index: a rival may die after its commit
-
-
-class Claim(Enum):
-    """How an attempt may proceed."""
-
-    HELD = "held"
-    NONE = "none"  # Redis or a rival does not answer in time; the index decides all the same
 
 
 @dataclass(frozen=True)
@@ -67,7 +55,7 @@ class Registration:
         self, accounts: AccountRepository, cache: UsernameCache, hasher: PasswordHasher
     ) -> None:
         self._accounts = accounts
-        self._cache = cache
+        self._names = Names(accounts, cache)
         self._hasher = hasher
         self._flights: Flights[Taken] = Flights()
 
@@ -97,9 +85,10 @@ class Registration:
         outcome = self._fly(attempt)
         if isinstance(outcome, Created):
             metrics.REGISTRATIONS.labels("registered").inc()
+            emit(Event.REGISTERED, outcome.account.id)
             return outcome.account
-        if idempotency_key is not None and outcome.key_digest == attempt.key_digest:
-            return self._own_earlier(attempt)
+        if account := self._own_earlier(attempt, outcome):
+            return account
         metrics.REGISTRATIONS.labels("taken").inc()
         raise UsernameTaken
 
@@ -116,13 +105,10 @@ class Registration:
             return "invalid"
         if username.is_reserved:
             return "reserved"
-        try:
-            state = self._cache.state(username)
-        except UsernameCacheUnavailable:
-            state = State.ABSENT
-        if state is State.PENDING:
-            return "pending"
-        return "taken" if isinstance(state, Taken) or self._registered(username) else None
+        state = self._names.state(username)
+        if isinstance(state, Taken):
+            return "taken"
+        return "pending" if state is State.PENDING else None
 
     def _fly(self, attempt: Attempt) -> Outcome:
         """Lead this process's flight for the name, or wait for the one under way."""
@@ -132,7 +118,7 @@ class Registration:
             flight, leading = self._flights.join(name, overdue)
             if leading:
                 return self._lead(attempt, flight)
-            overdue = None if flight.wait(min(left, RIVAL_TIMEOUT)) else flight
+            overdue = None if flight.wait(min(left, names.RIVAL_TIMEOUT)) else flight
             if flight.found:
                 return flight.found
         raise RivalTooSlow
@@ -149,7 +135,7 @@ class Registration:
 
     def _claim_and_create(self, attempt: Attempt) -> Outcome:
         """Create the account under a claim, which is released unless the account exists."""
-        claim = self._claim(attempt)
+        claim = self._names.claim(attempt)
         if isinstance(claim, Taken):
             return claim
         outcome: Outcome | None = None
@@ -159,38 +145,18 @@ class Registration:
         finally:
             # A published name has no claim left, but not every retired name is published.
             if claim is Claim.HELD and not isinstance(outcome, Created):
-                self._release(attempt)
-
-    def _claim(self, attempt: Attempt) -> Claim | Taken:
-        """Wait until the attempt may proceed, or the name is taken."""
-        started = looked = time.monotonic()
-        interval = FIRST_POLL
-        try:
-            while (state := self._cache.claim(attempt.username, attempt.token)) is State.PENDING:
-                now = time.monotonic()
-                if now > started + RIVAL_TIMEOUT:
-                    return Claim.NONE
-                if now > looked + LOOK_INTERVAL:
-                    looked = now
-                    if taken := self._registered(attempt.username):
-                        return taken
-                time.sleep(interval * random.uniform(0.5, 1.5))
-                interval = min(1.5 * interval, LONGEST_POLL)
-        except UsernameCacheUnavailable:
-            log.warning("username_cache_unavailable", step="claim")
-            return Claim.NONE
-        return state if isinstance(state, Taken) else Claim.HELD
+                self._names.release(attempt)
 
     def _create(self, attempt: Attempt) -> Outcome:
         """Ask the index, hash, and insert the row."""
-        if taken := self._registered(attempt.username):
+        if taken := self._names.registered(attempt.username):
             return taken
         account = self._insert(attempt, self._hasher.hash(attempt.password))
         if account:
             taken = Taken(attempt.key_digest)
-            self._publish(attempt.username, taken)
+            self._names.publish(attempt.username, taken)
             return Created(account, taken)
-        if taken := self._registered(attempt.username):
+        if taken := self._names.registered(attempt.username):
             return taken
         raise DatabaseUnavailable  # released at this very moment: the next attempt may have it
 
@@ -220,37 +186,10 @@ class Registration:
             attempt.username, password_hash, new_locator(), attempt.key_digest
         )
 
-    def _own_earlier(self, attempt: Attempt) -> Account:
-        """The account that this client registered earlier. The key alone proves nothing."""
-        found = self._accounts.credentials(attempt.username)
-        if found is None or not self._hasher.verify(attempt.password, found[1]):
-            raise UsernameTaken
-        return found[0]
-
-    def _registered(self, username: Username) -> Taken | None:
-        """What the index says about the name; a name that is taken is published."""
-        row = self._accounts.registered(username)
-        if row is None:
+    def _own_earlier(self, attempt: Attempt, taken: Taken) -> Account | None:
+        """The account that this client registered earlier, if it did. The key alone proves
+        nothing."""
+        if attempt.given_key is None or taken.key_digest != attempt.key_digest:
             return None
-        taken = Taken(row.key_digest)
-        if may_be_published(row):
-            self._publish(username, taken)
-        return taken
-
-    def _publish(self, username: Username, taken: Taken) -> None:
-        try:
-            self._cache.publish(username, taken)
-        except UsernameCacheUnavailable:
-            log.warning("username_cache_unavailable", step="publish")
-
-    def _release(self, attempt: Attempt) -> None:
-        try:
-            self._cache.release(attempt.username, attempt.token)
-        except UsernameCacheUnavailable:
-            log.warning("username_cache_unavailable", step="release")
-
-
-def may_be_published(row: Registered) -> bool:
-    """Whether the cache may call the name taken. A retired name becomes free one day, and no entry
-    may outlive its quarantine."""
-    return row.quarantine_left is None or row.quarantine_left > 2 * LONGEST_LIFETIME
+        found = self._accounts.credentials(attempt.username)
+        return found[0] if found and self._hasher.verify(attempt.password, found[1]) else None

@@ -39,6 +39,9 @@ class State(Enum):
     CLAIMED = "claimed"
 
 
+STATES = {state.value: state for state in State}
+
+
 @dataclass(frozen=True)
 class Taken:
     """A committed row has the name."""
@@ -70,9 +73,9 @@ class UsernameCache:
         """What the cache knows about the name: ABSENT, PENDING or Taken."""
         with failing_as(UsernameCacheUnavailable):
             reply = self._redis.get(key_of(username))
-        return self.understood(username, cast(bytes | None, reply))
+        return self.parse_reply(username, cast(bytes | None, reply))
 
-    def understood(self, username: Username, reply: bytes | None) -> State | Taken:
+    def parse_reply(self, username: Username, reply: bytes | None) -> State | Taken:
         """What a reply to GET says about the name. A taken name is remembered for a moment."""
         state = _state(reply or b"absent")
         if isinstance(state, Taken):
@@ -125,4 +128,4 @@ def _state(answer: bytes) -> State | Taken:
     if word == "taken":
         return Taken(rest)
     # An entry that nobody here has written says nothing: the cache is never the authority.
-    return State(word) if word in {state.value for state in State} else State.ABSENT
+    return STATES.get(word, State.ABSENT)

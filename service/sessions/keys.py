@@ -4,7 +4,8 @@ LOCATOR is the first 12 characters of a session's id, DIGEST the SHA-256 of the 
 
 - `coatcheck:{LOCATOR}:session:DIGEST`, a hash: `.` for the metadata (msgpack), `created`, `seen`
   and `deadline` (Unix ms by Redis' clock), and `:NAME` for each key of the session (msgpack). It
-  expires at the earlier of `seen` + idle limit and `deadline`.
+  expires at the earlier of `seen` + idle limit and `deadline`. `authenticated` (the same clock) is
+  there once the user has authenticated again; until then, `created` is when they did.
 - `coatcheck:{LOCATOR}:sessions`, a sorted set: the digests of an account's sessions, scored by
   their expiry. It expires with the last of them.
 - `coatcheck:{LOCATOR}:epoch`, a string: the least session epoch that a sign-in must have read from
@@ -15,6 +16,7 @@ All keys of one locator are in one slot of a Redis Cluster.
 
 METADATA = b"."
 CREATED, SEEN, DEADLINE = b"created", b"seen", b"deadline"
+AUTHENTICATED = b"authenticated"
 DATA = b":"  # before the name of each session key, so that none collides with a field of ours
 
 

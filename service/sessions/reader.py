@@ -14,11 +14,13 @@ from service.metrics import Tally
 from service.sessions import keys
 from service.sessions.ids import SessionId
 from service.sessions.record import Record
-from service.sessions.rules import TOUCH_SCRIPT, SessionRules
+from service.sessions.rules import SessionRules
+from service.sessions.scripts import SCRIPTS
 from service.storage.lines import Lines
 
 log = structlog.get_logger()
 
+TOUCH_SCRIPT = SCRIPTS["touch"]
 TOUCH_SHA = hashlib.sha1(TOUCH_SCRIPT.encode(), usedforsecurity=False).hexdigest().encode()
 
 

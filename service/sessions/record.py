@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
 from service.sessions.ids import SessionId
+
+MAX_ADDRESS, MAX_USER_AGENT = 64, 256  # characters that are kept
 
 
 class Owner(msgspec.Struct, frozen=True, array_like=True):
@@ -19,12 +22,51 @@ class Owner(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Metadata(msgspec.Struct, frozen=True, array_like=True):
-    """What does not change while a session lives."""
+    """What changes only if the user authenticates again. New fields go last and have defaults:
+    sessions that were stored without them stay readable."""
 
     owner: Owner | None
     remember: bool
     address: str
     user_agent: str
+    methods: tuple[str, ...] = ()  # by which the user has authenticated in this session
+
+    def after(self, methods: tuple[str, ...]) -> Metadata:
+        """The same once the user has authenticated by `methods` too."""
+        known = dict.fromkeys((*self.methods, *methods))
+        return msgspec.structs.replace(self, methods=tuple(known))
+
+
+encode_metadata = msgspec.msgpack.Encoder().encode
+decode_metadata = msgspec.msgpack.Decoder(Metadata).decode
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSession:
+    """What a session starts with.
+
+    Without an owner it is anonymous. Then neither address nor browser is kept: nobody will be shown
+    them.
+    """
+
+    owner: Owner | None = None
+    locator: str | None = None  # the account's; None: one of its own
+    epoch: int | None = None  # the account's, read together with what the user was checked against
+    methods: tuple[str, ...] = ()
+    remember: bool = False  # whether it outlives the browser
+    address: str = ""
+    user_agent: str = ""
+
+    @property
+    def metadata(self) -> Metadata:
+        """What is stored of it."""
+        return Metadata(
+            self.owner,
+            self.remember,
+            self.address[:MAX_ADDRESS],
+            self.user_agent[:MAX_USER_AGENT],
+            self.methods,
+        )
 
 
 @dataclass(frozen=True)
@@ -39,12 +81,14 @@ class Device:
 
 
 class Record(msgspec.Struct, frozen=True):
-    """A session as read from Redis. Times are Unix milliseconds on Redis' clock; `fields` are
-    the session's keys with their values still encoded."""
+    """A session as read from Redis. Times are Unix milliseconds on Redis' clock, so that no limit
+    depends on the clock of a worker; `fields` are the session's keys with their values still
+    encoded."""
 
     id: SessionId
     metadata: Metadata
     created: int
+    authenticated_at: int  # when the user last did; of an anonymous session, when it was created
     seen: int
     deadline: int
     expires: int
@@ -54,3 +98,14 @@ class Record(msgspec.Struct, frozen=True):
     def device(self) -> Device:
         """The same without what only the session itself may know."""
         return Device(self.id.digest, self.metadata, self.created, self.seen, self.expires)
+
+    def has_handle(self, handle: str) -> bool:
+        """Whether this is the session that goes by that handle."""
+        return handle == self.id.digest
+
+
+class SignedIn(NamedTuple):
+    """An account that is signed in, and the session that it uses."""
+
+    owner: Owner
+    record: Record

@@ -6,18 +6,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from service.sessions import keys
 from service.sessions.ids import SessionId
-from service.sessions.record import Metadata, Record
+from service.sessions.record import Metadata, Record, decode_metadata
 
 TOUCH_INTERVAL = 60.0  # seconds
-TOUCH_SCRIPT = (Path(__file__).parent / "lua" / "touch.lua").read_text(encoding="utf-8")
-
-_decode_metadata = msgspec.msgpack.Decoder(Metadata).decode
 
 
 @dataclass(frozen=True)
@@ -61,12 +57,14 @@ class SessionRules:
         """The session that HGETALL found; None if it is not there, or was cut off by a crash."""
         if keys.METADATA not in stored:
             return None
-        metadata = _decode_metadata(stored[keys.METADATA])
-        seen, deadline = int(stored[keys.SEEN]), int(stored[keys.DEADLINE])
+        metadata = decode_metadata(stored[keys.METADATA])
+        created, seen = int(stored[keys.CREATED]), int(stored[keys.SEEN])
+        deadline, authenticated = int(stored[keys.DEADLINE]), stored.get(keys.AUTHENTICATED)
         return Record(
             id=session_id,
             metadata=metadata,
-            created=int(stored[keys.CREATED]),
+            created=created,
+            authenticated_at=int(authenticated) if authenticated else created,
             seen=seen,
             deadline=deadline,
             expires=self.expiry(metadata, seen, deadline),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,13 +13,19 @@ from service import metrics
 from service.errors import SessionRevoked, SessionStoreUnavailable
 from service.sessions.ids import SessionId, new_locator
 from service.sessions.keys import DATA, METADATA, epoch_key, index_key, session_key
-from service.sessions.record import Device, Metadata, Record
+from service.sessions.record import (
+    Device,
+    NewSession,
+    Record,
+    decode_metadata,
+    encode_metadata,
+)
 from service.sessions.rules import SessionRules, milliseconds
+from service.sessions.scripts import SCRIPTS
 from service.storage.redis import failing_as
 
 log = structlog.get_logger()
 
-SCRIPTS = Path(__file__).parent / "lua"
 EPOCH_MEMORY = 86400.0  # seconds: longer than any sign-in takes
 FOUND, ABSENT, UNAVAILABLE = (
     metrics.SESSION_READS.labels(outcome) for outcome in ("found", "absent", "unavailable")
@@ -47,45 +52,33 @@ class SessionStore:
         self._redis = redis
         self._rules = rules
         self._sessions_per_account = sessions_per_account
-        self._scripts = {
-            file.stem: redis.register_script(file.read_text(encoding="utf-8"))
-            for file in SCRIPTS.glob("*.lua")
-        }
-        self._decode_metadata = msgspec.msgpack.Decoder(Metadata).decode
-        self._encode_metadata = msgspec.msgpack.Encoder().encode
+        self._scripts = {name: redis.register_script(script) for name, script in SCRIPTS.items()}
 
     def create(
-        self,
-        metadata: Metadata,
-        fields: Mapping[str, bytes],
-        locator: str | None = None,
-        epoch: int | None = None,
-        replaces: SessionId | None = None,
+        self, new: NewSession, fields: Mapping[str, bytes], replaces: SessionId | None = None
     ) -> Record:
         """Store a new session under a new id.
 
         Args:
-            metadata: what it belongs to and where it was opened.
+            new: whose it is, and how it starts.
             fields: its keys, encoded.
-            locator: the account's; None for an anonymous session.
-            epoch: the account's session epoch, read together with the password hash.
             replaces: a session that ends in the same step, if it is one of the same account.
 
         Raises:
-            SessionRevoked: the account's sessions were revoked after `epoch` was read.
+            SessionRevoked: the account's sessions were revoked after its epoch was read.
         """
-        session_id = SessionId.new(locator or new_locator())
+        session_id, metadata = SessionId.new(new.locator or new_locator()), new.metadata
         limits = self._rules.limits(metadata)
         arguments: list[Argument] = [
             session_id.digest,
-            "" if epoch is None else epoch,
+            "" if new.epoch is None else new.epoch,
             milliseconds(limits.idle),
             milliseconds(limits.lifetime),
             self._sessions_per_account,
             session_key(session_id.locator, ""),
             replaces.digest if replaces and replaces.locator == session_id.locator else "",
             METADATA,
-            self._encode_metadata(metadata),
+            encode_metadata(metadata),
         ]
         for name, value in fields.items():
             arguments += [DATA + name.encode(), value]
@@ -95,7 +88,7 @@ class SessionStore:
         self._rules.learn_clock(now)
         deadline = now + milliseconds(limits.lifetime)
         expires = self._rules.expiry(metadata, now, deadline)
-        return Record(session_id, metadata, now, now, deadline, expires, fields)
+        return Record(session_id, metadata, now, now, now, deadline, expires, fields)
 
     def read(self, session_id: SessionId) -> Record | None:
         """The session of that id, or None if there is none. Notes the use if it is due."""
@@ -133,17 +126,27 @@ class SessionStore:
         touch = self._rules.touch(record)
         return self._rules.touched(record, self._run("touch", touch.keys, touch.arguments))
 
-    def rotate(self, record: Record) -> Record | None:
+    def rotate(self, record: Record, proven: tuple[str, ...] = ()) -> Record | None:
         """Move the session to a new id; the old one is dead in the same step.
+
+        Args:
+            proven: the methods by which the user has just authenticated again, if they have.
 
         Returns:
             The record under its new id; None if the session is gone.
         """
-        new = SessionId.new(record.id.locator)
+        new, metadata = SessionId.new(record.id.locator), record.metadata.after(proven)
         session, index, _ = _keys(record.id)
-        keys = [session, _keys(new)[0], index]
-        moved = self._run("rotate", keys, [record.id.digest, new.digest])
-        return msgspec.structs.replace(record, id=new) if moved else None
+        arguments: list[Argument] = [record.id.digest, new.digest]
+        if proven:
+            arguments += [METADATA, encode_metadata(metadata)]
+        now: int = self._run("rotate", [session, _keys(new)[0], index], arguments)
+        if now == 0:
+            return None
+        authenticated_at = now if proven else record.authenticated_at
+        return msgspec.structs.replace(
+            record, id=new, metadata=metadata, authenticated_at=authenticated_at
+        )
 
     def devices(self, locator: str) -> list[Device]:
         """The sessions of an account that live, the longest-lived first."""
@@ -151,7 +154,7 @@ class SessionStore:
         return [
             Device(
                 handle.decode(),
-                self._decode_metadata(metadata),
+                decode_metadata(metadata),
                 int(created),
                 int(seen),
                 int(float(expires)),

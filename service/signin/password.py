@@ -1,4 +1,4 @@
-"""Signing in with a username and a password."""
+"""Username and password as the first factor."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from service.accounts.repository import AccountRepository
 from service.credentials import passwords
 from service.credentials.hashing import PasswordHasher
 from service.errors import InvalidCredentials, InvalidInput, Unavailable
+from service.signin.flow import Proof, Reason, note_refusal
 
 log = structlog.get_logger()
 
 
-class Login:
+class PasswordFactor:
     """Checks credentials. Every rejection says the same and takes the same time, so that an
     attacker cannot learn which names exist (OWASP Authentication Cheat Sheet)."""
 
@@ -22,8 +23,8 @@ class Login:
         self._accounts = accounts
         self._hasher = hasher
 
-    def authenticate(self, raw_username: str, raw_password: str) -> Account:
-        """The account with this name and password.
+    def prove(self, raw_username: str, raw_password: str) -> Proof:
+        """Proof that the client owns the account with this name.
 
         If the hash was made with outdated parameters, it is renewed: only now is the password
         available.
@@ -37,12 +38,14 @@ class Login:
         found, password = self._find(raw_username), _prepared(raw_password)
         if found is None or password is None:
             self._hasher.verify_nothing()
-            raise InvalidCredentials
-        account, encoded = found
-        if not self._hasher.verify(password, encoded):
-            raise InvalidCredentials
-        self._renew(account, encoded, password)
-        return account
+        elif self._hasher.verify(password, found[1]):
+            self._renew(*found, password)
+            return Proof(found[0], passwords.METHOD)
+        if found:
+            note_refusal(Reason.WRONG_PASSWORD, found[0].id)
+        else:
+            note_refusal(Reason.NO_SUCH_ACCOUNT)
+        raise InvalidCredentials
 
     def _renew(self, account: Account, encoded: str, password: str) -> None:
         """Hash again with the current parameters. If that is impossible now, the next login does
@@ -51,7 +54,7 @@ class Login:
             try:
                 self._accounts.replace_hash(account.id, encoded, self._hasher.hash(password))
             except Unavailable as error:
-                log.warning("rehash_postponed", reason=str(error))
+                log.warning("rehash_postponed", reason=error.code)
 
     def _find(self, raw_username: str) -> tuple[Account, str] | None:
         try:

@@ -1,1 +1,1 @@
-"""Connections to Postgres and Redis, with a bound on every wait."""
+"""Connections to Postgres and Redis, with a time limit on every wait."""

@@ -1,4 +1,4 @@
-"""What the Redis URLs of Coatcheck's own say: several hosts, and a login."""
+"""The parts of Coatcheck's own Redis URLs: several hosts, and a login."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def hosts(parts: SplitResult, default_port: int) -> list[tuple[str, int]]:
 
 
 def login(parts: SplitResult) -> dict[str, Any]:
-    """Username and password, those that are given, as redis-py's arguments."""
+    """Username and password, if given, as arguments for redis-py."""
     found = {"username": parts.username, "password": parts.password}
     return {name: unquote(value) for name, value in found.items() if value}

@@ -1,8 +1,8 @@
-"""How long anything may wait for Redis, in seconds. Together they stay below one second."""
+"""How long anything may wait for Redis, in seconds. The waits add up to less than a second."""
 
-REQUEST_LIMIT = 0.9  # what the failing calls of a request take together
-CALL_SHARE = 0.7  # of what is left: the next call, perhaps to another server, finds some time too
+REQUEST_LIMIT = 0.9  # for all failing calls of a request together
+CALL_SHARE = 0.7  # of what is left, so that a later call has some time too
 CALL_LIMIT = CALL_SHARE * REQUEST_LIMIT
 CONNECT_LIMIT = 0.25
 ANSWER_LIMIT = 0.4
-SENTINEL_LIMIT = 0.1  # three that hang leave time to say so
+SENTINEL_LIMIT = 0.1  # even after three that hang, there is time to respond

@@ -1,4 +1,4 @@
-"""Which server has a key, and the line to it: one Redis, Sentinel's master, a node of a Cluster."""
+"""Finds the server that has a key: a single Redis, Sentinel's master or a node of a Cluster."""
 # mypy: allow-untyped-calls
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from service.storage.wire import Line, packed
 
 ONCE: dict[str, Any] = {"protocol": 2, "retry": Retry(NoBackoff(), 0)}
 WAITS: dict[str, Any] = {"socket_connect_timeout": CONNECT_LIMIT, "socket_timeout": ANSWER_LIMIT}
-# What a node of a Cluster says when a key is elsewhere, or nowhere for now.
+# How a node of a Cluster begins its error when a key is elsewhere, or unavailable for now.
 ELSEWHERE = ("MOVED ", "ASK ", "CLUSTERDOWN ", "TRYAGAIN ")
 
 
 def connect(url: str) -> Lines:
-    """The lines to the Redis at `url`, which is written as for `service.storage.redis.connect`.
+    """The lines to the Redis at `url`; see `service.storage.redis.connect` for its form.
 
-    They belong to the event loop that first uses them, and connect then.
+    They connect when first used, and belong to the event loop that uses them first.
     """
     parts = urlsplit(url)
     if parts.scheme == "redis+sentinel":
@@ -53,7 +53,7 @@ class Lines(Protocol):
         """What Redis replies to a command.
 
         Args:
-            key: the key that it reads or changes; all its keys are in one slot.
+            key: the key that the command reads or changes; if it has several, all are in one slot.
             words: the command, its name first.
 
         Raises:
@@ -77,7 +77,7 @@ class _OneLine:
 
 
 class _ClusterLines:
-    """A line for each node, so that a node that is down fails none but its own keys."""
+    """A line for each node, so that a node that is down affects only its own keys."""
 
     def __init__(self, parts: SplitResult) -> None:
         self._login = login(parts)
@@ -106,7 +106,7 @@ class _ClusterLines:
             if not str(error).startswith(ELSEWHERE):
                 raise
         except (ConnectionError, RedisClusterException):
-            # Its replica may have taken over.
+            # The node's replica may have taken over.
             await cluster.nodes_manager.initialize()
         return await cluster.execute_command(words[0].decode(), *words[1:])  # follows redirections
 
@@ -120,6 +120,10 @@ class _ClusterLines:
                 **WAITS,
                 protocol=2,
             )
+            # Replies stay as Redis sends them, on whichever way a command takes.
+            for command in [*self._cluster.response_callbacks]:
+                if not command.startswith(("CLUSTER", "COMMAND")):
+                    del self._cluster.response_callbacks[command]
         await self._cluster.initialize()
         return self._cluster
 
@@ -146,7 +150,7 @@ def _to_master(parts: SplitResult) -> Any:
         try:
             host, port = await sentinel.discover_master(unquote(name))
         finally:
-            for each in sentinel.sentinels:  # they are asked too rarely to stay connected
+            for each in sentinel.sentinels:  # they are used too rarely to stay connected
                 await each.aclose()
         return await _opened(Connection(host=host, port=port, **options))
 

@@ -10,7 +10,7 @@ from yoyo import get_backend, read_migrations
 from service.errors import MigrationFailed
 
 FILES = Path(__file__).parent / "schema"
-# Any number, the same in every process that migrates.
+# Any number will do, as long as every process that migrates uses the same.
 ADVISORY_LOCK = 0x636F6174
 LOCK_TIMEOUT = "60s"
 
@@ -18,8 +18,9 @@ LOCK_TIMEOUT = "60s"
 def migrate(database_url: str) -> list[str]:
     """Bring the database to the newest schema.
 
-    Safe when several containers start at once. The lock is the server's, held by a connection,
-    so that a process that dies leaves none behind, as yoyo's own row in a table would.
+    Safe when several containers start at once. The lock is an advisory lock of the server, which
+    ends with its connection. yoyo's own lock is a row in a table, which a process that dies would
+    leave behind.
 
     Returns:
         The names of the migrations that were applied; none if it was up to date.
@@ -34,7 +35,7 @@ def migrate(database_url: str) -> list[str]:
             return _apply(database_url)
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[0]
-        raise MigrationFailed(f"The database could not be migrated: {reason}") from error
+        raise MigrationFailed(reason) from error
 
 
 def _apply(database_url: str) -> list[str]:

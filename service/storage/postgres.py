@@ -1,4 +1,4 @@
-"""The Postgres connection pool: opened after the fork, bounded in size and in every wait."""
+"""The Postgres connection pool, which opens after the fork; its size and every wait are limited."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
 from service.errors import DatabaseUnavailable
 
-CONNECT_TIMEOUT = 2  # seconds; libpq takes no fraction and no less
+CONNECT_TIMEOUT = 2  # seconds; libpq accepts no fractions and no less
 CHECKOUT_TIMEOUT = 2.0
 STATEMENT_TIMEOUT_MS = 5000
-# A server that was stopped still acknowledges packets, so that only our own clock notices.
+# A stopped server still acknowledges packets, so only our own clock notices.
 EXCHANGE_TIMEOUT = STATEMENT_TIMEOUT_MS / 1000 + 1
 MAX_CONNECTIONS = 8
 
@@ -29,7 +29,7 @@ Connection = psycopg.Connection[TupleRow]
 
 
 class BoundedConnection(psycopg.Connection[TupleRow]):
-    """A connection that gives up, and is given up, when the server does not answer in time."""
+    """A connection that closes if the server does not answer in time."""
 
     def wait(
         self, gen: PQGen[Any], interval: float = 0.1, timeout: float | None = EXCHANGE_TIMEOUT
@@ -37,8 +37,8 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
         """Wait for the server, at most `timeout` seconds.
 
         Raises:
-            psycopg.OperationalError: no answer in time; the connection is closed, since the
-                answer may still come and must not be taken for another statement's.
+            psycopg.OperationalError: no answer in time. The connection is closed, because the
+                answer may still come and must not be taken for that of another statement.
         """
         try:
             return super().wait(gen, interval, timeout)
@@ -50,8 +50,8 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
 class Postgres:
     """Hands out connections from a pool that belongs to the calling process.
 
-    A worker opens its pool with its first statement, after gunicorn has forked it: a socket
-    that two processes share would mix their answers.
+    A worker opens its pool with its first statement, after gunicorn has forked it. If two processes
+    shared a socket, each could get the other's answers.
     """
 
     def __init__(self, url: str) -> None:
@@ -65,7 +65,7 @@ class Postgres:
         """A connection in autocommit mode: one statement is one transaction, and one round trip.
 
         Raises:
-            DatabaseUnavailable: no connection to be had, or it broke under way.
+            DatabaseUnavailable: no connection is available, or it broke.
         """
         try:
             with self._own_pool().connection() as connection:
@@ -76,10 +76,10 @@ class Postgres:
             raise DatabaseUnavailable(_may_have_happened(error)) from error
 
     def ping(self) -> None:
-        """Ask for a sign of life.
+        """Check that Postgres answers.
 
         Raises:
-            DatabaseUnavailable: there is none.
+            DatabaseUnavailable: it does not.
         """
         with self.connection() as connection:
             connection.execute("SELECT 1")
@@ -117,11 +117,12 @@ class Postgres:
 
 
 def _check_if_suspect(connection: Connection) -> None:
-    """Ask the server for a sign of life only if it has said something unasked, which is mostly
-    that it closes the connection. A round trip at each checkout would double the price of most.
+    """Check a connection only if the server has sent something unasked, which usually means that
+    it is closing. Most checkouts serve one statement, so checking every time would double the
+    number of round trips.
 
     Raises:
-        psycopg.OperationalError: the connection is broken; the pool will replace it.
+        psycopg.OperationalError: the connection is broken; the pool replaces it.
     """
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
@@ -130,13 +131,13 @@ def _check_if_suspect(connection: Connection) -> None:
 
 
 def _may_have_happened(error: psycopg.Error) -> bool:
-    """Whether the statement may have been carried out: not if the server said why it was not.
-    Class 57P is a server that goes down, perhaps just after the commit."""
+    """Whether the statement may have taken effect. It has not if the server reports an error,
+    except for class 57P: the server is shutting down, perhaps just after the commit."""
     return error.sqlstate is None or error.sqlstate.startswith("57P")
 
 
 def _with_time_outs(url: str) -> str:
-    """The server's own bounds, set as a connection opens and not by statements of their own."""
+    """Connection options that make the server itself limit each statement, without a SET."""
     given = conninfo_to_dict(url).get("options") or ""
     bounds = ("statement_timeout", "idle_in_transaction_session_timeout")
     return " ".join([str(given), *(f"-c {name}={STATEMENT_TIMEOUT_MS}" for name in bounds)])

@@ -36,8 +36,8 @@ POOL: dict[str, Any] = {
     "timeout": 0.25,  # seconds, to wait for one of them
     "protocol": 2,
 }
-# One retry, and only of a broken connection: that is what a pooled connection looks like after
-# Redis was restarted. A time-out is not retried, or two waits would pass for one.
+# One retry, and only after a broken connection, because every pooled connection is broken after a
+# restart of Redis. A time-out is not retried: the wait would double.
 RETRY = Retry(NoBackoff(), 1, supported_errors=(ConnectionError,))
 
 
@@ -47,8 +47,8 @@ def connect(url: str) -> Redis | RedisCluster:
     Args:
         url: `redis://`, `rediss://` or `unix://` as redis-py reads them;
             `redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/NAME[/DB]`: the Sentinels that
-            watch the master NAME, and the login at that master; or
-            `redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT`: nodes of a Cluster, not all.
+            watch the master NAME, and the login for that master; or
+            `redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT`: some of the nodes of a Cluster.
     """
     parts = urlsplit(url)
     if parts.scheme == "redis+sentinel":
@@ -60,9 +60,9 @@ def connect(url: str) -> Redis | RedisCluster:
     return Redis.from_pool(pool)
 
 
-class failing_as:  # noqa: N801 - read as `with failing_as(...)`; a generator takes thrice the time
-    """Give a call its time, and turn whatever Redis or the way to it does wrong into one error of
-    the domain."""
+class failing_as:  # noqa: N801 - reads as `with failing_as(...)`; a generator is much slower
+    """Limit the time of a call, and turn every failure of Redis or of the connection into one error
+    of the domain."""
 
     __slots__ = ("_call", "_started", "_unavailable")
 
@@ -76,18 +76,18 @@ class failing_as:  # noqa: N801 - read as `with failing_as(...)`; a generator ta
         self, kind: object, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         end_call(self._call)
-        if isinstance(error, RedisError | RedisClusterException):  # the one is not the other
+        if isinstance(error, RedisError | RedisClusterException):  # two unrelated classes
             note_failure(time.monotonic() - self._started)
             raise self._unavailable() from error
 
 
 def eviction_policies(client: Redis | RedisCluster) -> set[str]:
-    """What the server does when it is full, or each master of a Cluster: its `maxmemory-policy`.
+    """The `maxmemory-policy` of the server, or of each master of a Cluster.
 
-    Raises EvictionUnknown if one does not answer, or the user may not ask.
+    Raises EvictionUnknown if a server does not answer, or the user may not ask.
     """
     with failing_as(EvictionUnknown):
-        # INFO, since those who rent out a Redis forbid CONFIG.
+        # INFO, because hosted Redis services forbid CONFIG.
         if isinstance(client, RedisCluster):
             nodes = client.get_primaries()
             answers = [client.info("memory", target_nodes=node) for node in nodes]
@@ -116,8 +116,8 @@ class _Nodes(RedisCluster):
 
 
 class Cluster(RedisCluster):
-    """A RedisCluster that looks for its nodes when first used, and anew when all that it knows
-    are gone."""
+    """A RedisCluster that discovers its nodes when first used, and again when all known ones are
+    gone."""
 
     def __init__(self, find: Callable[[], RedisCluster]) -> None:
         self._find = find
@@ -126,7 +126,7 @@ class Cluster(RedisCluster):
         self.encoder = Encoder("utf-8", "strict", False)  # register_script asks for it
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Send one command to where its keys are."""
+        """Send one command to the node that has its keys."""
         try:
             return self._cluster().execute_command(*args, **options)
         except RedisClusterException:
@@ -134,13 +134,13 @@ class Cluster(RedisCluster):
             raise
 
     def __getattr__(self, name: str) -> Any:
-        """What RedisCluster's own constructor would have made."""
+        """An attribute that RedisCluster's own constructor would have set."""
         return getattr(self._cluster(), name)
 
     def close(self) -> None:
-        """Close what was opened; the nodes are looked for anew when next used."""
+        """Close every connection; the next use discovers the nodes again."""
         found, self._found = self._found, None
-        if found:  # whose own close() closes no connection, but at the next garbage collection
+        if found:  # its own close() leaves the connections to the garbage collector
             for node in [*found.get_nodes(), *found.startup_nodes]:
                 if node.redis_connection:
                     node.redis_connection.connection_pool.disconnect()
@@ -155,7 +155,7 @@ class Cluster(RedisCluster):
 def _cluster(parts: SplitResult) -> Cluster:
     first = names(parts)[0]
     options: dict[str, Any] = {
-        "url": f"redis://{first}",  # only with one of these are the classes below heeded
+        "url": f"redis://{first}",  # without it, redis-py ignores the classes below
         "connection_pool_class": NodePool,
         "connection_class": ToNode,
         "require_full_coverage": False,

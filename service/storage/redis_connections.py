@@ -1,11 +1,9 @@
-"""Connections to Redis that keep to the time that a call has left, and notice a demoted master."""
+"""Connections to Redis that respect the time that a call has left, and notice a demoted master."""
 # mypy: allow-untyped-calls
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from queue import Empty
 from socket import socket
@@ -29,26 +27,28 @@ _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 _request_left: ContextVar[float | None] = ContextVar("request_left", default=None)
 
 
-@contextmanager
-def one_request() -> Iterator[None]:
-    """Bound the failing calls within together; elsewhere each has a bound of its own."""
-    request = _request_left.set(REQUEST_LIMIT)
-    try:
-        yield
-    finally:
-        _request_left.reset(request)
+class RedisTimeBudget:
+    """Gives all failing calls in its block one time limit; outside, each call has its own."""
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = _request_left.set(REQUEST_LIMIT)
+
+    def __exit__(self, *_: object) -> None:
+        _request_left.reset(self._before)
 
 
 def start_call() -> Token[float]:
-    """Begin one call, with all the connecting, asking around and repeating that it may take."""
+    """Start the clock of one call, which includes connecting, asking Sentinels and retrying."""
     left = _request_left.get()
     limit = CALL_LIMIT if left is None else CALL_SHARE * left
     return _deadline.set(min(_deadline.get(), time.monotonic() + limit))
 
 
 def note_failure(seconds: float) -> None:
-    """Take what a failed call took from what its request has left. What succeeds is free: a request
-    may well wait for others for longer."""
+    """Subtract the time of a failed call from what its request has left. A successful call costs
+    nothing, because a request may wait for other requests for longer."""
     if (left := _request_left.get()) is not None:
         _request_left.set(left - seconds)
 
@@ -75,24 +75,24 @@ class _Bounded(AbstractConnection):
         try:
             return super()._connect()  # type: ignore[safe-super]
         finally:
-            self.socket_timeout = self.answer_limit  # what a checkout from the pool sets again
+            self.socket_timeout = self.answer_limit  # as a checkout from the pool sets it
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         if self._sock is None:
-            self.connect()  # redis-py's own way would lead back to a master that was replaced
+            self.connect()  # redis-py itself would return to a master that has been replaced
         left = _left(self.answer_limit)
         if left < self.answer_limit:
             cast(socket, self._sock).settimeout(left)
         super().send_packed_command(command, check_health)
 
     def read_response(self, *args: Any, **options: Any) -> Any:
-        # Under Sentinel redis-py keeps the connection after a time-out: the late answer would be
-        # taken for that of the next command.
+        # Under Sentinel, redis-py keeps the connection after a time-out, and would take the late
+        # answer for that of the next command.
         options["disconnect_on_error"] = True
         try:
             return super().read_response(*args, **options)
         except ResponseError as error:
-            # A script's error has no class of its own: Redis 6 wraps it in "ERR Error running".
+            # Not ReadOnlyError: Redis 6 wraps the error of a script in "ERR Error running".
             if "READONLY" not in str(error):
                 raise
             self.disconnect()
@@ -112,7 +112,7 @@ class _Unix(_Bounded, UnixDomainSocketConnection):
 
 
 class ToSentinel(ToNode):
-    """A connection to a Sentinel, to be asked where the master is."""
+    """A connection to a Sentinel, to ask where the master is."""
 
     connect_limit = SENTINEL_LIMIT
     answer_limit = SENTINEL_LIMIT
@@ -130,22 +130,22 @@ BOUNDED: dict[type[Any], Any] = {
 
 
 class MasterPool(SentinelConnectionPool, BlockingConnectionPool):
-    """Connections to whichever server Sentinel says is the master."""
+    """Connections to the server that Sentinel calls the master."""
 
     def __init__(self, service_name: str, sentinel_manager: Any, **options: Any) -> None:
         super().__init__(service_name, sentinel_manager, connection_class=_ToMaster, **options)
 
     def owns_connection(self, connection: Any) -> int:
-        """Keep a connection to a former master: it asks for the present one when next used.
+        """Keep a connection to a former master; when next used, it asks for the current one.
 
-        redis-py drops it, and a blocking pool remembers each one dropped for good.
+        redis-py would drop it, and a blocking pool never forgets a connection that was dropped.
         """
         if (connection.host, connection.port) != self.master_address:
             connection.disconnect()
         return BlockingConnectionPool.owns_connection(self, connection)
 
     def disconnect(self, inuse_connections: bool = True) -> None:
-        """Close the connections, those to the Sentinels too."""
+        """Close all connections, including those to the Sentinels."""
         super().disconnect(inuse_connections)
         for sentinel in self.sentinel_manager.sentinels:
             sentinel.connection_pool.disconnect(inuse_connections)
@@ -158,8 +158,8 @@ class NodePool(BlockingConnectionPool):
         try:
             return super().get_connection(*args, **options)
         except ConnectionError as error:
-            # All are in use. RedisCluster would take the node for dead, and its busy connections
-            # too, if it were told in the words of a broken one.
+            # All are in use. If this looked like a broken connection, RedisCluster would consider
+            # the node dead, and its busy connections as well.
             if isinstance(error.__context__, Empty):
                 raise MaxConnectionsError(str(error)) from error
             raise

@@ -1,7 +1,7 @@
 """One connection to Redis on the event loop, and the line of commands that share it.
 
-redis-py opens the connection, with TLS, passwords and all. From then on this module writes and
-reads the socket itself, because redis-py's own way costs more than the rest of a session check.
+redis-py opens the connection, including TLS and login. After that, this module reads and writes the
+socket itself: redis-py takes longer for a read than the rest of a session check takes.
 """
 # mypy: allow-untyped-calls
 
@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError, RedisError, ResponseError, Timeout
 
 from service.storage.limits import ANSWER_LIMIT, CALL_LIMIT
 
-LARGEST = 256  # commands in one batch: an answer comes back within a few milliseconds
+LARGEST = 256  # commands in one batch, so that its replies do not take long
 
 Opener = Callable[[], Awaitable[AbstractConnection]]
 Done = Callable[[list[Any] | RedisError], None]
@@ -26,13 +26,13 @@ Sent = tuple[bytes, asyncio.Future[Any]]  # a command and its reply
 
 
 def packed(*words: bytes) -> bytes:
-    """A command as it travels (RESP, https://redis.io/docs/latest/develop/reference/protocol-spec)."""
+    """A command in Redis' wire format (RESP, https://redis.io/docs/latest/develop/reference/protocol-spec)."""
     sized = [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
     return b"*%d\r\n" % len(words) + b"".join(sized)
 
 
 class Wire(asyncio.Protocol):
-    """An open connection; it carries one batch of commands at a time."""
+    """An open connection, which carries one batch of commands at a time."""
 
     def __init__(self, connection: AbstractConnection) -> None:
         """Take over the socket of a connection that redis-py has opened."""
@@ -44,13 +44,13 @@ class Wire(asyncio.Protocol):
         self._done: Done | None = None
         self._deadline = 0.0
         self._watch: asyncio.TimerHandle | None = None
-        # redis-py's own end of the connection: nothing more goes through it.
+        # redis-py's object for the connection, which is no longer used.
         self._connection = connection
         self._transport.set_protocol(self)
 
     @property
     def is_open(self) -> bool:
-        """Whether a batch can still be sent."""
+        """Whether it can still carry a batch."""
         return not self._transport.is_closing()
 
     def exchange(self, commands: bytes, count: int, deadline: float, done: Done) -> None:
@@ -61,12 +61,12 @@ class Wire(asyncio.Protocol):
             count: how many there are.
             deadline: by the loop's clock; the connection is closed if the replies take longer, so
                 that a late one is never taken for another command's.
-            done: called once, with the replies in order, an error that Redis reports among them; or
-                with redis-py's ConnectionError or TimeoutError.
+            done: called once: with the replies in order, which include the errors that Redis
+                reports, or with redis-py's ConnectionError or TimeoutError.
         """
         self._replies, self._expected = [], count
         self._done, self._deadline = done, deadline
-        if self._watch is None:  # one timer serves many batches
+        if self._watch is None:  # one timer for many batches
             self._watch = self._loop.call_at(deadline, self._check)
         self._transport.write(commands)
 
@@ -75,8 +75,8 @@ class Wire(asyncio.Protocol):
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Collect replies; part of asyncio's protocol."""
-        if self._done is None:  # it would be taken for the next command's
+        """Collect replies (asyncio.Protocol)."""
+        if self._done is None:  # the next command would take it for its own
             self._fail(ConnectionError("Redis sent a reply that nobody asked for"))
             return
         self._parser.feed(data)
@@ -87,26 +87,26 @@ class Wire(asyncio.Protocol):
                     return
                 self._replies.append(reply)
         except hiredis.ProtocolError as error:
-            self._fail(ConnectionError(f"Redis sent what is not RESP: {error}"))
+            self._fail(ConnectionError(f"Redis sent something other than RESP: {error}"))
             return
         if self._parser.has_data():
-            self._fail(ConnectionError("Redis sent more replies than it was asked for"))
+            self._fail(ConnectionError("Redis sent more replies than there were commands"))
             return
         done, self._done = self._done, None
         done(self._replies)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Fail the batch under way; part of asyncio's protocol."""
+        """Fail the current batch (asyncio.Protocol)."""
         if self._watch:
             self._watch.cancel()
-        self._connection._writer = None  # redis-py would warn that it was left open
+        self._connection._writer = None  # otherwise redis-py warns that it was left open
         self._fail(ConnectionError(f"The connection to Redis was lost: {error}"))
 
     def _check(self) -> None:
         self._watch = None
         if self._done is None:
             return
-        if self._loop.time() < self._deadline:  # of a later batch
+        if self._loop.time() < self._deadline:  # that of a later batch
             self._watch = self._loop.call_at(self._deadline, self._check)
         else:
             self._fail(TimeoutError("Redis did not answer in time"))
@@ -119,11 +119,11 @@ class Wire(asyncio.Protocol):
 
 
 class Line:
-    """Commands for one server. While one batch is under way, those that come gather in the next.
+    """Commands for one server. While one batch is in flight, new commands gather in the next.
 
-    A command waits for no company: alone, it is sent at once. A broken connection is replaced once
-    for each batch, because that is how it looks when Redis was restarted; a late answer is not
-    awaited twice. Callbacks and not tasks carry the batches: a task would cost as much as the read.
+    A single command is sent at once. A broken connection is replaced once per batch, because every
+    connection is broken after a restart of Redis; a time-out is not retried. Batches use callbacks
+    instead of tasks: a task would cost as much as the read itself.
     """
 
     def __init__(self, opener: Opener) -> None:
@@ -134,10 +134,10 @@ class Line:
         self._open = opener
         self._wire: Wire | None = None
         self._waiting: list[Sent] = []
-        self._batch: list[Sent] = []  # under way
+        self._batch: list[Sent] = []  # in flight
         self._is_busy = False
         self._may_retry = False
-        self._since = self._deadline = 0.0  # of the oldest in `_waiting`; of `_batch`
+        self._since = self._deadline = 0.0  # when the oldest in `_waiting` came; of `_batch`
         self._connecting: asyncio.Task[None] | None = None
 
     def send(self, command: bytes) -> asyncio.Future[Any]:
@@ -157,7 +157,7 @@ class Line:
         return reply
 
     def close(self) -> None:
-        """Close the connection; it is opened again when it is needed."""
+        """Close the connection; the next command opens a new one."""
         if self._wire:
             self._wire.close()
 
@@ -182,7 +182,7 @@ class Line:
                 self._wire = Wire(await self._open())
         except builtins.TimeoutError:
             self._end(TimeoutError("Redis could not be reached in time"))
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting
+        except Exception as error:  # noqa: BLE001 - no request may wait forever
             self._may_retry = False
             self._end(ConnectionError(f"Redis cannot be reached: {error}"))
         else:
@@ -205,7 +205,7 @@ class Line:
         else:
             for _, reply in batch:
                 if not reply.done():
-                    # One of its own for each: the tracebacks of a shared one would mix.
+                    # A new one for each request: a shared one would mix their tracebacks.
                     reply.set_exception(type(outcome)(*outcome.args))
         if self._waiting:
             self._begin()

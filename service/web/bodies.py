@@ -8,11 +8,17 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from flask import request
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from service.errors import FieldError, InvalidInput
+from service.errors import (
+    FieldError,
+    InvalidInput,
+    NotAnObject,
+    NotJson,
+    UnreadableForm,
+    WrongMediaType,
+)
+from service.web.answers import JSON
 
-JSON = "application/json"
 MAX_BODY, LARGEST_BODY = 16 * 1024, 64 * 1024  # bytes: of most routes; of session data
 FORM = "application/x-www-form-urlencoded"
 
@@ -30,26 +36,17 @@ def json_object() -> dict[str, Any]:
     """The JSON object in the body.
 
     Raises:
-        UnsupportedMediaType: the body is declared as something else.
-        BadRequest: it is no JSON, or no object.
+        WrongMediaType: the body is declared as something else.
+        NotJson, NotAnObject: it is something else.
     """
     if request.mimetype != JSON:
-        raise UnsupportedMediaType(f"The body must be {JSON}.")
-    return parsed_object(request.get_data())
-
-
-def parsed_object(raw: bytes) -> dict[str, Any]:
-    """The JSON object that `raw` spells.
-
-    Raises:
-        BadRequest: it is no JSON, or no object.
-    """
+        raise WrongMediaType(JSON)
     try:
-        body = json.loads(raw)
+        body = json.loads(request.get_data())
     except (ValueError, RecursionError):
-        raise BadRequest("The body is not valid JSON.") from None
+        raise NotJson from None
     if not isinstance(body, dict):
-        raise BadRequest("The body must be a JSON object.")
+        raise NotAnObject
     return body
 
 
@@ -66,7 +63,7 @@ def credentials_in(body: dict[str, Any]) -> Credentials:
     """
     errors = _not_strings(body, "username", "password")
     if not isinstance(body.get("remember", False), bool):
-        errors.append(FieldError("remember", "type", "remember must be true or false."))
+        errors.append(FieldError("remember", "type"))
     if errors:
         raise InvalidInput(*errors)
     return Credentials(body["username"], body["password"], body.get("remember", False))
@@ -99,26 +96,23 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 def _not_strings(body: dict[str, Any], *fields: str) -> list[FieldError]:
     return [
-        FieldError(field, "missing", f"{field} is missing.")
-        if body.get(field) is None
-        else FieldError(field, "type", f"{field} must be a string.")
+        FieldError(field, "missing") if body.get(field) is None else FieldError(field, "type")
         for field in fields
         if not isinstance(body.get(field), str)
     ]
 
 
-def form_credentials() -> Credentials:
-    """The same from a form; what is missing is empty.
+def form_fields() -> dict[str, str]:
+    """The fields of the form in the body.
 
     Raises:
-        UnsupportedMediaType: the body is declared as something else.
-        BadRequest: it is not UTF-8.
+        WrongMediaType: the body is declared as something else.
+        UnreadableForm: it is not UTF-8, or has too many fields.
     """
     if request.mimetype != FORM:
-        raise UnsupportedMediaType(f"The body must be {FORM}.")
+        raise WrongMediaType(FORM)
     try:
         # Not request.form: it keeps bytes that are no UTF-8 as percent signs, a valid name.
-        form = dict(parse_qsl(request.get_data().decode(), errors="strict", max_num_fields=20))
+        return dict(parse_qsl(request.get_data().decode(), errors="strict", max_num_fields=20))
     except ValueError:
-        raise BadRequest("The form cannot be read.") from None
-    return Credentials(form.get("username", ""), form.get("password", ""), "remember" in form)
+        raise UnreadableForm from None

@@ -7,10 +7,10 @@ from typing import cast
 from flask import request
 from flask import session as flask_session
 
-from service.accounts.account import Account
 from service.errors import NotSignedIn
-from service.sessions.record import Owner, Record
+from service.sessions.record import Owner, Record, SignedIn
 from service.sessions.session import Session
+from service.signin.flow import Proof
 from service.web.services import services
 
 
@@ -24,7 +24,7 @@ def owner() -> Owner | None:
     return session().owner
 
 
-def signed_in() -> tuple[Owner, Record]:
+def signed_in() -> SignedIn:
     """Who is signed in, and with which session.
 
     Raises:
@@ -33,24 +33,13 @@ def signed_in() -> tuple[Owner, Record]:
     record = session().record
     if record is None or record.metadata.owner is None:
         raise NotSignedIn
-    return record.metadata.owner, record
+    return SignedIn(record.metadata.owner, record)
 
 
-def sign_in(account: Account, remember: bool) -> None:
-    """Give the browser a new session of `account`.
-
-    Raises:
-        SessionRevoked: the account's sessions were revoked since it was read.
-        SessionStoreUnavailable: Redis does not answer.
-    """
-    services().session_interface.start(
-        session(),
-        request,
-        account.owner,
-        account.locator,
-        account.session_epoch,
-        remember,
-    )
+def sign_in(proof: Proof, remember: bool) -> None:
+    """Give the browser a session of the account whose owner has sent the request; raises what
+    `SignIn.proceed` raises."""
+    services().sign_in.proceed(proof, session(), request, remember)
 
 
 def continue_as(record: Record) -> None:
@@ -69,4 +58,20 @@ def sign_out() -> None:
     Raises:
         SessionStoreUnavailable: Redis does not answer; the session may live on.
     """
-    services().session_interface.end(session())
+    if record := session().record:
+        services().revocation.sign_out(record)
+    forget()
+
+
+def revoke(handle: str) -> None:
+    """End one of the user's sessions, which may be this one.
+
+    Raises:
+        NotSignedIn: nobody is signed in.
+        NoSuchSession: the user has no session with that handle.
+        SessionStoreUnavailable: Redis does not answer; the session may live on.
+    """
+    user = signed_in()
+    services().revocation.revoke_one(user, handle)
+    if user.record.has_handle(handle):
+        forget()

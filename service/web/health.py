@@ -80,7 +80,7 @@ def _eviction(app: Flask) -> tuple[str, str]:
     try:
         evicting = eviction_policies(services_of(app).session_redis) - {"noeviction"}
     except EvictionUnknown as error:
-        return UNCHECKED, f"{error} ({type(error.__cause__).__name__})"
+        return UNCHECKED, type(error.__cause__).__name__
     return EVICTS if evicting else OK, ", ".join(sorted(evicting))
 
 

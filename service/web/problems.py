@@ -1,31 +1,40 @@
-"""Errors to responses: problem details (RFC 9457) for programs, a page for people."""
+"""The one place that decides what a response to an error says: status, code, headers, sentence.
+
+The API, the pages, the event loop and the tutorial's JSON all show a `Problem`.
+"""
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import Any
-
-import msgspec
-from flask import Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException
+from typing import NamedTuple
 
 from service import errors
-from service.errors import CoatcheckError, InvalidInput, Unavailable
+from service.errors import CoatcheckError, InvalidInput, RegistrationUnresolved, Unavailable
+from service.web.answers import TITLES, Answer, Headers, encode
+from service.web.messages import SENTENCES, sentence
 
 PROBLEM = "application/problem+json"
 
-ANSWERS: dict[type[CoatcheckError], tuple[int, str]] = {
-    errors.InvalidInput: (422, "invalid"),
-    errors.UsernameTaken: (409, "username_taken"),
+OUTCOMES: dict[type[CoatcheckError], tuple[int, str]] = {
+    errors.NoHost: (400, "malformed"),
+    errors.NotJson: (400, "malformed"),
+    errors.NotAnObject: (400, "malformed"),
+    errors.UnreadableForm: (400, "malformed"),
     errors.InvalidCredentials: (401, "invalid_credentials"),
     errors.SessionRevoked: (401, "invalid_credentials"),
     errors.NotSignedIn: (401, "not_signed_in"),
     errors.NoSuchAccount: (401, "not_signed_in"),  # of a session that outlived its account
     errors.WrongPassword: (403, "wrong_password"),
-    errors.NoSuchSession: (404, "not_found"),
-    errors.SessionTooLarge: (413, "too_large"),
     errors.CrossSite: (403, "cross_site"),
+    errors.NoSuchSession: (404, "not_found"),
+    errors.BodyTooSlow: (408, "refused"),
+    errors.UsernameTaken: (409, "username_taken"),
+    errors.BodyTooLarge: (413, "too_large"),
+    errors.SessionTooLarge: (413, "too_large"),
+    errors.WrongMediaType: (415, "unsupported_media_type"),
+    errors.InvalidInput: (422, "invalid"),
+    errors.Unavailable: (503, "unavailable"),
 }
+# Of responses that no error of ours explains.
 CODES = {
     400: "malformed",
     404: "not_found",
@@ -35,95 +44,55 @@ CODES = {
 }
 
 
-def register(app: Flask) -> None:
-    """Answer every error of `app`."""
-    app.register_error_handler(CoatcheckError, answer)
-    app.register_error_handler(HTTPException, answer_http)
+class Problem(NamedTuple):
+    """What a client learns about an error."""
+
+    status: int
+    code: str
+    detail: str
+    headers: Headers = ()  # those that say what the client can do
+    errors: tuple[dict[str, str], ...] = ()  # one for each field: field, code, message
+
+    @property
+    def title(self) -> str:
+        """The status in words."""
+        return TITLES[self.status]
+
+    def answer(self, *headers: tuple[str, str]) -> Answer:
+        """The problem document (RFC 9457), with more headers if there are any."""
+        document = {
+            "type": f"urn:coatcheck:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+        }
+        if self.errors:
+            document["errors"] = self.errors
+        all_headers = (("Content-Type", PROBLEM), *self.headers, *headers)
+        return Answer(self.status, all_headers, encode(document))
 
 
-def status_of(error: CoatcheckError) -> int:
-    """The HTTP status that says what `error` says."""
-    return 503 if isinstance(error, Unavailable) else ANSWERS[type(error)][0]
-
-
-def problem(error: CoatcheckError) -> dict[str, Any]:
-    """The problem document of an error of the domain."""
-    more: dict[str, Any] = {}
-    if isinstance(error, InvalidInput):
-        more["errors"] = [
-            {"field": each.field, "code": each.code, "message": each.message}
-            for each in error.errors
-        ]
-    code = "unavailable" if isinstance(error, Unavailable) else ANSWERS[type(error)][1]
-    return _problem(status_of(error), code, str(error)) | more
-
-
-def answer(error: CoatcheckError) -> Response:
-    """The response to an error of the domain."""
-    response = _response(problem(error))
-    response.headers.extend(advice(error))
-    return response
-
-
-def advice(error: CoatcheckError) -> tuple[tuple[str, str], ...]:
-    """The headers that say what a client can do about an error."""
-    if isinstance(error, errors.RegistrationUnresolved):
-        return (("Retry-After", str(error.retry_after)), ("Idempotency-Key", error.idempotency_key))
+def problem_of(error: CoatcheckError) -> Problem:
+    """What to respond to an error."""
+    kind = Unavailable if isinstance(error, Unavailable) else type(error)
+    status, code = OUTCOMES[kind]
+    headers: Headers = ()
     if isinstance(error, Unavailable):
-        return (("Retry-After", str(error.retry_after)),)
-    return ()
+        headers = (("Retry-After", str(error.retry_after)),)
+    if isinstance(error, RegistrationUnresolved):
+        headers += (("Idempotency-Key", error.idempotency_key),)
+    fields: tuple[dict[str, str], ...] = ()
+    if isinstance(error, InvalidInput):
+        fields = tuple(
+            {"field": each.field, "code": each.code, "message": sentence(each)}
+            for each in error.errors
+        )
+    return Problem(status, code, sentence(error), headers, fields)
 
 
-def answer_http(error: HTTPException) -> Response:
-    """The response to an error of HTTP, or to one that nobody foresaw (500)."""
-    status = error.code or 500
-    response = _response(http_problem(status, error.description or HTTPStatus(status).phrase))
-    for name, value in error.get_headers():
-        if name not in ("Content-Type", "Content-Length"):
-            response.headers[name] = value
-    return response
-
-
-def answer_unsaved(error: CoatcheckError, response: Response) -> None:
-    """Make of a finished response the one that says that its session could not be saved."""
-    replacement = answer(error)
-    response.status = replacement.status
-    response.set_data(replacement.get_data())
-    response.headers.pop("Location", None)
-    response.headers.pop("Set-Cookie", None)
-    for name in ("Content-Type", "Retry-After"):
-        if name in replacement.headers:
-            response.headers[name] = replacement.headers[name]
-
-
-def http_problem(status: int, detail: str) -> dict[str, Any]:
-    """The problem document of an error of HTTP."""
+def http_problem(status: int, detail: str | None = None, headers: Headers = ()) -> Problem:
+    """What to respond if only the status says what is wrong, and perhaps `detail`."""
     code = CODES.get(status, "internal" if status >= 500 else "refused")
-    return _problem(status, code, detail)
-
-
-def wants_page() -> bool:
-    """Whether the client is a person's browser, looking for a page."""
-    offered = [PROBLEM, "application/json", "text/html"]
-    return (
-        not request.path.startswith("/api/")
-        and request.accept_mimetypes.best_match(offered) == "text/html"
-    )
-
-
-def _problem(status: int, code: str, detail: str) -> dict[str, Any]:
-    return {
-        "type": f"urn:coatcheck:problem:{code}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-    }
-
-
-def _response(problem: dict[str, Any]) -> Response:
-    if wants_page():
-        page = render_template("error.html", **problem)
-        return Response(page, problem["status"], mimetype="text/html")
-    body = msgspec.json.encode(problem)
-    return Response(body, problem["status"], content_type=PROBLEM)
+    detail = detail or SENTENCES.get(str(status)) or TITLES[status]
+    return Problem(status, code, detail, headers)

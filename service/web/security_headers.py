@@ -19,6 +19,7 @@ HEADERS = (
     ("Referrer-Policy", "same-origin"),
     ("X-Content-Type-Options", "nosniff"),
 )
+ADDED, NAMES = list(HEADERS), {name.lower() for name, _ in HEADERS}
 
 
 def with_security_headers(application: WSGIApplication) -> WSGIApplication:
@@ -27,7 +28,9 @@ def with_security_headers(application: WSGIApplication) -> WSGIApplication:
     def secured(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             own = {name.lower() for name, _ in headers}
-            added = [header for header in HEADERS if header[0].lower() not in own]
+            added = (
+                ADDED if NAMES.isdisjoint(own) else [h for h in ADDED if h[0].lower() not in own]
+            )
             return start_response(status, headers + added, *exc_info)
 
         return application(environ, start)

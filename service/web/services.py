@@ -11,10 +11,10 @@ from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
-from service.sessions.interface import SessionInterface
 from service.sessions.rules import SessionRules
 from service.sessions.store import SessionStore
-from service.signin.password import Login
+from service.signin.flow import SignIn
+from service.signin.password import PasswordFactor
 from service.storage.postgres import Postgres
 
 EXTENSION = "coatcheck"
@@ -44,11 +44,11 @@ class Services:
     accounts: AccountRepository
     username_cache: UsernameCache
     registration: Registration
-    login: Login
+    password_factor: PasswordFactor
+    sign_in: SignIn
     revocation: Revocation
     session_rules: SessionRules
     session_store: SessionStore
-    session_interface: SessionInterface
 
     def close(self) -> None:
         """Close every open connection; new ones open on demand.

@@ -13,7 +13,7 @@ from service.sessions.record import Device, Owner, Record
 
 def signed_in_json(owner: Owner, record: Record) -> dict[str, Any]:
     """A signed-in account with the session that asks."""
-    return {"account": account_json(owner), "session": session_json(record.device, current=True)}
+    return {"account": account_json(owner), "session": _session_json(record.device, current=True)}
 
 
 def account_json(owner: Owner) -> dict[str, Any]:
@@ -25,8 +25,12 @@ def account_json(owner: Owner) -> dict[str, Any]:
     }
 
 
-def session_json(device: Device, current: bool) -> dict[str, Any]:
-    """A session; `current` if it is the one that asks."""
+def sessions_json(devices: list[Device], current: Record) -> list[dict[str, Any]]:
+    """The sessions of an account, for `current`, which is one of them."""
+    return [_session_json(device, current.has_handle(device.handle)) for device in devices]
+
+
+def _session_json(device: Device, current: bool) -> dict[str, Any]:
     return {
         "handle": device.handle,
         "current": current,

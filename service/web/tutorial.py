@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from flask import jsonify
-from werkzeug.exceptions import BadRequest
-from werkzeug.wrappers import Response
+from flask import Response
 
-from service.errors import InvalidInput, Unavailable, UsernameTaken
+from service.errors import CoatcheckError, InvalidInput
+from service.web.answers import json_answer
 from service.web.bodies import json_credentials
-from service.web.problems import advice
+from service.web.problems import problem_of
 from service.web.services import services
 
 
@@ -17,20 +16,9 @@ def register() -> Response:
     try:
         credentials = json_credentials()
         account = services().registration.register(credentials.username, credentials.password)
-    except BadRequest as error:
-        return _answer(400, {"error": error.description or ""})
-    except InvalidInput as error:
-        return _answer(400, {"error": str(error)})
-    except UsernameTaken as error:
-        return _answer(409, {"error": str(error)})
-    except Unavailable as error:
-        response = _answer(503, {"error": str(error)})
-        response.headers.extend(advice(error))
-        return response
-    return _answer(201, {"message": "User registered.", "username": account.username})
-
-
-def _answer(status: int, body: dict[str, str]) -> Response:
-    response = jsonify(body)
-    response.status_code = status
-    return response
+    except CoatcheckError as error:
+        problem = problem_of(error)
+        status = 400 if isinstance(error, InvalidInput) else problem.status
+        return json_answer(status, {"error": problem.detail}, *problem.headers).response()
+    registered = {"message": "User registered.", "username": account.username}
+    return json_answer(201, registered).response()

@@ -10,13 +10,16 @@ from urllib.parse import quote
 
 from service.errors import NotSignedIn, SessionStoreUnavailable
 from service.sessions.record import Record
-from service.web.answers import PRIVATE, Answer, json_answer, problem_answer
+from service.web.answers import PRIVATE, Answer, json_answer
+from service.web.problems import problem_of
 from service.web.shapes import signed_in_json
 
 VERIFY, CURRENT = "/auth/verify", "/api/v1/sessions/current"
 
+NOT_SIGNED_IN = problem_of(NotSignedIn()).answer(*PRIVATE)
 
-def introduction(record: Record | None) -> Answer:
+
+def verify_answer(record: Record | None) -> Answer:
     """For a proxy: the account in headers, or 401. No body."""
     if record is None or record.metadata.owner is None:
         return Answer(401, PRIVATE)
@@ -29,20 +32,19 @@ def introduction(record: Record | None) -> Answer:
     return Answer(200, headers + PRIVATE)
 
 
-def description(record: Record | None) -> Answer:
+def current_session_answer(record: Record | None) -> Answer:
     """For a client of the API: account and session, or a problem document."""
     if record is None or record.metadata.owner is None:
-        return problem_answer(NotSignedIn(), *PRIVATE)
+        return NOT_SIGNED_IN
     return json_answer(200, signed_in_json(record.metadata.owner, record), *PRIVATE)
 
 
-def unknown(path: str, error: SessionStoreUnavailable) -> Answer:
+def unavailable_answer(path: str, error: SessionStoreUnavailable) -> Answer:
     """503: nobody can tell right now."""
-    answer = problem_answer(error, *PRIVATE)
+    problem = problem_of(error)
     if path == CURRENT:
-        return answer
-    kept = tuple(header for header in answer.headers if header[0] != "Content-Type")
-    return Answer(answer.status, kept)
+        return problem.answer(*PRIVATE)
+    return Answer(problem.status, (*problem.headers, *PRIVATE))
 
 
 @lru_cache(maxsize=4096)

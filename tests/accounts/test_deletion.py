@@ -7,7 +7,7 @@ from flask import Flask
 
 from service.__main__ import main
 from service.errors import NoSuchAccount, SessionRevoked, SessionStoreUnavailable
-from service.sessions.record import Metadata
+from service.sessions.record import NewSession
 from service.web.services import Services, services_of
 from tests.passwords import BOB, PASSWORD
 
@@ -35,11 +35,11 @@ def test_a_login_under_way_when_its_account_is_deleted_gets_no_session(
 ) -> None:
     """G6: a login does not outlive its account."""
     app.test_client().post("/api/v1/accounts", json=BOB)
-    account = services.login.authenticate("bob", PASSWORD)
+    account = services.password_factor.prove("bob", PASSWORD).account
     services.revocation.delete("bob")
     with pytest.raises(SessionRevoked):
         services.session_store.create(
-            Metadata(account.owner, False, "", ""), {}, account.locator, account.session_epoch
+            NewSession(locator=account.locator, epoch=account.session_epoch), {}
         )
 
 
@@ -50,6 +50,18 @@ def test_a_name_without_an_account_cannot_be_deleted(services: Services) -> None
 
 def command(environ: dict[str, str], *arguments: str) -> Result:
     return CliRunner(env=environ).invoke(main, arguments)
+
+
+def test_the_command_line_says_in_a_sentence_what_is_wrong(
+    environ: dict[str, str], database: psycopg.Connection
+) -> None:
+    unknown = command(environ, "accounts", "show", "nobody-at-all")
+    assert (unknown.exit_code, unknown.output) == (
+        1,
+        "Error: There is no account with that name.\n",
+    )
+    invalid = command(environ, "accounts", "show", "x")
+    assert invalid.output == "Error: A username has at least 2 characters.\n"
 
 
 def test_the_command_line_deletes_and_releases(

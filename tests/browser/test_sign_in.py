@@ -79,7 +79,7 @@ def test_register_sign_out_and_sign_in_again(page: Page) -> None:
 
     page.get_by_role("link", name="Sign in").click()
     fill_in(page, "Sign in", "李雷", "wrong password")
-    expect(page.get_by_role("alert")).to_have_text("Username or password is wrong.")
+    expect(page.get_by_role("alert")).to_have_text("The username or password is wrong.")
     expect(page.get_by_label("Username")).to_have_value("李雷")
     fill_in(page, "Sign in", "李雷", PASSWORD)
     expect(page.get_by_role("list")).to_contain_text("李雷")

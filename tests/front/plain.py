@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.front.application import Bridge
+from service.front.bridge import Bridge
 from service.front.worker import Worker as Fronted
 
 THREADS = 2

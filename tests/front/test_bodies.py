@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.front.bodies import BodyTooLarge, BodyTooSlow, ClientGone, read_body
+from service.errors import BodyTooLarge, BodyTooSlow
+from service.front.bodies import ClientGone, read_body
 from tests.loops import on_loop
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]

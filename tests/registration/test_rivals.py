@@ -104,7 +104,7 @@ def test_a_name_is_not_called_taken_while_its_attempt_may_still_fail(
 def test_a_claim_of_a_dead_worker_does_not_block_the_name(
     registration: Registration, cache: UsernameCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.registration.registration.RIVAL_TIMEOUT", 0.1)
+    monkeypatch.setattr("service.registration.names.RIVAL_TIMEOUT", 0.1)
     cache.claim(BOB, "token of a worker that died")
     assert registration.register("bob", PASSWORD)
 
@@ -147,7 +147,7 @@ def test_requests_that_wait_too_long_proceed_one_at_a_time(
     hasher: CountingHasher,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.registration.registration.RIVAL_TIMEOUT", 0.3)
+    monkeypatch.setattr("service.registration.names.RIVAL_TIMEOUT", 0.3)
     cache.claim(BOB, "token of a worker that died")
     outcomes = race(50, lambda: registration.register("bob", PASSWORD))
     assert sum(isinstance(outcome, Account) for outcome in outcomes) == 1

@@ -16,7 +16,7 @@ from service.errors import SessionStoreUnavailable
 from service.sessions import keys
 from service.sessions.ids import SessionId, new_locator
 from service.sessions.reader import SessionReader
-from service.sessions.record import Metadata, Owner, Record
+from service.sessions.record import NewSession, Owner, Record
 from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
 from service.storage import lines
@@ -51,8 +51,8 @@ class Place:
             yield reader
 
     def sign_in(self, **fields: bytes) -> Record:
-        metadata = Metadata(Owner(1, "bob", 0.0), False, "192.0.2.1", "a browser")
-        return self.store.create(metadata, fields, new_locator(), 0)
+        new = NewSession(owner=Owner(1, "bob", 0.0), locator=new_locator(), epoch=0)
+        return self.store.create(new, fields)
 
     def pass_two_minutes(self, record: Record) -> None:
         """Have the session seen so long ago."""

@@ -8,9 +8,10 @@ from redis import Redis
 
 from service.errors import SessionRevoked, SessionStoreUnavailable
 from service.sessions.ids import SessionId, new_locator
-from service.sessions.record import Metadata, Owner, Record
+from service.sessions.record import NewSession, Owner, Record
 from service.sessions.rules import Limits, SessionRules
-from service.sessions.store import SCRIPTS, SessionStore
+from service.sessions.scripts import SCRIPTS
+from service.sessions.store import SessionStore
 from service.storage.redis import connect
 from tests.conditions import eventually
 
@@ -50,12 +51,20 @@ def short_lived(redis: Redis, idle: float, lifetime: float) -> SessionStore:
     return SessionStore(redis, SessionRules(limits, limits), CAP)
 
 
-def metadata(remember: bool = False) -> Metadata:
-    return Metadata(Owner(1, "bob", 0.0), remember, "192.0.2.1", "a browser")
+def of_bob(locator: str, epoch: int = 0, remember: bool = False) -> NewSession:
+    return NewSession(
+        owner=Owner(1, "bob", 0.0),
+        locator=locator,
+        epoch=epoch,
+        methods=("password",),
+        remember=remember,
+        address="192.0.2.1",
+        user_agent="a browser",
+    )
 
 
 def sign_in(store: SessionStore, locator: str, epoch: int = 0, **fields: bytes) -> Record:
-    return store.create(metadata(), fields, locator, epoch)
+    return store.create(of_bob(locator, epoch), fields)
 
 
 def test_what_was_created_is_read_back(store: SessionStore) -> None:
@@ -91,7 +100,7 @@ def test_the_id_is_in_no_key_and_no_value(store: SessionStore, redis: Redis) -> 
 def test_a_session_key_may_have_the_name_of_a_field_of_ours(store: SessionStore) -> None:
     """G15: no key of session data touches the fields of the service."""
     names = {".": b"1", "seen": b"2", "created": b"3", "deadline": b"4", ":": b"5", "": b"6"}
-    record = store.create(metadata(), names, new_locator(), 0)
+    record = store.create(of_bob(new_locator()), names)
     assert store.read(record.id) == record
 
 
@@ -105,7 +114,7 @@ def test_redis_ends_a_session_at_the_idle_limit(store: SessionStore, redis: Redi
 
 
 def test_a_remembered_session_has_limits_of_its_own(store: SessionStore) -> None:
-    record = store.create(metadata(remember=True), {}, new_locator(), 0)
+    record = store.create(of_bob(new_locator(), remember=True), {})
     assert record.expires == record.created + REMEMBERED.idle * 1000
 
 
@@ -222,7 +231,7 @@ def test_the_cap_never_ends_the_session_that_is_just_created(store: SessionStore
     """Though it may be the first to expire: the others are remembered for weeks."""
     locator = new_locator()
     for _ in range(CAP):
-        store.create(metadata(remember=True), {}, locator, 0)
+        store.create(of_bob(locator, remember=True), {})
     brief = sign_in(store, locator)
     assert store.read(brief.id) == brief
     assert len(store.devices(locator)) == CAP
@@ -242,7 +251,7 @@ def test_expired_sessions_are_pruned_from_the_list(redis: Redis) -> None:
 
 
 def test_an_anonymous_session_is_listed_nowhere(store: SessionStore, redis: Redis) -> None:
-    record = store.create(Metadata(None, False, "", ""), {"key": b"value"})
+    record = store.create(NewSession(), {"key": b"value"})
     assert store.read(record.id) == record
     assert redis.dbsize() == 1
 
@@ -299,14 +308,67 @@ def test_rotating_again_after_a_lost_answer_succeeds_again(
     store: SessionStore, redis: Redis
 ) -> None:
     """redis-py repeats the script when the connection breaks before the answer is there."""
-    rotate = redis.register_script((SCRIPTS / "rotate.lua").read_text())
+    rotate = redis.register_script(SCRIPTS["rotate"])
     old = sign_in(store, new_locator())
     new = SessionId.new(old.id.locator)
     keys = [f"coatcheck:{{{old.id.locator}}}:session:{each.digest}" for each in (old.id, new)]
     keys.append(f"coatcheck:{{{old.id.locator}}}:sessions")
     for _ in range(2):
-        assert rotate(keys, [old.id.digest, new.digest]) == 1
+        assert rotate(keys, [old.id.digest, new.digest]) > 0
     assert store.read(new) is not None
+
+
+def test_a_session_says_how_and_when_its_user_authenticated(store: SessionStore) -> None:
+    record = sign_in(store, new_locator())
+    assert record.metadata.methods == ("password",)
+    assert record.authenticated_at == record.created
+
+
+def test_authenticating_again_gives_a_new_id_and_a_later_time_by_the_clock_of_redis(
+    store: SessionStore, redis: Redis
+) -> None:
+    old = sign_in(store, new_locator())
+    key = f"coatcheck:{{{old.id.locator}}}:session:{old.id.digest}"
+    redis.hset(key, "created", old.created - 60_000)
+    signed_in = store.read(old.id)
+    assert signed_in is not None
+    new = store.rotate(signed_in, ("totp", "password"))
+    assert new is not None
+    assert store.read(new.id) == new
+    assert new.metadata.methods == ("password", "totp")
+    assert signed_in.authenticated_at == old.created - 60_000
+    assert new.authenticated_at >= old.created
+
+
+def test_a_new_id_alone_proves_nothing_anew(store: SessionStore) -> None:
+    record = sign_in(store, new_locator())
+    proven = store.rotate(record, ("totp",))
+    assert proven is not None
+    rotated = store.rotate(proven)
+    assert rotated is not None
+    assert store.read(rotated.id) == rotated
+    assert rotated.authenticated_at == proven.authenticated_at
+    assert rotated.metadata.methods == ("password", "totp")
+
+
+def test_a_session_that_was_stored_before_methods_were_is_read(
+    store: SessionStore, redis: Redis
+) -> None:
+    """Its metadata ends with the browser, and the user authenticated when it was created."""
+    record = sign_in(store, new_locator())
+    key = f"coatcheck:{{{record.id.locator}}}:session:{record.id.digest}"
+    owner = b"\x93\x01\xa3bob\xcb" + bytes(8)
+    redis.hset(key, ".", b"\x94" + owner + b"\xc2\xa9192.0.2.1\xa9a browser")
+    read = store.read(record.id)
+    assert read is not None
+    assert read.metadata.owner == Owner(1, "bob", 0.0)
+    assert (read.metadata.address, read.metadata.user_agent) == ("192.0.2.1", "a browser")
+    assert read.metadata.methods == ()
+    assert read.authenticated_at == read.created
+    assert store.devices(record.id.locator) == [read.device]
+    proven = store.rotate(read, ("password",))
+    assert proven is not None
+    assert proven.metadata.methods == ("password",)
 
 
 def test_a_session_that_is_gone_cannot_be_rotated(store: SessionStore, redis: Redis) -> None:
@@ -321,7 +383,7 @@ def test_a_session_that_replaces_another_of_its_account_ends_it_in_the_same_step
 ) -> None:
     locator = new_locator()
     old = sign_in(store, locator)
-    new = store.create(metadata(), {}, locator, 0, replaces=old.id)
+    new = store.create(of_bob(locator), {}, replaces=old.id)
     assert store.read(old.id) is None
     assert [device.handle for device in store.devices(locator)] == [new.id.digest]
 

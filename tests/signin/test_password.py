@@ -10,7 +10,7 @@ from service.accounts import usernames
 from service.accounts.repository import AccountRepository
 from service.credentials.hashing import PasswordHasher
 from service.errors import InvalidCredentials, TooManyHashes
-from service.signin.password import Login
+from service.signin.password import PasswordFactor
 from tests.conditions import elapse
 from tests.hashes import held_hashes
 from tests.passwords import PASSWORD
@@ -22,9 +22,9 @@ def hasher() -> PasswordHasher:
 
 
 @pytest.fixture
-def login(accounts: AccountRepository, hasher: PasswordHasher) -> Login:
+def factor(accounts: AccountRepository, hasher: PasswordHasher) -> PasswordFactor:
     accounts.insert(usernames.parse("Bob"), hasher.hash(PASSWORD), "locator-----", "key")
-    return Login(accounts, hasher)
+    return PasswordFactor(accounts, hasher)
 
 
 def stored_hash(database: psycopg.Connection) -> str:
@@ -34,8 +34,10 @@ def stored_hash(database: psycopg.Connection) -> str:
 
 
 @pytest.mark.parametrize("name", ["Bob", "bob", "BOB"])
-def test_the_account_is_found_in_every_spelling_of_its_name(login: Login, name: str) -> None:
-    account = login.authenticate(name, PASSWORD)
+def test_the_account_is_found_in_every_spelling_of_its_name(
+    factor: PasswordFactor, name: str
+) -> None:
+    account = factor.prove(name, PASSWORD).account
     assert (account.username, account.locator) == ("Bob", "locator-----")
 
 
@@ -53,27 +55,27 @@ def test_the_account_is_found_in_every_spelling_of_its_name(login: Login, name: 
     ],
 )
 def test_every_rejection_is_the_same_and_computes_one_hash(
-    login: Login, monkeypatch: pytest.MonkeyPatch, name: str, password: str
+    factor: PasswordFactor, monkeypatch: pytest.MonkeyPatch, name: str, password: str
 ) -> None:
     computed = []
     verify = argon2id.verify
     monkeypatch.setattr(argon2id, "verify", lambda *a: computed.append(1) or verify(*a))
     with pytest.raises(InvalidCredentials):
-        login.authenticate(name, password)
+        factor.prove(name, password)
     assert len(computed) == 1
 
 
 def test_a_disabled_account_is_rejected_like_an_unknown_one(
-    login: Login, database: psycopg.Connection
+    factor: PasswordFactor, database: psycopg.Connection
 ) -> None:
     database.execute("UPDATE accounts SET disabled_at = now()")
     with pytest.raises(InvalidCredentials):
-        login.authenticate("bob", PASSWORD)
+        factor.prove("bob", PASSWORD)
 
 
 @pytest.mark.parametrize(("name", "password"), [("bob", PASSWORD), ("nobody-has-it", PASSWORD)])
 def test_a_login_whose_turn_to_hash_comes_too_late_says_so_whatever_the_name(
-    login: Login, accounts: AccountRepository, name: str, password: str
+    factor: PasswordFactor, accounts: AccountRepository, name: str, password: str
 ) -> None:
     """It must not call a password wrong that was never checked."""
     busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=0.05)
@@ -81,7 +83,7 @@ def test_a_login_whose_turn_to_hash_comes_too_late_says_so_whatever_the_name(
         callers.submit(busy.hash, "another password")
         hashes.await_queued()
         hashes.await_begun()
-        rejected = callers.submit(Login(accounts, busy).authenticate, name, password)
+        rejected = callers.submit(PasswordFactor(accounts, busy).prove, name, password)
         hashes.await_queued()
         elapse(0.1)
         hashes.go_on()
@@ -90,22 +92,22 @@ def test_a_login_whose_turn_to_hash_comes_too_late_says_so_whatever_the_name(
 
 
 def test_a_login_renews_a_hash_made_with_outdated_parameters(
-    login: Login, accounts: AccountRepository, database: psycopg.Connection
+    factor: PasswordFactor, accounts: AccountRepository, database: psycopg.Connection
 ) -> None:
     stronger = PasswordHasher(memory_kib=128, time_cost=1, threads=1, longest_wait=60.0)
     before = stored_hash(database)
-    Login(accounts, stronger).authenticate("bob", PASSWORD)
+    PasswordFactor(accounts, stronger).prove("bob", PASSWORD)
     after = stored_hash(database)
     assert after != before
     assert not stronger.is_outdated(after)
-    assert Login(accounts, stronger).authenticate("bob", PASSWORD)
+    assert PasswordFactor(accounts, stronger).prove("bob", PASSWORD)
     assert stored_hash(database) == after
 
 
 def test_a_renewed_hash_does_not_undo_a_password_change(
-    login: Login, accounts: AccountRepository, database: psycopg.Connection
+    factor: PasswordFactor, accounts: AccountRepository, database: psycopg.Connection
 ) -> None:
-    account = login.authenticate("bob", PASSWORD)
+    account = factor.prove("bob", PASSWORD).account
     old = stored_hash(database)
     database.execute("UPDATE accounts SET password_hash = 'of the new password'")
     accounts.replace_hash(account.id, old, "renewed hash of the old password")
@@ -113,7 +115,7 @@ def test_a_renewed_hash_does_not_undo_a_password_change(
 
 
 def test_a_hash_that_cannot_be_renewed_now_does_not_stop_the_login(
-    login: Login, accounts: AccountRepository, monkeypatch: pytest.MonkeyPatch
+    factor: PasswordFactor, accounts: AccountRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stronger = PasswordHasher(memory_kib=128, time_cost=1, threads=1, longest_wait=60.0)
 
@@ -121,4 +123,4 @@ def test_a_hash_that_cannot_be_renewed_now_does_not_stop_the_login(
         raise TooManyHashes
 
     monkeypatch.setattr(stronger, "hash", refuse)
-    assert Login(accounts, stronger).authenticate("bob", PASSWORD)
+    assert PasswordFactor(accounts, stronger).prove("bob", PASSWORD)

@@ -4,7 +4,7 @@ has connections before gunicorn forks if the application is preloaded."""
 from __future__ import annotations
 
 from service import create_app
-from service.sessions.record import Metadata
+from service.sessions.record import NewSession
 from service.web.services import services_of
 
 app = create_app()
@@ -12,5 +12,5 @@ services = services_of(app)
 services.postgres.ping()
 services.username_cache.ping()
 services.session_store.ping()
-noted = services.session_store.create(Metadata(None, False, "", ""), {})
+noted = services.session_store.create(NewSession(), {})
 services.session_store.read(noted.id)

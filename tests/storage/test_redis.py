@@ -8,7 +8,7 @@ from redis import Redis
 from service.embedded import Redis as EmbeddedRedis
 from service.errors import SessionStoreUnavailable
 from service.storage.redis import connect, failing_as
-from service.storage.redis_connections import one_request
+from service.storage.redis_connections import RedisTimeBudget
 from tests.faults import frozen
 
 
@@ -58,7 +58,7 @@ def test_what_answers_slowly_uses_up_none_of_a_requests_time(
     client = connect(redis_engine.url)
     client.ping()
     started = time.monotonic()
-    with one_request():
+    with RedisTimeBudget():
         for _ in range(6):
             redis.client_pause(250)
             with failing_as(SessionStoreUnavailable):
@@ -71,7 +71,7 @@ def test_however_often_it_fails_a_request_gives_up_within_a_second(
 ) -> None:
     client = connect(redis_engine.url)
     started = time.monotonic()
-    with frozen(redis_engine), one_request():
+    with frozen(redis_engine), RedisTimeBudget():
         for _ in range(20):
             with pytest.raises(SessionStoreUnavailable), failing_as(SessionStoreUnavailable):
                 client.ping()

@@ -1,28 +1,115 @@
+"""One error gets one response, wherever it comes from."""
+
 from __future__ import annotations
 
-import inspect
+from typing import Any
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 
-from service import errors
-from service.errors import CoatcheckError, MigrationFailed, Unavailable
-from service.web.problems import ANSWERS
+from service.errors import (
+    Busy,
+    CoatcheckError,
+    DatabaseUnavailable,
+    FieldError,
+    InvalidInput,
+    MigrationFailed,
+    RegistrationUnresolved,
+    RivalTooSlow,
+    TooManyHashes,
+    Unavailable,
+    UsernameTaken,
+)
+from service.front import registrations
+from service.front.bridge import Bridge
+from service.registration.registration import Registration
+from service.web.problems import OUTCOMES
+from tests.loops import on_loop
+from tests.passwords import BOB
+from tests.web.test_messages import error_classes
 
-# These have answers of another kind: 503 each, and a line at start.
-ELSEWHERE = (Unavailable, MigrationFailed)
+ADVICE = {"retry-after", "idempotency-key"}
+UNAVAILABLE = [
+    Busy(3),
+    DatabaseUnavailable(),
+    RegistrationUnresolved("a-key"),
+    RivalTooSlow(),
+    TooManyHashes(),
+]
+INVALID = InvalidInput(FieldError("username", "reserved"))
+
+
+def response_to(error: CoatcheckError, client: FlaskClient, path: str, **body: Any) -> Any:
+    """What Flask responds to a registration that fails with `error`: status, advice, content."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(Registration, "register", fail)
+        response = client.post(path, **body)
+    return response.status_code, advice(response.headers), response
+
+
+def advice(headers: Any) -> dict[str, str]:
+    """The headers that say what a client can do."""
+    return {name.lower(): value for name, value in dict(headers).items() if name.lower() in ADVICE}
 
 
 @pytest.mark.parametrize(
-    "error",
-    [
-        error
-        for _, error in inspect.getmembers(errors, inspect.isclass)
-        if issubclass(error, CoatcheckError)
-        and error is not CoatcheckError
-        and not issubclass(error, ELSEWHERE)
-    ],
-)
-def test_every_error_of_the_domain_has_an_answer(error: type[CoatcheckError]) -> None:
-    status, code = ANSWERS[error]
-    assert 400 <= status < 500
+    "error", [each for each in error_classes() if each is not MigrationFailed]
+)  # which only the command line shows
+def test_every_error_has_a_status_and_a_code(error: type[CoatcheckError]) -> None:
+    status, code = OUTCOMES[Unavailable if issubclass(error, Unavailable) else error]
+    assert 400 <= status < 500 or (status == 503 and issubclass(error, Unavailable))
     assert code
+
+
+@pytest.mark.parametrize("error", [UsernameTaken(), INVALID, *UNAVAILABLE], ids=str)
+def test_pages_api_and_tutorial_answer_an_error_alike(app: Flask, error: CoatcheckError) -> None:
+    client = app.test_client()
+    status, headers, document = response_to(error, client, "/api/v1/accounts", json=BOB)
+    assert response_to(error, client, "/register", data=BOB)[:2] == (status, headers)
+    theirs, their_headers, tutorial = response_to(error, client, "/register", json=BOB)
+    assert (theirs, their_headers) == (400 if error is INVALID else status, headers)
+    assert tutorial.json == {"error": document.get_json(force=True)["detail"]}
+
+
+@pytest.mark.parametrize("error", UNAVAILABLE, ids=str)
+def test_the_front_answers_an_error_as_the_api_does(app: Flask, error: CoatcheckError) -> None:
+    status, headers, document = response_to(error, app.test_client(), "/api/v1/accounts", json=BOB)
+    assert status == 503
+    assert headers["retry-after"] == str(error.retry_after)
+    from_the_front = front_response(error)
+    assert from_the_front[0]["status"] == status
+    sent = {name.decode(): value.decode() for name, value in from_the_front[0]["headers"]}
+    assert advice(sent) == headers
+    assert sent["content-type"] == document.content_type
+    assert from_the_front[1]["body"] == document.data
+
+
+def test_the_front_rejects_a_taken_name_as_the_api_does(app: Flask) -> None:
+    client = app.test_client()
+    status, _, document = response_to(UsernameTaken(), client, "/api/v1/accounts", json=BOB)
+    assert (registrations.TAKEN.status, registrations.TAKEN.body) == (status, document.data)
+
+
+def front_response(error: CoatcheckError) -> list[dict[str, Any]]:
+    """What the event loop sends when a request fails with `error`."""
+    sent: list[dict[str, Any]] = []
+
+    class Failing(Bridge):
+        async def answer(self, *_: object) -> Any:
+            raise error
+
+    @on_loop
+    async def respond() -> None:
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {"http_version": "1.0", "method": "POST", "path": "/", "headers": []}
+        await Failing(None, threads=1, longest_wait=1, max_body=1)(scope, None, send)
+
+    respond()
+    return sent

@@ -135,7 +135,7 @@ def unknown_is_resolved(evidence: Evidence) -> Iterator[Violation]:
         last = operations[-1]
         doubtful = last.keyed and any(op.outcome == "unknown" for op in operations)
         if doubtful and last.status not in (*SUCCESSES, 409):
-            yield Violation("unknown_is_resolved", last.name, f"{attempt} never learned")
+            yield Violation("unknown_is_resolved", last.name, f"{attempt} never learned it")
 
 
 def form_signs_in(evidence: Evidence) -> Iterator[Violation]:

@@ -63,7 +63,7 @@ def crash_before_commit(race: Race) -> None:
 def claim_lost(race: Race) -> None:
     """FLUSHALL takes the claim from its holder, and another attempt gets it. Then the first fails,
     and releases what it believes to be its own claim, which must not let a third attempt in. The
-    herd is counted, so nothing else may go on."""
+    herd is counted, so nothing else may run."""
     name = race.load.new_name()
     hold = race.deployment.proxy.add_rule(Rule("postgres", "request", "hold", "select", name))
     with race.counting(name, 3 * HERD) as seconds:

@@ -27,7 +27,7 @@ def _costs(history: History) -> list[str]:
     hashes = Counter("not published" if c.hashes is None else c.hashes for c in history.costs)
     inserts = Counter(cost.inserts for cost in history.costs)
     rows = [["hashes", _listed(hashes)], ["INSERTs", _listed(inserts)]]
-    words = f"{len(history.costs)} herds on new names were counted while nothing else went on."
+    words = f"{len(history.costs)} herds on new names were counted while nothing else ran."
     return [words, table(("what", "count: herds"), rows)]
 
 

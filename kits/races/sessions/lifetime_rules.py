@@ -108,9 +108,12 @@ def _was_gone(evidence: Evidence, op: SessionOperation) -> bool:
 
 def _has_opener(evidence: Evidence, listing: SessionOperation) -> bool:
     """Whether a session that no client has received can come from a sign-in with an unknown
-    outcome that no revocation has overtaken."""
+    outcome that no revocation has overtaken. A registration that succeeds without a session is
+    one: the store may have created the session after the service gave up."""
     for op in evidence.of_account[listing.name]:
-        unknown = op.issued is None and (op.outcome == "unknown" or op.kind == "change")
+        unknown = op.issued is None and (
+            op.outcome == "unknown" or op.kind in ("change", "register")
+        )
         opens = op.kind in ("register", "login", "change") and op.invoked < listing.completed
         known = evidence.lasts(op.invoked, listing.completed)
         if unknown and opens and not (known and _was_overtaken(evidence, op, listing)):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from flask import Flask, Request, g
@@ -14,12 +14,13 @@ from flask import Flask, Request, g
 from service import create_app
 from service.errors import SessionStoreUnavailable
 from service.sessions.ids import SessionId
-from service.sessions.interface import PREREAD, SessionInterface
+from service.sessions.interface import SessionInterface
 from service.sessions.keys import DATA, METADATA
-from service.sessions.record import Record
+from service.sessions.record import NewSession, Record, encode_metadata
 from service.sessions.session import Session
 from service.sessions.store import SessionStore
 from service.storage.redis import failing_as
+from service.web.services import services_of
 
 IDLE_MS = 1_800_000
 
@@ -30,20 +31,21 @@ def unfenced_save() -> Flask:
 
     class WholeSessions(SessionInterface):
         def open_session(self, app: Flask, request: Request) -> Session:
-            if preread := request.environ.get(PREREAD):
-                with suppress(SessionStoreUnavailable):
-                    g.found = preread()
-            return super().open_session(app, request)
+            opened = super().open_session(app, request)
+            read = opened._read
 
-        def _upsert_session(self, lifetime: None, session: Session, id_: None) -> None:
+            def noting() -> Record | None:
+                g.found = read()
+                return g.found
+
+            opened._read = noting
+            return opened
+
+        def _save(self, session: Session) -> None:
             if session.record is None or not g.get("found"):
-                super()._upsert_session(lifetime, session, id_)
+                super()._save(session)
             else:
                 _write_back(self._store, session.record, session.encoded())
-
-        def _retrieve_session_data(self, session_id: SessionId | None) -> Record | None:
-            g.found = super()._retrieve_session_data(session_id)
-            return g.found
 
     return _with_interface(WholeSessions)
 
@@ -53,12 +55,11 @@ def unfenced_create() -> Flask:
     app = create_app()
 
     class Store(SessionStore):
-        def create(self, metadata: Any, fields: Any, *where: Any) -> Record:
-            locator, epoch, *replaces = where or (None, None)
-            late = None if epoch is None else epoch + 1_000_000
-            return super().create(metadata, fields, locator, late, *replaces)
+        def create(self, new: NewSession, *more: Any) -> Record:
+            late = None if new.epoch is None else new.epoch + 1_000_000
+            return super().create(replace(new, epoch=late), *more)
 
-    app.extensions["coatcheck"].session_store.__class__ = Store
+    services_of(app).session_store.__class__ = Store
     return app
 
 
@@ -73,7 +74,7 @@ def forgetful_revoke_all() -> Flask:
                 self._redis.set(epoch_key, epoch, px=IDLE_MS)
             return len(self.devices(locator))
 
-    app.extensions["coatcheck"].session_store.__class__ = Store
+    services_of(app).session_store.__class__ = Store
     return app
 
 
@@ -88,7 +89,7 @@ def _write_back(store: SessionStore, record: Record, fields: Mapping[str, bytes]
     key = f"coatcheck:{{{record.id.locator}}}:session:{record.id.digest}"
     whole: dict[str | bytes, Any] = {DATA + name.encode(): value for name, value in fields.items()}
     whole |= {"created": record.created, "seen": record.seen, "deadline": record.deadline}
-    whole[METADATA] = store._encode_metadata(record.metadata)
+    whole[METADATA] = encode_metadata(record.metadata)
     with failing_as(SessionStoreUnavailable):
         store._redis.hset(key, mapping=whole)
         store._redis.pexpire(key, IDLE_MS)

@@ -186,6 +186,12 @@ def test_losses_of_destroyed_data_are_counted_and_are_no_violations() -> None:
     }
 
 
+def test_a_registration_without_a_session_may_have_opened_one() -> None:
+    """Redis answered too late: the client got 201 without a cookie, and the session exists."""
+    evidence = planted(op("register", 3.0, 201, password="p"), listed("phone", 4.0, "phone", "?"))
+    assert check(evidence) == []
+
+
 def test_a_missing_response_from_a_killed_worker_is_no_violation() -> None:
     killing = FaultSpan("worker_after_create", 7.9, 8.5, True)
     evidence = planted(op("login", 8.0, None, password="q"), faults=(*FAULTS, killing))

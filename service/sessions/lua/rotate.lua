@@ -2,11 +2,14 @@
 --
 -- KEYS  1 the session (hash)   2 where it goes   3 the account's sessions (sorted set; may be absent)
 -- ARGV  1 digest of the old id, the member of KEYS[3]   2 digest of the new one
--- Returns 1, also when it was moved there before: the client may have lost that answer, and asks
--- again. 0 if the session is gone.
+--       3, 4 the field of the metadata and its new value, if the user has just authenticated again
+-- Returns the time, Unix ms on Redis' clock, also when the session was moved there before: the client
+-- may have lost that answer, and asks again. 0 if the session is gone.
 
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if redis.call('EXISTS', KEYS[1]) == 0 then
-  return redis.call('EXISTS', KEYS[2])
+  return redis.call('EXISTS', KEYS[2]) * now
 end
 redis.call('RENAME', KEYS[1], KEYS[2])
 local expires = redis.call('ZSCORE', KEYS[3], ARGV[1])
@@ -14,4 +17,7 @@ if expires then
   redis.call('ZREM', KEYS[3], ARGV[1])
   redis.call('ZADD', KEYS[3], expires, ARGV[2])
 end
-return 1
+if ARGV[3] then
+  redis.call('HSET', KEYS[2], ARGV[3], ARGV[4], 'authenticated', string.format('%.0f', now))
+end
+return now

@@ -16,12 +16,10 @@ blueprint = Blueprint("account", __name__, url_prefix="/account")
 @hashes_a_password
 def change_password() -> tuple[str, int]:
     """Change the password: this session gets a new id, and all others end."""
-    _, record = current.signed_in()
+    user = current.signed_in()
     body = json_strings("current_password", "new_password")
     current.continue_as(
-        services().revocation.change_password(
-            record, body["current_password"], body["new_password"]
-        )
+        services().revocation.change_password(user, body["current_password"], body["new_password"])
     )
     return "", 204
 
@@ -30,7 +28,7 @@ def change_password() -> tuple[str, int]:
 @hashes_a_password
 def delete() -> tuple[str, int]:
     """Delete the account: every session ends, and the name stays taken for a quarantine."""
-    _, record = current.signed_in()
-    services().revocation.delete_own(record, json_strings("password")["password"])
+    user = current.signed_in()
+    services().revocation.delete_own(user, json_strings("password")["password"])
     current.forget()
     return "", 204

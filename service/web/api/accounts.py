@@ -6,7 +6,9 @@ from typing import Any
 
 from flask import Blueprint, request
 
+from service.credentials import passwords
 from service.errors import SessionStoreUnavailable
+from service.signin.flow import Proof
 from service.web import current
 from service.web.bodies import json_credentials
 from service.web.routes import hashes_a_password
@@ -26,7 +28,7 @@ def register() -> tuple[dict[str, Any], int]:
         credentials.username, credentials.password, request.headers.get("Idempotency-Key")
     )
     try:
-        current.sign_in(account, credentials.remember)
+        current.sign_in(Proof(account, passwords.METHOD), credentials.remember)
     except SessionStoreUnavailable:
         return {"account": account_json(account.owner), "session": None}, 201
     return signed_in_json(*current.signed_in()), 201

@@ -18,17 +18,17 @@ blueprint = Blueprint("session_checks", __name__)
 @blueprint.get(who.CURRENT)
 def signed_in() -> Response:
     """Tell a client of the API who is signed in, and with which session."""
-    return _checked(who.CURRENT, who.description)
+    return _checked(who.CURRENT, who.current_session_answer)
 
 
 @blueprint.get(who.VERIFY)
 def verify() -> Response:
     """Tell a proxy who is signed in."""
-    return _checked(who.VERIFY, who.introduction)
+    return _checked(who.VERIFY, who.verify_answer)
 
 
 def _checked(path: str, describe: Callable[[Record | None], Answer]) -> Response:
     try:
         return describe(current.session().record).response()
     except SessionStoreUnavailable as error:
-        return who.unknown(path, error).response()
+        return who.unavailable_answer(path, error).response()

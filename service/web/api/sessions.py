@@ -6,12 +6,12 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from service.errors import FieldError, InvalidInput, NoSuchSession
+from service.errors import FieldError, InvalidInput
 from service.web import current
 from service.web.bodies import json_credentials
 from service.web.routes import hashes_a_password
 from service.web.services import services
-from service.web.shapes import session_json, signed_in_json
+from service.web.shapes import sessions_json, signed_in_json
 
 blueprint = Blueprint("sessions", __name__, url_prefix="/sessions")
 
@@ -21,8 +21,8 @@ blueprint = Blueprint("sessions", __name__, url_prefix="/sessions")
 def sign_in() -> tuple[dict[str, Any], int]:
     """Sign in."""
     credentials = json_credentials()
-    account = services().login.authenticate(credentials.username, credentials.password)
-    current.sign_in(account, credentials.remember)
+    proof = services().password_factor.prove(credentials.username, credentials.password)
+    current.sign_in(proof, credentials.remember)
     return signed_in_json(*current.signed_in()), 201
 
 
@@ -38,17 +38,17 @@ def devices() -> dict[str, Any]:
     """List the account's sessions."""
     _, record = current.signed_in()
     listed = services().session_store.devices(record.id.locator)
-    return {"sessions": [session_json(each, each.handle == record.id.digest) for each in listed]}
+    return {"sessions": sessions_json(listed, record)}
 
 
 @blueprint.delete("")
 def revoke_several() -> dict[str, Any]:
     """End the account's other sessions, or all of them."""
-    _, record = current.signed_in()
+    user = current.signed_in()
     scope = request.args.get("scope")
     if scope not in ("others", "all"):
-        raise InvalidInput(FieldError("scope", "invalid", "scope must be others or all."))
-    revoked = services().revocation.sign_out(record, everywhere=scope == "all")
+        raise InvalidInput(FieldError("scope", "invalid"))
+    revoked = services().revocation.revoke_several(user, everywhere=scope == "all")
     if scope == "all":
         current.forget()
     return {"revoked": revoked}
@@ -57,9 +57,5 @@ def revoke_several() -> dict[str, Any]:
 @blueprint.delete("/<handle>")
 def revoke_one(handle: str) -> tuple[str, int]:
     """End one of the account's sessions, which may be this one."""
-    _, record = current.signed_in()
-    if not services().session_store.revoke(record.id.locator, handle):
-        raise NoSuchSession
-    if handle == record.id.digest:
-        current.forget()
+    current.revoke(handle)
     return "", 204

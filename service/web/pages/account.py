@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from service.errors import CoatcheckError, InvalidInput, NotSignedIn, WrongPassword
+from service.errors import InvalidInput, NoSuchSession, NotSignedIn, WrongPassword
 from service.web import current
-from service.web.problems import answer, status_of, wants_page
+from service.web.bodies import form_fields
+from service.web.error_handlers import answer, wants_page
+from service.web.problems import problem_of
 from service.web.routes import hashes_a_password
 from service.web.services import services
-from service.web.shapes import session_json
+from service.web.shapes import sessions_json
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -34,19 +38,15 @@ def overview() -> Page:
 @blueprint.post("/sessions/<handle>/revoke")
 def revoke_one(handle: str) -> Page:
     """End one session, which signs out if it is the current one."""
-    _, record = current.signed_in()
-    services().session_store.revoke(record.id.locator, handle)
-    if handle == record.id.digest:
-        current.forget()
-        return redirect(url_for("home.page"), 303)
-    return redirect(url_for("account.overview"), 303)
+    with suppress(NoSuchSession):  # it has ended meanwhile, and the list will show that
+        current.revoke(handle)
+    return redirect(url_for("account.overview" if current.owner() else "home.page"), 303)
 
 
 @blueprint.post("/sessions/revoke-others")
 def revoke_others() -> Page:
     """End every session except this one."""
-    _, record = current.signed_in()
-    services().revocation.sign_out(record, everywhere=False)
+    services().revocation.revoke_several(current.signed_in(), everywhere=False)
     return redirect(url_for("account.overview"), 303)
 
 
@@ -54,14 +54,15 @@ def revoke_others() -> Page:
 @hashes_a_password
 def change_password() -> Page:
     """Change the password; every other session ends."""
-    _, record = current.signed_in()
-    form = request.form
+    user = current.signed_in()
+    fields = form_fields()
     try:
         changed = services().revocation.change_password(
-            record, form.get("current_password", ""), form.get("new_password", "")
+            user, fields.get("current_password", ""), fields.get("new_password", "")
         )
     except (InvalidInput, WrongPassword) as error:
-        return _overview(password_error=error)
+        problem = problem_of(error)
+        return _overview(problem.status, password_notice=problem.detail)
     current.continue_as(changed)
     return redirect(url_for("account.overview"), 303)
 
@@ -70,26 +71,24 @@ def change_password() -> Page:
 @hashes_a_password
 def delete() -> Page:
     """Delete the account."""
-    _, record = current.signed_in()
+    user = current.signed_in()
     try:
-        services().revocation.delete_own(record, request.form.get("password", ""))
+        services().revocation.delete_own(user, form_fields().get("password", ""))
     except WrongPassword as error:
-        return _overview(deletion_error=error)
+        problem = problem_of(error)
+        return _overview(problem.status, deletion_notice=problem.detail)
     current.forget()
     return redirect(url_for("home.page"), 303)
 
 
-def _overview(
-    password_error: CoatcheckError | None = None, deletion_error: CoatcheckError | None = None
-) -> Page:
+def _overview(status: int = 200, password_notice: str = "", deletion_notice: str = "") -> Page:
     owner, record = current.signed_in()
     devices = services().session_store.devices(record.id.locator)
     page = render_template(
-        "account.html",
+        "account/overview.html",
         owner=owner,
-        sessions=[session_json(device, device.handle == record.id.digest) for device in devices],
-        password_error=password_error,
-        deletion_error=deletion_error,
+        sessions=sessions_json(devices, record),
+        password_notice=password_notice,
+        deletion_notice=deletion_notice,
     )
-    error = password_error or deletion_error
-    return page, status_of(error) if error else 200
+    return page, status

@@ -3,40 +3,42 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 
-from flask import render_template, request, url_for
+from flask import render_template, url_for
 from werkzeug.wrappers import Response
 
-from service.errors import CoatcheckError, InvalidInput, Unavailable, UsernameTaken
-from service.web.problems import advice, status_of
+from service.errors import CoatcheckError, Unavailable, UsernameTaken
+from service.web.answers import Headers
+from service.web.problems import problem_of
 
-Page = str | Response | tuple[str, int] | tuple[str, int, dict[str, str]]
+Page = str | Response | tuple[str, int] | tuple[str, int, Headers]
 
 
-def show(template: str, error: CoatcheckError | None = None) -> Page:
-    """An empty form; or, after an error, what was wrong and everything typed except the
-    password."""
-    wrong = {"username": str(error)} if isinstance(error, UsernameTaken) else {}
-    if isinstance(error, InvalidInput):
-        wrong = {each.field: each.message for each in error.errors}
+def show(template: str, fields: Mapping[str, str], error: CoatcheckError | None = None) -> Page:
+    """A form with what was typed except the password; after an error, with what was wrong."""
+    problem = problem_of(error) if error else None
+    wrong = {each["field"]: each["message"] for each in problem.errors} if problem else {}
+    if problem and isinstance(error, UsernameTaken):
+        wrong = {"username": problem.detail}
     # After a 503 the account may exist; sent again with the same key, the form finds it.
-    kept = request.form.get("attempt") if isinstance(error, Unavailable) else None
+    kept = fields.get("attempt") if isinstance(error, Unavailable) else None
     page = render_template(
         template,
-        username=request.form.get("username", ""),
-        remember="remember" in request.form,
+        username=fields.get("username", ""),
+        remember="remember" in fields,
         attempt=kept or secrets.token_urlsafe(16),
-        next=next_path(),
+        next=next_path(fields),
         wrong=wrong,
-        notice=str(error) if error and not wrong.keys() & {"username", "password"} else None,
+        notice=problem.detail if problem and not wrong.keys() & {"username", "password"} else None,
     )
-    return page, status_of(error) if error else 200, dict(advice(error)) if error else {}
+    return (page, problem.status, problem.headers) if problem else page
 
 
-def next_path() -> str:
+def next_path(fields: Mapping[str, str]) -> str:
     """Where to go after signing in: always a path of this site, whatever the request asks for.
     Browsers read `//host` and `/\\host` as other sites, and drop control characters first."""
-    path = request.values.get("next", "")
+    path = fields.get("next", "")
     harmless = path.isascii() and path.isprintable() and "\\" not in path
     if harmless and path.startswith("/") and not path.startswith("//"):
         return path

@@ -17,10 +17,14 @@ def page() -> str:
     """Show who is signed in, and the members; show everyone else the way in."""
     owner = current.owner()
     if owner is None:
-        return render_template("welcome.html")
+        return render_template("home/welcome.html")
     before = request.args.get("before", type=int)
     members = services().accounts.newest_members(MEMBERS_PER_PAGE + 1, before)
     older = members[MEMBERS_PER_PAGE - 1].id if len(members) > MEMBERS_PER_PAGE else None
     return render_template(
-        "home.html", owner=owner, members=members[:MEMBERS_PER_PAGE], older=older, before=before
+        "home/members.html",
+        owner=owner,
+        members=members[:MEMBERS_PER_PAGE],
+        older=older,
+        before=before,
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, url_for
+from flask import Blueprint, redirect, request, url_for
 
 from service.errors import InvalidCredentials, SessionRevoked, Unavailable
 from service.web import current
-from service.web.bodies import form_credentials
+from service.web.bodies import form_fields
 from service.web.pages.forms import Page, next_path, show
 from service.web.routes import hashes_a_password
 from service.web.services import services
@@ -17,20 +17,22 @@ blueprint = Blueprint("sign_in", __name__)
 @blueprint.get("/login")
 def form() -> Page:
     """Show the form."""
-    return show("login.html")
+    return show("sign_in/form.html", {"next": request.args.get("next", "")})
 
 
 @blueprint.post("/login")
 @hashes_a_password
 def sign_in() -> Page:
     """Sign in."""
-    credentials = form_credentials()
+    fields = form_fields()
     try:
-        account = services().login.authenticate(credentials.username, credentials.password)
-        current.sign_in(account, credentials.remember)
+        proof = services().password_factor.prove(
+            fields.get("username", ""), fields.get("password", "")
+        )
+        current.sign_in(proof, "remember" in fields)
     except (InvalidCredentials, SessionRevoked, Unavailable) as error:
-        return show("login.html", error)
-    return redirect(next_path(), 303)
+        return show("sign_in/form.html", fields, error)
+    return redirect(next_path(fields), 303)
 
 
 @blueprint.post("/logout")

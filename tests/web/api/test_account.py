@@ -7,7 +7,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from service.accounts import usernames
 from service.errors import SessionStoreUnavailable
 from service.web.services import services_of
 from tests.passwords import BOB, PASSWORD
@@ -123,5 +122,5 @@ def test_a_disabled_account_is_signed_out_and_cannot_sign_in(
     assert services.revocation.disable("bob") == 1
     assert status(bob) == 401
     assert bob.post("/api/v1/sessions", json=BOB).status_code == 401
-    services.accounts.enable(usernames.parse("bob"))
+    services.revocation.enable("bob")
     assert bob.post("/api/v1/sessions", json=BOB).status_code == 201

@@ -78,6 +78,22 @@ def test_the_password_can_be_changed(bob: FlaskClient, elsewhere: FlaskClient) -
     assert elsewhere.get("/account").status_code == 303
 
 
+@pytest.mark.parametrize("form", ["password", "delete"])
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"password=%FF&new_password=%FF", "application/x-www-form-urlencoded", 400),
+        (b"{}", "application/json", 415),
+    ],
+    ids=["invalid UTF-8", "JSON"],
+)
+def test_a_form_that_cannot_be_read_changes_nothing(
+    bob: FlaskClient, form: str, body: bytes, kind: str, status: int
+) -> None:
+    assert bob.post(f"/account/{form}", data=body, content_type=kind).status_code == status
+    assert bob.get("/account").status_code == 200
+
+
 def test_the_account_can_be_deleted(bob: FlaskClient) -> None:
     refused = bob.post("/account/delete", data={"password": "not it at all"})
     assert refused.status_code == 403

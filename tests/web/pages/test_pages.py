@@ -56,7 +56,7 @@ def test_a_taken_name_shows_the_form_again(app: Flask, client: FlaskClient) -> N
 def test_a_rejected_login_keeps_the_name_and_not_the_password(client: FlaskClient) -> None:
     response = client.post("/login", data={"username": "<b>ob", "password": "hunter2hunter2"})
     assert response.status_code == 401
-    assert "Username or password is wrong." in response.text
+    assert "The username or password is wrong." in response.text
     assert "&lt;b&gt;ob" in response.text
     assert "hunter2" not in response.text
 

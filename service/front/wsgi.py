@@ -1,0 +1,200 @@
+"""From the event loop to Flask in a thread, and back: PEP 3333 on ASGI 3.
+
+A response that declares its length and is not long is collected, which frees the thread; any other
+is streamed, piece by piece, at the pace at which the client reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+import structlog
+
+from service.front.bodies import ClientGone, Scope, Send
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+log = structlog.get_logger()
+
+COLLECTED = 1024 * 1024  # bytes of a response
+SEND_LIMIT = 30.0  # seconds that a streamed piece waits for its client
+
+
+@dataclass
+class WsgiResponse:
+    """What the application responded. If it `was_streamed`, it is sent already."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    was_streamed: bool
+    sent: int
+
+
+def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
+    """The environment of a request for WSGI (PEP 3333).
+
+    SCRIPT_NAME is empty and the scheme is that of the connection, whatever the client's headers
+    say: a declared proxy's are for ProxyFix to apply.
+    """
+    host, port = scope.get("server") or ("", None)
+    client = scope.get("client") or ("", 0)
+    environ: WSGIEnvironment = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": _path(scope["raw_path"]),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": str(host),
+        "SERVER_PORT": str(port or 80),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "REMOTE_ADDR": client[0],
+        "REMOTE_PORT": str(client[1]),
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": BytesIO(body),
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope["headers"]:
+        key = _variable(name)
+        text = value.decode("latin-1")
+        if key in environ and key.startswith("HTTP_"):
+            separator = "; " if key == "HTTP_COOKIE" else ", "
+            text = environ[key] + separator + text
+        if key != "CONTENT_LENGTH":
+            environ[key] = text
+    environ.pop("HTTP_TRANSFER_ENCODING", None)  # the body has been put together
+    environ.pop("HTTP_UPGRADE", None)  # refused by ignoring it (RFC 9110, section 7.8)
+    return environ
+
+
+@lru_cache(maxsize=256)
+def _variable(name: bytes) -> str:
+    variable = name.decode("latin-1").upper().replace("-", "_")
+    return variable if variable in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{variable}"
+
+
+@lru_cache(maxsize=256)
+def _raw_name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
+
+
+def _path(raw: bytes) -> str:
+    """PATH_INFO: the bytes of the path, each as one character."""
+    return (unquote_to_bytes(raw) if b"%" in raw else raw).decode("latin-1")
+
+
+class Exchange:
+    """One request, to be carried out in a thread, and its response."""
+
+    def __init__(
+        self,
+        application: WSGIApplication,
+        environ: WSGIEnvironment,
+        send: Send,
+        loop: asyncio.AbstractEventLoop,
+        is_wanted: Callable[[], bool],
+    ) -> None:
+        """
+        Args:
+            application: carries out the request.
+            environ: the request.
+            send: ASGI's, for responses that are streamed.
+            loop: on which `send` runs.
+            is_wanted: whether the client is still there, to which `send` says nothing.
+        """
+        self._is_wanted = is_wanted
+        self._application = application
+        self._environ = environ
+        self._send, self._loop = send, loop
+        self._status = 500
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._written: list[bytes] = []
+        self._was_streamed = False
+        self._sent = 0
+
+    def carry_out(self) -> WsgiResponse:
+        """Call the application.
+
+        Raises:
+            ClientGone: nobody reads the response any more.
+            Whatever the application raises.
+        """
+        pieces = self._application(self._environ, self._start)
+        try:
+            body = self._collect(pieces)
+        except ClientGone:
+            raise
+        except Exception as error:
+            if self._was_streamed:  # what has been sent must not look whole: the connection ends
+                log.exception("stream_failed", path=self._environ["PATH_INFO"])
+                raise ClientGone from error
+            raise
+        finally:
+            if hasattr(pieces, "close"):
+                pieces.close()
+        return WsgiResponse(self._status, self._headers, body, self._was_streamed, self._sent)
+
+    def _start(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], object]:
+        if exc_info and self._was_streamed:
+            raise exc_info[1].with_traceback(exc_info[2])
+        self._status = int(status[:3])
+        self._headers = [(_raw_name(name), value.encode("latin-1")) for name, value in headers]
+        return self._written.append
+
+    def _collect(self, pieces: Iterable[bytes]) -> bytes:
+        collected: list[bytes] = []
+        size = 0
+        for piece in pieces:
+            if self._written:  # through the callable that start_response returns
+                piece = b"".join(self._written) + piece
+                self._written.clear()
+            collected.append(piece)
+            size += len(piece)
+            if piece and (size > COLLECTED or not self._declares_length()):
+                self._stream(b"".join(collected), more=True)
+                collected, size = [], 0
+        rest = b"".join([*collected, *self._written])
+        if self._was_streamed:
+            self._stream(rest, more=False)
+            return b""
+        return rest
+
+    def _declares_length(self) -> bool:
+        return any(name == b"content-length" for name, _ in self._headers)
+
+    def _stream(self, piece: bytes, more: bool) -> None:
+        sending = asyncio.run_coroutine_threadsafe(self._send_piece(piece, more), self._loop)
+        try:
+            sending.result(SEND_LIMIT)
+        except TimeoutError:
+            sending.cancel()
+            raise ClientGone from None
+
+    async def _send_piece(self, piece: bytes, more: bool) -> None:
+        if not self._is_wanted():
+            raise ClientGone
+        if not self._was_streamed:
+            self._was_streamed = True
+            await self._send(start_message(self._status, self._headers))
+        await self._send({"type": "http.response.body", "body": piece, "more_body": more})
+        self._sent += len(piece)
+
+
+def start_message(status: int, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    """ASGI's first message of a response."""
+    return {"type": "http.response.start", "status": status, "headers": headers}
