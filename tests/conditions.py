@@ -1,4 +1,4 @@
-"""Waiting for what will happen, instead of sleeping."""
+"""Waiting for conditions instead of sleeping."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def eventually(condition: Callable[[], T], within: float = 10.0) -> T:
         time.sleep(pause)
         pause = min(1.2 * pause, 0.05)  # asking takes time from what is waited for
     return result
+
+
+def elapse(seconds: float) -> None:
+    """Let time pass, for what depends on nothing else."""
+    time.sleep(seconds)

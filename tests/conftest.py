@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,12 +68,16 @@ def database(postgres_engine: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def accounts(
-    database: psycopg.Connection, postgres_engine: EmbeddedPostgres
-) -> Iterator[AccountRepository]:
+def postgres(postgres_engine: EmbeddedPostgres, database: psycopg.Connection) -> Iterator[Postgres]:
+    """The service's own connections, to a database without accounts."""
     postgres = Postgres(postgres_engine.url)
-    yield AccountRepository(postgres, quarantine=86400)
+    yield postgres
     postgres.close()
+
+
+@pytest.fixture
+def accounts(postgres: Postgres) -> AccountRepository:
+    return AccountRepository(postgres, quarantine=86400)
 
 
 @pytest.fixture
@@ -103,7 +108,7 @@ def environ(postgres_engine: EmbeddedPostgres, redis_engine: EmbeddedRedis) -> d
     """The variables with which the service runs on the test's engines."""
     return {
         "COATCHECK_ENV": "testing",
-        "COATCHECK_ARGON2_MEMORY_KIB": "64",  # each test that registers somebody would wait 20 ms
+        "COATCHECK_ARGON2_MEMORY_KIB": "64",  # each registration would take 20 ms
         "DATABASE_URL": postgres_engine.url,
         "REDIS_URL": redis_engine.url,
     }
@@ -146,6 +151,8 @@ GROUPS = {
     "running_server": "server",
     "front_url": "front",
     "behind_the_front": "front",
+    "bridge": "bridge",
+    "impatient": "impatient",
 }
 hypothesis.register_profile("quick", max_examples=25, deadline=None)
 hypothesis.register_profile("thorough", max_examples=10_000, deadline=None)
@@ -153,16 +160,19 @@ hypothesis.load_profile("quick")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What a developer has set must not leak into the tests."""
+    """Keep the settings of a developer out of the tests."""
     if not hasattr(config, "workerinput"):
         config.stash[RUN] = Run()
     for name in list(os.environ):
         if name.startswith("COATCHECK_") or name in {"DATABASE_URL", "REDIS_URL"}:
             del os.environ[name]
+    # With it, each server that a test starts would compile the whole service again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Keep what is long out of the names of tests: each process sends all of them to the first."""
+    """Keep long values out of the names of tests: each process sends all names to the first."""
     if isinstance(val, str | bytes) and len(val) > LONGEST_ID:
         return f"{type(val).__name__}-of-{len(val)}"
     return None

@@ -37,6 +37,11 @@ async def eventually(condition: Callable[[], T], within: float = 10.0) -> T:
     return result
 
 
+async def elapse(seconds: float) -> None:
+    """Let time pass, for what depends on nothing else."""
+    await asyncio.sleep(seconds)
+
+
 async def turns(count: int = 20) -> None:
     """Let the loop do what it can do now."""
     for _ in range(count):

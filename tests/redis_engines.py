@@ -50,6 +50,10 @@ class Node:
         except RedisError:
             return False
 
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
     def freeze(self) -> None:
         os.kill(self.process.pid, signal.SIGSTOP)
 
@@ -84,7 +88,10 @@ class Group:
 
     def _settled_master(self) -> Node | None:
         """One that was frozen comes back as a second master; Sentinel takes ten seconds to see."""
-        _, port = self.sentinels[0].client.sentinel_get_master_addr_by_name(NAME)
+        states = [each.client.sentinel_masters()[NAME] for each in self.sentinels]
+        port = states[0]["port"]
+        if any((state["port"], state["flags"]) != (port, "master") for state in states):
+            return None  # a failover is under way, or about to begin
         for node in self.masters():
             if node.port != port:
                 node.client.replicaof(HOST, port)
@@ -112,6 +119,27 @@ class Group:
     def master(self, key: str) -> Node:
         """The one that has `key`."""
         return eventually(lambda: next((n for n in self.masters() if _has_slot(n, key)), None))
+
+    def key_with_a_replica(self) -> str:
+        """One whose master has a replica to take its place."""
+        if self.sentinels:
+            self.only_master()
+        keys = [f"key-{number}" for number in range(30)]
+
+        def has_a_replica(key: str) -> bool:
+            return bool(self.master(key).client.info("replication")["connected_slaves"])
+
+        return eventually(lambda: next((k for k in keys if has_a_replica(k)), None), within=20)
+
+    def await_replica(self, key: str) -> None:
+        """Wait until the replica has what the master of `key` has now; pings add to it."""
+        written = self.master(key).client.info("replication")["master_repl_offset"]
+
+        def has_it() -> bool:
+            replica = self.master(key).client.info("replication").get("slave0")
+            return bool(replica and replica["offset"] >= written)
+
+        eventually(has_it, within=20)
 
 
 @contextmanager
@@ -144,8 +172,10 @@ def sentinels(directory: Path, down_after_ms: int = 500) -> Iterator[Group]:
     for node in (master, replica):
         node.arguments += PROMPT
     watchers = [_sentinel(directory, master.port, down_after_ms) for _ in range(3)]
-    with _running([master, replica]), _running(watchers):
+    with _running([master, replica]), ExitStack() as stack:
+        # First, for a Sentinel asks only every ten seconds which replicas there are.
         eventually(lambda: _follows(replica), within=20)
+        stack.enter_context(_running(watchers))
         eventually(lambda: all(_sees_the_others(watcher) for watcher in watchers), within=20)
         url = f"redis+sentinel://{_addresses(watchers)}/{NAME}"
         yield Group(url, [master, replica], watchers)
@@ -224,12 +254,12 @@ def _addresses(nodes: list[Node]) -> str:
 
 
 class Masters(Cluster):
-    """The service's own client, but that asks every master what RedisCluster asks one."""
+    """The service's own client, except that it asks every master what RedisCluster asks one."""
 
     OF_ALL = frozenset({"CONFIG RESETSTAT", "DBSIZE", "FLUSHALL", "INFO", "KEYS", "SCRIPT FLUSH"})
 
     def __init__(self, url: str) -> None:
-        super().__init__(connect(url)._find)
+        super().__init__(lambda: connect(url))
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         if args[0] in self.OF_ALL:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import httpx
 
 from tests.passwords import PASSWORD
+from tests.servers import NO_TLS
 
 WRITES = 10
 SLOWEST = 1.5  # seconds for one response
@@ -55,8 +56,9 @@ class SessionClient(threading.Thread):
         self.responses: list[Response] = []
         self.violations: list[str] = []
         self.sessions: list[Session] = []
-        self._http = httpx.Client(base_url=f"{url}/api/v1", timeout=10)
-        self._credentials = {"username": f"client{number}", "password": PASSWORD}
+        self._http = httpx.Client(base_url=f"{url}/api/v1", timeout=10, verify=NO_TLS)
+        name = f"client{number}-{time.time_ns()}"  # not that of an earlier run
+        self._credentials = {"username": name, "password": PASSWORD}
         self._stopping = stop
         assert self._http.post("/accounts", json=self._credentials).status_code == 201
         self._http.cookies.clear()
@@ -127,7 +129,7 @@ class SessionClient(threading.Thread):
         self.responses.append(Response(now, now - started, request, response.status_code))
         self.violations += _violations(request, response)
         if response.status_code == 503:
-            time.sleep(PAUSE)
+            self._stopping.wait(PAUSE)
         return response
 
 
@@ -169,6 +171,13 @@ class SessionClients:
     def last(self, status: int) -> float:
         """When the last response with this status came; 0 if none did."""
         return max((each.at for each in self.responses if each.status == status), default=0.0)
+
+    def each_got(self, status: int, times: int, since: float = 0.0) -> bool:
+        """Whether every client got so many responses with this status since then."""
+        return all(
+            sum(each.status == status and each.at >= since for each in client.responses) >= times
+            for client in self._clients
+        )
 
     def judge(self, outage: float, may_lose: Sequence[str] = ()) -> Outcome:
         """Look for what the service acknowledged and lost, and close the clients.

@@ -18,9 +18,9 @@ from service.events import Event
 from service.sessions.ids import SessionId
 from service.web import current
 from service.web.services import services_of
+from tests.passwords import BOB, PASSWORD
 
-PASSWORD, OTHER = "correct horse battery", "a new one entirely"
-BOB = {"username": "Bob", "password": PASSWORD}
+OTHER = "a new one entirely"
 SESSIONS = "/api/v1/sessions"
 CURRENT = f"{SESSIONS}/current"
 REVOKE = "/account/sessions/{}/revoke"

@@ -21,9 +21,9 @@ from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
+from tests.passwords import PASSWORD
 from tests.servers import NO_TLS, gunicorn
 
-PASSWORD = "correct horse battery"
 # Of the server and of the connection; a response has the same meaning without them.
 OF_THE_SERVER = {"server", "date", "connection", "content-length", "transfer-encoding"}
 

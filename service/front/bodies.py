@@ -41,13 +41,12 @@ async def read_body(
     if length is not None and length > limit:
         raise BodyTooLarge(limit)
     body = bytearray()
-    deadline = asyncio.get_running_loop().time() + within
     try:
-        async with asyncio.timeout_at(None if has_arrived else deadline):
+        async with asyncio.timeout(None if has_arrived else within) as timeout:
             while True:
                 message = await receive()
                 # Until Python 3.12, wait_for in `receive` loses a cancellation to a byte.
-                if asyncio.get_running_loop().time() > deadline:
+                if timeout.expired():
                     raise BodyTooSlow
                 if message["type"] != "http.request":
                     raise ClientGone

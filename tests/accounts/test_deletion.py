@@ -9,9 +9,7 @@ from service.__main__ import main
 from service.errors import NoSuchAccount, SessionRevoked, SessionStoreUnavailable
 from service.sessions.record import NewSession
 from service.web.services import Services, services_of
-
-PASSWORD = "correct horse battery"
-BOB = {"username": "Bob", "password": PASSWORD}
+from tests.passwords import BOB, PASSWORD
 
 
 @pytest.fixture
@@ -20,6 +18,7 @@ def services(app: Flask) -> Services:
 
 
 def test_deleting_an_account_ends_every_session_of_it(app: Flask, services: Services) -> None:
+    """G6: deleted is signed out."""
     clients = [app.test_client() for _ in range(3)]
     clients[0].post("/api/v1/accounts", json=BOB)
     for client in clients[1:]:
@@ -34,6 +33,7 @@ def test_deleting_an_account_ends_every_session_of_it(app: Flask, services: Serv
 def test_a_login_under_way_when_its_account_is_deleted_gets_no_session(
     app: Flask, services: Services
 ) -> None:
+    """G6: a login does not outlive its account."""
     app.test_client().post("/api/v1/accounts", json=BOB)
     account = services.password_factor.prove("bob", PASSWORD).account
     services.revocation.delete("bob")
@@ -43,7 +43,7 @@ def test_a_login_under_way_when_its_account_is_deleted_gets_no_session(
         )
 
 
-def test_a_name_that_nobody_has_cannot_be_deleted(services: Services) -> None:
+def test_a_name_without_an_account_cannot_be_deleted(services: Services) -> None:
     with pytest.raises(NoSuchAccount):
         services.revocation.delete("bob")
 

@@ -10,7 +10,7 @@ from service.accounts.usernames import Username
 from service.errors import InvalidInput
 
 
-def refused(raw: str) -> str:
+def rejected(raw: str) -> str:
     with pytest.raises(InvalidInput) as caught:
         usernames.parse(raw)
     (error,) = caught.value.errors
@@ -38,7 +38,7 @@ def test_the_short_way_for_ascii_leads_where_the_profiles_lead(raw: str) -> None
     try:
         canonical = get_profile("UsernameCaseMapped").enforce(raw)
     except UnicodeEncodeError:
-        assert refused(raw)
+        assert rejected(raw)
     else:
         spelling = get_profile("UsernameCasePreserved").enforce(raw)
         assert usernames.parse(raw) == Username(canonical, spelling)
@@ -73,8 +73,8 @@ def test_the_spelling_is_kept_for_show() -> None:
         ("محمدbob", "characters"),  # breaks the Bidi Rule of RFC 5893
     ],
 )
-def test_what_is_no_username_is_refused_with_a_reason(raw: str, code: str) -> None:
-    assert refused(raw) == code
+def test_a_name_that_is_no_username_is_rejected_with_a_reason(raw: str, code: str) -> None:
+    assert rejected(raw) == code
 
 
 def test_two_and_thirty_two_characters_are_enough_and_not_too_many() -> None:

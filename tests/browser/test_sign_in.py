@@ -24,7 +24,7 @@ FLAGS = [
 
 @pytest.fixture(scope="module")
 def browser_path() -> str:
-    """Chromium; without one these tests cannot run, which is said aloud and is an error in CI."""
+    """The path of Chromium. Without it these tests are skipped, or fail in CI."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         found = shutil.which("google-chrome")
@@ -85,7 +85,7 @@ def test_register_sign_out_and_sign_in_again(page: Page) -> None:
     expect(page.get_by_role("list")).to_contain_text("李雷")
 
 
-def test_a_refused_registration_says_what_to_change(page: Page) -> None:
+def test_a_rejected_registration_says_what_to_change(page: Page) -> None:
     page.goto("/register")
     fill_in(page, "Register", "x", "short")
     expect(page.get_by_text("at least 2 characters")).to_be_visible()

@@ -32,12 +32,12 @@ def test_development_and_testing_do_without_tls(env: str) -> None:
     assert not settings.secure_cookies
 
 
-def test_staging_is_as_production() -> None:
+def test_staging_is_like_production() -> None:
     staging = load(REQUIRED | {"COATCHECK_ENV": "staging"})
     assert staging == load(REQUIRED).model_copy(update={"env": "staging"})
 
 
-def test_the_username_cache_shares_the_sessions_redis_unless_told_otherwise() -> None:
+def test_the_username_cache_shares_the_redis_of_the_sessions_by_default() -> None:
     assert load(REQUIRED).cache_redis_url == REQUIRED["REDIS_URL"]
     own = load(REQUIRED | {"CACHE_REDIS_URL": "redis://elsewhere"})
     assert own.cache_redis_url == "redis://elsewhere"
@@ -92,17 +92,17 @@ def test_urls_are_read_from_files(tmp_path: Path) -> None:
         ({"DATABASE_URL": "", "DATABASE_URL_FILE": "no/such/file"}, "DATABASE_URL_FILE"),
     ],
 )
-def test_a_wrong_setting_is_refused_in_one_line_that_names_it(
+def test_a_wrong_setting_is_rejected_in_one_line_that_names_it(
     variables: dict[str, str], named: str
 ) -> None:
     assert named in refusal(**variables)
 
 
-def test_a_refusal_does_not_repeat_the_password_in_a_url() -> None:
+def test_a_rejection_does_not_repeat_the_password_in_a_url() -> None:
     assert "hunter2" not in refusal(DATABASE_URL="mysql://root:hunter2@localhost/coatcheck")
 
 
-def test_urls_are_left_out_of_what_settings_show() -> None:
+def test_settings_show_no_urls() -> None:
     assert "localhost" not in repr(load(REQUIRED))
 
 

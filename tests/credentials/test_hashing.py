@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from argon2 import PasswordHasher as Argon2
@@ -14,7 +11,9 @@ from nacl.pwhash import argon2id
 
 from service.credentials.hashing import PasswordHasher
 from service.errors import TooManyHashes
-from tests.conditions import eventually
+from tests.conditions import elapse, eventually
+from tests.hashes import held_hashes
+from tests.passwords import PASSWORD
 
 
 @pytest.fixture(scope="module")
@@ -69,103 +68,73 @@ def test_a_hash_made_with_other_parameters_is_outdated(hasher: PasswordHasher) -
     assert hasher.is_outdated(Argon2(time_cost=2, memory_cost=64, parallelism=1).hash("x"))
 
 
-class Occupied:
-    """A hasher with one thread, which is busy until `go_on`."""
-
-    def __init__(self, longest_wait: float) -> None:
-        self.hasher = PasswordHasher(64, 1, 1, longest_wait)
-        self._go_on, self._running = threading.Event(), threading.Event()
-        self._callers = ThreadPoolExecutor(8)
-
-    def __enter__(self) -> Occupied:
-        self._callers.submit(self.hasher._run, "hash", self._occupy)
-        assert self._running.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.go_on()
-        self._callers.shutdown()
-
-    def ask(self, work: Callable[[], object]) -> Future[object]:
-        """Queue `work` from another thread."""
-        queue = self.hasher._pool()._work_queue
-        before = queue.qsize()
-        asked = self._callers.submit(self.hasher._run, "hash", work)
-        eventually(lambda: queue.qsize() > before)
-        return asked
-
-    def go_on(self) -> None:
-        self._go_on.set()
-
-    def _occupy(self) -> None:
-        self._running.set()
-        self._go_on.wait(30)
-
-
 def test_passwords_are_hashed_in_the_order_in_which_they_arrive() -> None:
-    computed: list[int] = []
-    with Occupied(longest_wait=60.0) as occupied:
-        asked = [occupied.ask(lambda n=n: computed.append(n)) for n in range(5)]
-        assert computed == []
-        occupied.go_on()
+    hasher = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=60.0)
+    passwords = [f"password {number}" for number in range(6)]
+    with held_hashes() as hashes, ThreadPoolExecutor() as callers:
+        asked = []
+        for password in passwords:
+            asked.append(callers.submit(hasher.hash, password))
+            hashes.await_queued()
+        hashes.go_on()
         for each in asked:
             each.result(10)
-    assert computed == [0, 1, 2, 3, 4]
+    assert hashes.passwords == passwords
 
 
 def test_a_password_whose_turn_comes_too_late_is_rejected_and_costs_no_hash() -> None:
-    computed: list[int] = []
-    with Occupied(longest_wait=0.1) as occupied:
-        late = occupied.ask(lambda: computed.append(1))
-        since = time.monotonic()
-        eventually(lambda: time.monotonic() > since + 0.1)
-        in_time = occupied.ask(lambda: computed.append(2))
-        occupied.go_on()
+    """G12: overload is shed."""
+    hasher = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=0.1)
+    with held_hashes() as hashes, ThreadPoolExecutor() as callers:
+        callers.submit(hasher.hash, "first")
+        hashes.await_queued()
+        hashes.await_begun()
+        late = callers.submit(hasher.hash, "late")
+        hashes.await_queued()
+        elapse(0.1)
+        in_time = callers.submit(hasher.hash, "in time")
+        hashes.await_queued()
+        hashes.go_on()
         with pytest.raises(TooManyHashes):
             late.result(10)
         in_time.result(10)
-    assert computed == [2]
+    assert hashes.passwords == ["first", "in time"]
 
 
 def test_a_hash_that_has_started_finishes_however_long_it_takes() -> None:
     """Only the wait for a turn is bounded."""
     hasher = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=0.05)
-    started = time.monotonic()
-    assert hasher._run("hash", lambda: eventually(lambda: time.monotonic() > started + 0.1))
-    assert hasher.hash("correct horse")
+    with held_hashes() as hashes, ThreadPoolExecutor() as callers:
+        asked = callers.submit(hasher.hash, "correct horse")
+        hashes.await_begun()
+        elapse(0.1)
+        hashes.go_on()
+        assert asked.result(10)
 
 
-def test_each_thread_hashes_one_password_at_a_time(
-    hasher: PasswordHasher,
-) -> None:
-    at_work, most, lock = 0, 0, threading.Lock()
-    two_at_work = threading.Event()
-
-    def work() -> None:
-        nonlocal at_work, most
-        with lock:
-            at_work += 1
-            most = max(most, at_work)
-            if at_work == 2:
-                two_at_work.set()
-        assert two_at_work.wait(10)
-        with lock:
-            at_work -= 1
-
-    with ThreadPoolExecutor(6) as callers:
-        list(callers.map(lambda _: hasher._run("hash", work), range(6)))
-    assert most == 2
+def test_each_thread_hashes_one_password_at_a_time() -> None:
+    hasher = PasswordHasher(memory_kib=64, time_cost=1, threads=2, longest_wait=60.0)
+    with held_hashes() as hashes, ThreadPoolExecutor(6) as callers:
+        asked = [callers.submit(hasher.hash, "correct horse") for _ in range(6)]
+        for _ in asked:
+            hashes.await_queued()
+        for _ in range(2):
+            hashes.await_begun()
+        hashes.go_on()
+        for each in asked:
+            each.result(10)
+    assert hashes.most_at_once == 2
 
 
 def test_a_forked_child_hashes_in_its_own_threads(hasher: PasswordHasher) -> None:
     """Its parent's threads do not survive the fork."""
-    hasher.hash("correct horse battery")
+    hasher.hash(PASSWORD)
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            encoded = hasher.hash("correct horse battery")
-            status = 0 if hasher.verify("correct horse battery", encoded) else 2
+            encoded = hasher.hash(PASSWORD)
+            status = 0 if hasher.verify(PASSWORD, encoded) else 2
         finally:
             os._exit(status)
     try:

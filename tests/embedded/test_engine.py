@@ -27,7 +27,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Engine]:
-    """A running engine that holds a ticket; whoever stops it starts it again."""
+    """A running engine that holds a ticket; a test that stops it starts it again."""
     yield from holding_a_ticket(Postgres)
 
 
@@ -103,7 +103,7 @@ def test_engine_of_another_directory_is_not_taken_for_a_leftover(engine: Engine)
     assert engine.exit_status() is None
 
 
-def test_nothing_listens_on_tcp_and_nobody_else_may_look_inside(engine: Engine) -> None:
+def test_nothing_listens_on_tcp_and_other_users_cannot_look_inside(engine: Engine) -> None:
     assert psutil.Process(engine.pid).net_connections("inet") == []
     assert engine.directory.stat().st_mode & 0o077 == 0
 
@@ -179,9 +179,9 @@ def test_engine_that_will_not_start_says_why_in_one_line(
     with kind(home / "data", durable=False) as engine:
         write(engine)
     (engine.directory / file).write_text("not what it was")
-    with pytest.raises(EngineError) as told:
+    with pytest.raises(EngineError) as caught:
         engine.start()
-    line = str(told.value)
+    line = str(caught.value)
     assert line.startswith(f"{kind.title} will not start: ")
     assert "\n" not in line
     assert str(engine.log) in line
@@ -189,7 +189,7 @@ def test_engine_that_will_not_start_says_why_in_one_line(
     assert engine.end_leftovers() == 0
 
 
-def test_directory_that_cannot_be_made_is_told_in_one_line(home: Path) -> None:
+def test_a_directory_that_cannot_be_made_is_reported_in_one_line(home: Path) -> None:
     (home / "file").touch()
     with pytest.raises(EngineError, match=r"will not start: .*Not a directory"):
         Redis(home / "file" / "data").start()

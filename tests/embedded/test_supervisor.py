@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import psutil
 import psycopg
 import pytest
@@ -19,8 +18,7 @@ from service.embedded.gunicorn import GunicornError, reserve
 from tests.conditions import eventually
 from tests.ports import free_port
 from tests.run import prepare_postgres
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.servers import ROOT, is_ready
 
 
 @pytest.fixture
@@ -108,7 +106,9 @@ def error_line(run: Run) -> str:
     return line
 
 
-def test_kill_of_the_supervisor_loses_no_data_and_hinders_no_next_start(data: Path) -> None:
+def test_killing_the_supervisor_loses_no_data_and_does_not_hinder_the_next_start(
+    data: Path,
+) -> None:
     first = Run(data, WEB_CONCURRENCY="2").ready()
     with psycopg.connect(Postgres(data / "postgres").url) as connection:
         connection.execute("CREATE TABLE coats AS SELECT 7 AS ticket")
@@ -124,7 +124,7 @@ def test_kill_of_the_supervisor_loses_no_data_and_hinders_no_next_start(data: Pa
         assert connection.execute("SELECT ticket FROM coats").fetchone() == (7,)
 
     assert "already running" in error_line(Run(data))
-    assert httpx.get(f"http://127.0.0.1:{second.port}/healthz").status_code == 200
+    assert is_ready(f"http://127.0.0.1:{second.port}")
 
     assert second.end(signal.SIGTERM) == 0
     assert processes(data) == []
@@ -138,7 +138,7 @@ def test_kill_of_the_supervisor_loses_no_data_and_hinders_no_next_start(data: Pa
         ("Starting gunicorn", signal.SIGTERM, "migrated"),
     ],
 )
-def test_stop_while_starting_leaves_nothing(
+def test_stopping_during_the_start_leaves_nothing_behind(
     moment: str, number: signal.Signals, directory: str, request: pytest.FixtureRequest
 ) -> None:
     data: Path = request.getfixturevalue(directory)
@@ -148,7 +148,7 @@ def test_stop_while_starting_leaves_nothing(
     assert processes(data) == []
 
 
-def test_part_that_ends_by_itself_takes_the_rest_along(migrated: Path) -> None:
+def test_when_one_part_ends_by_itself_the_rest_is_stopped(migrated: Path) -> None:
     run = Run(migrated).ready()
     [redis] = [process for process in processes(migrated) if process.name() == "redis-server"]
     redis.kill()
@@ -156,7 +156,7 @@ def test_part_that_ends_by_itself_takes_the_rest_along(migrated: Path) -> None:
     assert processes(migrated) == []
 
 
-def test_port_that_is_taken_is_told_before_anything_starts(data: Path) -> None:
+def test_a_port_that_is_taken_is_reported_before_anything_starts(data: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         run = Run(data, PORT=port)
@@ -172,24 +172,24 @@ def test_two_that_start_at_once_do_not_share_a_port() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "below"])
-def test_data_directory_that_cannot_be_used_is_told(name: str, data: Path) -> None:
+def test_a_data_directory_that_cannot_be_used_is_reported(name: str, data: Path) -> None:
     data.touch()
     assert f"DATA_DIR {data / name} cannot be used" in error_line(Run(data / name))
 
 
-def test_malformed_setting_is_told(data: Path) -> None:
+def test_a_malformed_setting_is_reported(data: Path) -> None:
     assert "PORT" in error_line(Run(data, PORT="eighty"))
     assert not data.exists()
 
 
-def test_engine_that_will_not_start_is_told_and_the_other_stopped(migrated: Path) -> None:
+def test_an_engine_that_does_not_start_is_reported_and_the_other_is_stopped(migrated: Path) -> None:
     (migrated / "redis").mkdir()
     (migrated / "redis" / "appendonly.aof").write_text("not what it was")
     assert error_line(Run(migrated)).startswith("Error: Redis will not start: Bad file format")
     assert processes(migrated) == []
 
 
-def test_engine_that_is_given_is_not_embedded(migrated: Path) -> None:
+def test_an_engine_that_is_given_by_url_is_not_started(migrated: Path) -> None:
     with Redis(migrated.with_name("elsewhere"), durable=False) as given:
         run = Run(migrated, REDIS_URL=given.url).ready()
         assert run.end(signal.SIGTERM) == 0

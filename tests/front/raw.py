@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from tests.conditions import eventually
 
 PATIENCE = 10.0  # seconds
+HOST = b"Host: x\r\n"
+ALIVE = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
 
 
 class Response(NamedTuple):
@@ -30,7 +32,7 @@ class Response(NamedTuple):
 
 
 class Raw:
-    """A connection on which a test says what it likes."""
+    """A connection on which a test sends any bytes."""
 
     def __init__(self, url: str, receive_buffer: int | None = None) -> None:
         address = urlsplit(url)
@@ -62,7 +64,7 @@ class Raw:
         Raises:
             EOFError: the server closed the connection before its end.
         """
-        head = self._until(b"\r\n\r\n").decode("latin-1")
+        head = self.until(b"\r\n\r\n").decode("latin-1")
         status_line, *lines = head.split("\r\n")
         version, status = status_line.split(" ")[:2]
         assert version in ("HTTP/1.1", "HTTP/1.0"), status_line
@@ -82,20 +84,22 @@ class Raw:
             return b""
         if headers.get("transfer-encoding") == "chunked":
             body = b""
-            while size := int(self._until(b"\r\n"), 16):
-                body += self._exactly(size)
-                assert self._exactly(2) == b"\r\n"
-            assert self._exactly(2) == b"\r\n"
+            while size := int(self.until(b"\r\n"), 16):
+                body += self.exactly(size)
+                assert self.exactly(2) == b"\r\n"
+            assert self.exactly(2) == b"\r\n"
             return body
-        return self._exactly(int(headers["content-length"]))
+        return self.exactly(int(headers["content-length"]))
 
-    def _until(self, end: bytes) -> bytes:
+    def until(self, end: bytes) -> bytes:
+        """What comes before `end`, which is taken too."""
         while end not in self._received:
             self._receive()
         found, _, self._received = self._received.partition(end)
         return found
 
-    def _exactly(self, size: int) -> bytes:
+    def exactly(self, size: int) -> bytes:
+        """The next `size` bytes."""
         while len(self._received) < size:
             self._receive()
         found, self._received = self._received[:size], self._received[size:]
@@ -144,3 +148,12 @@ class Journal:
             log.seek(self._from)
             text = log.read().decode()
         return text if mark in text else None
+
+
+def request(path: bytes) -> bytes:
+    return b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"\r\n"
+
+
+def alive(url: str) -> bool:
+    with Raw(url) as raw:
+        return raw.send(ALIVE).response().status == 200

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-
+import psutil
 import pytest
 
-from tests.front.raw import Journal, Raw
-from tests.front.test_hostile_http import ALIVE, HOST, impatient, journal, url
+from tests.faults import frozen
+from tests.front.raw import ALIVE, HOST, Journal, Raw
+from tests.passwords import PASSWORD
 from tests.servers import Server
-from tests.ways import PASSWORD, Way, fresh_name
-
-__all__ = ["impatient", "journal", "url"]  # fixtures
+from tests.ways import Way, fresh_name
 
 PIPELINE = 300  # requests
 CHUNKED = b"POST /healthz HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -64,12 +61,9 @@ def test_pipelined_checks_let_another_connection_take_its_turn(url: str, impatie
     with Raw(url) as greedy, Raw(url) as other:
         for raw in (greedy, other):
             assert raw.send(ALIVE).response().status == 200
-        os.kill(worker, signal.SIGSTOP)  # it finds both at once, the pipeline first
-        try:
+        with frozen(psutil.Process(worker)):  # it finds both at once, the pipeline first
             greedy.send((b"GET /auth/verify HTTP/1.1\r\n" + HOST + b"\r\n") * PIPELINE)
             other.send(b"GET /api/v1/sessions/current HTTP/1.1\r\n" + HOST + b"\r\n")
-        finally:
-            os.kill(worker, signal.SIGCONT)
         assert other.response().status == 401
         for _ in range(PIPELINE):
             assert greedy.response().status == 401

@@ -147,7 +147,7 @@ def test_cookies_of_two_headers_are_joined_as_cookies_are(url: str) -> None:
     assert seen(url, "/echo", headers)["HTTP_COOKIE"] == "a=1; b=2; c=3; d=4"
 
 
-def test_the_environ_tells_where_the_request_came_from(url: str) -> None:
+def test_the_environ_says_where_the_request_came_from(url: str) -> None:
     environ = seen(url, "/echo")
     assert environ["REMOTE_ADDR"] == "127.0.0.1"
     assert environ["SERVER_PORT"] == url.rpartition(":")[2]
@@ -193,19 +193,19 @@ def test_a_stream_arrives_as_it_is_made(url: str, tmp_path: Path) -> None:
     go_on = tmp_path / "go-on"
     with Raw(url) as raw:
         raw.send(f"GET /stream?{go_on} HTTP/1.1\r\n".encode() + HOST + b"\r\n")
-        head = raw._until(b"\r\n\r\n")
+        head = raw.until(b"\r\n\r\n")
         assert b"transfer-encoding: chunked" in head
-        assert raw._exactly(10) == b"5\r\nfirst\r\n"  # while the view waits
+        assert raw.exactly(10) == b"5\r\nfirst\r\n"  # while the view waits
         go_on.touch()
-        assert raw._exactly(14) == b"4\r\nlast\r\n0\r\n\r\n"
+        assert raw.exactly(14) == b"4\r\nlast\r\n0\r\n\r\n"
 
 
 def test_a_stream_to_http_1_0_ends_with_the_connection(url: str, tmp_path: Path) -> None:
     with Raw(url) as raw:
         raw.send(f"GET /stream?{tmp_path} HTTP/1.0\r\n\r\n".encode())
-        assert b"transfer-encoding" not in raw._until(b"\r\n\r\n")
+        assert b"transfer-encoding" not in raw.until(b"\r\n\r\n")
         with pytest.raises(EOFError, match="firstlast"):
-            raw._until(b"never")
+            raw.until(b"never")
 
 
 @pytest.mark.parametrize("name", ["write", "write_only"])
@@ -231,7 +231,7 @@ def test_what_was_returned_is_closed_if_its_client_leaves(url: str) -> None:
     path = "/big_stream/left"
     with Raw(url, receive_buffer=4096) as raw:
         raw.send(b"GET " + path.encode() + b" HTTP/1.1\r\n" + HOST + b"\r\n")
-        raw._until(b"\r\n\r\n")
+        raw.until(b"\r\n\r\n")
     eventually(lambda: closed(url, path))
     assert closed(url, path) == 1
 
@@ -241,7 +241,7 @@ def test_a_stream_ends_when_its_client_leaves(url: str) -> None:
     path = "/endless/left"
     with Raw(url) as raw:
         raw.send(b"GET " + path.encode() + b" HTTP/1.1\r\n" + HOST + b"\r\n")
-        raw._until(b"piece")
+        raw.until(b"piece")
     eventually(lambda: closed(url, path), within=5)
     assert closed(url, path) == 1
 
@@ -275,7 +275,7 @@ def test_headers_of_the_same_name_stay_apart(url: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["fail", "split"])
-def test_a_view_that_fails_is_500_and_tells_nothing(url: str, name: str) -> None:
+def test_a_view_that_fails_is_500_and_reveals_nothing(url: str, name: str) -> None:
     response = ask(url, f"/{name}")
     assert response.status == 500
     assert b"secret" not in response.body
@@ -300,9 +300,9 @@ def test_an_error_replaces_a_response_that_has_not_begun(url: str) -> None:
 def test_a_stream_that_breaks_does_not_look_complete(url: str) -> None:
     with Raw(url) as raw:
         raw.send(b"GET /fail_midway HTTP/1.1\r\n" + HOST + b"\r\n")
-        assert b" 200 " in raw._until(b"\r\n\r\n")
+        assert b" 200 " in raw.until(b"\r\n\r\n")
         with pytest.raises(EOFError) as caught:
-            raw._until(b"0\r\n\r\n")
+            raw.until(b"0\r\n\r\n")
     assert caught.value.args[0] == b"5\r\nbegun\r\n"
 
 

@@ -174,7 +174,7 @@ async def test_a_reader_that_stops_does_not_hold_up_the_loop_and_loses_nothing_i
 
 @on_loop
 async def test_the_longest_line_fits_into_a_pipe_that_is_ready(pipe: Pipe) -> None:
-    """More would block until somebody reads, and the whole loop with it."""
+    """A longer write would block the whole loop until the reader reads."""
     log = RequestLog(pipe.writer)
     # Six bytes in JSON each, and as many as a request line has room for.
     note(log, "/" + "\x01" * 1364)
@@ -206,7 +206,7 @@ async def test_a_reader_that_is_slow_gets_every_line_whole(pipe: Pipe) -> None:
 
 
 @on_loop
-async def test_so_many_lines_are_kept_and_the_number_of_the_others_is_told(
+async def test_a_limited_number_of_lines_is_kept_and_the_others_are_counted(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_log, "MOST_KEPT", 100)
@@ -228,13 +228,21 @@ async def test_so_many_lines_are_kept_and_the_number_of_the_others_is_told(
 
 
 @on_loop
-async def test_a_reader_that_is_gone_ends_nothing(pipe: Pipe) -> None:
+async def test_a_reader_that_is_gone_ends_nothing_and_no_lines_are_kept_for_it(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+    write = os.write
+    monkeypatch.setattr(
+        os, "write", lambda fd, data: attempts.append(data.count(b"\n")) or write(fd, data)
+    )
     log = RequestLog(pipe.writer)
     pipe.leave()
-    for _ in range(3):
+    for _ in range(10):
         note(log)
         await turns()
-    assert len(log._lines) <= 1
+    assert len(attempts) == 10
+    assert max(attempts) <= 2  # the latest, and how many were lost before
 
 
 @on_loop

@@ -20,10 +20,9 @@ from redis import Redis
 
 from service.credentials.hashing import PasswordHasher
 from service.web.services import services_of
-from tests.passwords import PASSWORD
+from tests.passwords import BOB, PASSWORD
 
 NEW_PASSWORD = "a new one entirely"
-BOB = {"username": "Bob", "password": PASSWORD}
 CURRENT = "/api/v1/sessions/current"
 DATA = f"{CURRENT}/data"
 WRITERS = 50

@@ -6,13 +6,11 @@ that are all busy may reach it.
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import psutil
@@ -22,10 +20,13 @@ from redis import Redis
 
 from service.embedded import Postgres as EmbeddedPostgres
 from service.embedded import Redis as EmbeddedRedis
-from service.storage.migrations import migrate
 from tests.conditions import eventually
+from tests.faults import frozen
 from tests.passwords import PASSWORD
-from tests.servers import NO_TLS, Server, gunicorn
+from tests.run import prepare_postgres
+from tests.servers import Server, gunicorn
+
+pytestmark = pytest.mark.xdist_group("overload")  # they share a Postgres and a server
 
 VERIFY, CURRENT = "/auth/verify", "/api/v1/sessions/current"
 THREADS = 2
@@ -39,8 +40,8 @@ WAITING = 8  # clients for each kind of request that has to wait
 def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """One that may hang: the other is that of all tests."""
     directory = tmp_path_factory.mktemp("overload") / "postgres"
+    prepare_postgres(directory)
     with EmbeddedPostgres(directory, durable=False) as engine:
-        migrate(engine.url)
         yield engine
 
 
@@ -76,25 +77,11 @@ def server(own_server: Server, own_postgres: EmbeddedPostgres, redis: Redis) -> 
 
 @pytest.fixture
 def member(server: Server) -> Iterator[httpx.Client]:
-    """Somebody who is signed in."""
-    with httpx.Client(base_url=server.url, verify=NO_TLS, timeout=20) as client:
-        name = f"member-{time.monotonic_ns()}"
-        body = {"username": name, "password": PASSWORD}
-        assert client.post("/api/v1/accounts", json=body).status_code == 201
+    """A client that is signed in."""
+    with server.client() as client:
+        assert client.post("/api/v1/accounts", json=fresh()).status_code == 201
         assert client.get(VERIFY).status_code == 200
         yield client
-
-
-@contextmanager
-def frozen(*processes: psutil.Process) -> Iterator[None]:
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):
-                process.resume()
 
 
 def all_of(postgres: EmbeddedPostgres) -> list[psutil.Process]:
@@ -104,10 +91,10 @@ def all_of(postgres: EmbeddedPostgres) -> list[psutil.Process]:
 
 
 class Crowd:
-    """Clients that send the same requests again and again, and what they were told."""
+    """Clients that send the same requests again and again, and the statuses they got."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, server: Server) -> None:
+        self._server = server
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
         self.statuses: Counter[object] = Counter()
@@ -121,13 +108,17 @@ class Crowd:
     def __enter__(self) -> Crowd:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
+        """Send nothing more. What is still under way is not waited for."""
         self._over.set()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
         for thread in self._threads:
             thread.join(30)
 
     def _go_on(self, send: Callable[[httpx.Client], httpx.Response]) -> None:
-        with httpx.Client(base_url=self._url, verify=NO_TLS, timeout=30) as client:
+        with self._server.client() as client:
             while not self._over.is_set():
                 try:
                     response = send(client)
@@ -143,17 +134,18 @@ def timed(client: httpx.Client, path: str) -> tuple[httpx.Response, float]:
     return response, time.monotonic() - started
 
 
-def check_refusal(response: httpx.Response) -> None:
+def check_rejection(response: httpx.Response) -> None:
     assert response.status_code == 503
     assert 1 <= int(response.headers["Retry-After"]) <= 30
     assert "Set-Cookie" not in response.headers
 
 
-def test_g12_a_postgres_that_hangs_with_all_threads_busy_holds_up_no_session_check(
+def test_a_postgres_that_hangs_with_all_threads_busy_holds_up_no_session_check(
     server: Server, member: httpx.Client, own_postgres: EmbeddedPostgres
 ) -> None:
+    """G12: accepted requests keep their latency, and all others are rejected quickly."""
     login = {"username": "nobody-has-it", "password": PASSWORD}
-    with frozen(*all_of(own_postgres)), Crowd(server.url) as crowd:
+    with Crowd(server) as crowd, frozen(*all_of(own_postgres)):
         crowd.add(WAITING, lambda client: client.post("/api/v1/sessions", json=login))
         crowd.add(WAITING, lambda client: client.post("/api/v1/accounts", json=fresh()))
         crowd.add(WAITING, lambda client: client.get("/api/v1/usernames/anybody"))
@@ -171,11 +163,11 @@ def test_g12_a_postgres_that_hangs_with_all_threads_busy_holds_up_no_session_che
             response, seconds = timed(member, path)
             assert seconds < THREAD_WAIT + SLACK
             if response.status_code != 200:
-                check_refusal(response)
+                check_rejection(response)
         eventually(lambda: crowd.statuses[503] > 3 * WAITING, within=20)
-    assert set(crowd.statuses) <= {200, 503}  # 200 is the front page, when a thread was free
-    body = {"username": "after", "password": PASSWORD}
-    eventually(lambda: httpx.post(f"{server.url}/api/v1/accounts", json=body).status_code == 201)
+        crowd.end()
+        assert set(crowd.statuses) <= {200, 503}  # 200 is the front page, when a thread was free
+    eventually(lambda: register(server, fresh()) == 201)
     assert eventually(lambda: member.get("/plain").status_code == 200)
 
 
@@ -183,12 +175,18 @@ def fresh() -> dict[str, str]:
     return {"username": f"name-{time.monotonic_ns()}", "password": PASSWORD}
 
 
-def test_g12_a_hot_duplicate_is_told_while_postgres_hangs(
+def register(server: Server, account: dict[str, str]) -> int:
+    with server.client() as client:
+        return client.post("/api/v1/accounts", json=account).status_code
+
+
+def test_a_hot_duplicate_is_rejected_at_once_while_postgres_hangs(
     server: Server, member: httpx.Client, own_postgres: EmbeddedPostgres
 ) -> None:
+    """G12: what needs no Postgres does not wait for it."""
     taken = {"username": "taken", "password": PASSWORD}
-    assert httpx.post(f"{server.url}/api/v1/accounts", json=taken).status_code == 201
-    with frozen(*all_of(own_postgres)), Crowd(server.url) as crowd:
+    assert register(server, taken) == 201
+    with Crowd(server) as crowd, frozen(*all_of(own_postgres)):
         crowd.add(WAITING, lambda client: client.post("/api/v1/accounts", json=fresh()))
         eventually(lambda: crowd.statuses[503])
         for _ in range(50):
@@ -196,69 +194,69 @@ def test_g12_a_hot_duplicate_is_told_while_postgres_hangs(
             response = member.post("/api/v1/accounts", json=taken)
             assert response.status_code == 409
             assert time.monotonic() - started < AT_ONCE + SLACK
-    assert set(crowd.statuses) == {503}
+        crowd.end()
+        assert set(crowd.statuses) == {503}
 
 
-def test_g12_without_postgres_sessions_go_on_and_what_needs_it_is_503(
+def test_without_postgres_sessions_go_on_and_what_needs_it_is_503(
     server: Server, member: httpx.Client, own_postgres: EmbeddedPostgres
 ) -> None:
+    """G12: no request gets 500."""
     own_postgres.kill()
     try:
         for path in (VERIFY, CURRENT, "/healthz", "/plain", "/login"):
             assert member.get(path).status_code == 200
         login = {"username": "nobody-has-it", "password": PASSWORD}
-        for path in ("/api/v1/sessions", "/api/v1/accounts"):
-            check_refusal(member.post(path, json=login))
+        with ThreadPoolExecutor() as pool:  # each waits for seconds
+            paths = ("/api/v1/sessions", "/api/v1/accounts")
+            for response in pool.map(lambda path: member.post(path, json=login), paths):
+                check_rejection(response)
         assert member.delete(CURRENT).status_code == 204
         assert member.get(VERIFY).status_code == 401
     finally:
         own_postgres.start()
-    eventually(lambda: httpx.post(f"{server.url}/api/v1/accounts", json=fresh()).status_code == 201)
+    eventually(lambda: register(server, fresh()) == 201)
 
 
-def test_g10_while_redis_hangs_a_check_is_503_and_leaves_the_cookie_alone(
+def test_while_redis_hangs_a_check_is_503_and_leaves_the_cookie_alone(
     server: Server, member: httpx.Client, redis_engine: EmbeddedRedis
 ) -> None:
-    os.kill(redis_engine.pid, signal.SIGSTOP)
-    try:
+    """G10: what needs a session gets 503 in time, and everything else is served."""
+    with frozen(redis_engine):
         for path in (VERIFY, CURRENT) * 2:
             response, seconds = timed(member, path)
-            check_refusal(response)
+            check_rejection(response)
             assert seconds < 1.0 + SLACK
         response, seconds = timed(member, "/note")  # of the user, who looks at the session
-        check_refusal(response)
+        check_rejection(response)
         assert seconds < 1.0 + SLACK
         response, seconds = timed(member, "/plain")  # of the user, who does not
         assert (response.status_code, response.text) == (200, "plain")
         assert seconds < 1.0 + SLACK
-        anonymous = httpx.get(f"{server.url}/login")
-        assert anonymous.status_code == 200
+        with server.client() as stranger:
+            assert stranger.get("/login").status_code == 200
         assert member.get("/healthz").status_code == 200
-    finally:
-        os.kill(redis_engine.pid, signal.SIGCONT)
     eventually(lambda: member.get(VERIFY).status_code == 200)
     assert member.get("/note").status_code == 200
 
 
-def test_g10_a_crowd_of_checks_while_redis_hangs_holds_up_no_page(
+def test_a_crowd_of_checks_while_redis_hangs_holds_up_no_page(
     server: Server, member: httpx.Client, redis_engine: EmbeddedRedis
 ) -> None:
-    """They wait on the loop, and not in the threads."""
+    """G10: requests that need no session are served. They wait on the loop, and not in the
+    threads."""
     cookies = dict(member.cookies)
-    os.kill(redis_engine.pid, signal.SIGSTOP)
-    try:
-        with Crowd(server.url) as crowd:
-            crowd.add(WAITING, lambda client: client.get(VERIFY, headers=of(cookies)))
-            crowd.add(WAITING, lambda client: client.get("/note", headers=of(cookies)))
-            eventually(lambda: crowd.statuses[503] >= WAITING)
-            with httpx.Client(base_url=server.url, verify=NO_TLS) as stranger:
-                for _ in range(20):
-                    response, seconds = timed(stranger, "/login")
-                    assert response.status_code == 200
-                    assert seconds < AT_ONCE + SLACK
-    finally:
-        os.kill(redis_engine.pid, signal.SIGCONT)
-    assert set(crowd.statuses) <= {200, 503}
+    with Crowd(server) as crowd, frozen(redis_engine):
+        crowd.add(WAITING, lambda client: client.get(VERIFY, headers=of(cookies)))
+        crowd.add(WAITING, lambda client: client.get("/note", headers=of(cookies)))
+        eventually(lambda: crowd.statuses[503] >= WAITING)
+        with server.client() as stranger:
+            for _ in range(20):
+                response, seconds = timed(stranger, "/login")
+                assert response.status_code == 200
+                assert seconds < AT_ONCE + SLACK
+        crowd.end()
+        assert set(crowd.statuses) == {503}
 
 
 def of(cookies: dict[str, str]) -> dict[str, str]:

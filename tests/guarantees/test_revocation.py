@@ -43,27 +43,31 @@ def bob(app: Flask, parking: Parking) -> FlaskClient:
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_g6_a_parked_request_brings_no_ended_session_back(
+def test_a_parked_request_brings_no_ended_session_back(
     app: Flask, bob: FlaskClient, parking: Parking, redis: Redis, ending: str, view: str
 ) -> None:
+    """G6: nothing brings the session back, whatever ended it and whatever the request does."""
     for _ in range(ATTEMPTS):
         assert parked_request(app, parking, redis, ending, view) == REVOKED
 
 
-def test_g6_a_login_that_verified_the_old_password_gets_no_session(
+def test_a_login_that_verified_the_old_password_gets_no_session(
     app: Flask, bob: FlaskClient
 ) -> None:
+    """G6: an in-flight login does not outlive a password change."""
     for _ in range(ATTEMPTS):
         assert late_login(app, bob) == (401, False)
 
 
-def test_g7_fifty_requests_at_a_time_that_write_a_key_each_keep_every_key(app: Flask) -> None:
+def test_fifty_requests_at_a_time_that_write_a_key_each_keep_every_key(app: Flask) -> None:
+    """G7: no lost update."""
     client = app.test_client()
     for value in range(ATTEMPTS):
         assert concurrent_writes(app, client, value) == set()
 
 
-def test_g6_an_overtaken_sign_in_says_so(app: Flask, bob: FlaskClient) -> None:
+def test_an_overtaken_sign_in_says_so(app: Flask, bob: FlaskClient) -> None:
+    """G6: the application hears of the revocation, too."""
     services = services_of(app)
     proof = services.password_factor.prove("bob", PASSWORD)
     services.revocation.revoke("bob")

@@ -1,4 +1,4 @@
-"""One nginx for all the tests here; behind it Coatcheck, and an application that knows it not."""
+"""One nginx for all the tests here; behind it Coatcheck and another application."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ import pytest
 from redis import Redis
 
 from service.embedded import Redis as EmbeddedRedis
+from tests.browsers import AS_BROWSER
 from tests.nginx.servers import nginx, running
 from tests.ports import free_port
-from tests.servers import gunicorn
-
-BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+from tests.servers import NO_TLS, gunicorn
 
 
 @pytest.fixture(scope="module")
 def program() -> str:
-    """nginx; without one these tests cannot run, which is said aloud and is an error in CI."""
+    """The path of nginx. Without it these tests are skipped, or fail in CI."""
     found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if found is None:
         message = "no nginx: the tests of the example do not run (Debian: nginx)"
@@ -76,8 +75,8 @@ def proxy(program: str, place: Path, coatcheck: int, greeter: int) -> Iterator[s
 def visitor(
     proxy: str, database: psycopg.Connection, own_redis: EmbeddedRedis
 ) -> Iterator[httpx.Client]:
-    """A browser, with nobody registered."""
+    """A browser; no account exists yet."""
     with Redis.from_url(own_redis.url, protocol=2) as redis:
         redis.flushall()
-    with httpx.Client(base_url=proxy, headers=BROWSER) as client:
+    with httpx.Client(base_url=proxy, headers=AS_BROWSER, verify=NO_TLS) as client:
         yield client

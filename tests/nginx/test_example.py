@@ -10,11 +10,13 @@ import pytest
 
 from service.embedded import Redis as EmbeddedRedis
 from tests.nginx.servers import nginx
+from tests.passwords import PASSWORD
 from tests.ports import free_port
+from tests.servers import NO_TLS
 
 pytestmark = pytest.mark.xdist_group("nginx")
 
-LI_LEI = {"username": "李雷", "password": "correct horse battery"}
+LI_LEI = {"username": "李雷", "password": PASSWORD}
 GREETING = "Hello, 李雷!"
 
 
@@ -59,7 +61,7 @@ def test_a_program_gets_401_and_no_redirect(visitor: httpx.Client) -> None:
     assert visitor.post("/", data={"hat": "red"}).status_code == 401
 
 
-def test_a_client_cannot_say_itself_who_it_is(visitor: httpx.Client) -> None:
+def test_a_client_cannot_claim_to_be_signed_in(visitor: httpx.Client) -> None:
     names = ("X-Auth-Username", "X-Auth-Account-Id", "X-Auth-Session", "X_Auth_Username")
     forged = dict.fromkeys(names, "forged")
     assert visitor.get("/", headers=forged).status_code == 303
@@ -71,7 +73,7 @@ def test_a_client_cannot_say_itself_who_it_is(visitor: httpx.Client) -> None:
     )
 
 
-def test_after_signing_out_nobody_is_greeted(visitor: httpx.Client) -> None:
+def test_after_signing_out_the_cookie_is_worth_nothing(visitor: httpx.Client) -> None:
     register(visitor)
     cookie = visitor.cookies["session"]
     assert visitor.post("/logout").status_code == 303
@@ -115,7 +117,7 @@ def test_with_coatcheck_stopped_a_visitor_waits_too(
     program: str, place: Path, greeter: int
 ) -> None:
     with nginx(program, place / "alone", free_port(), greeter) as url:
-        answer = httpx.get(url, headers={"Accept": "text/html"})
+        answer = httpx.get(url, headers={"Accept": "text/html"}, verify=NO_TLS)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
 
 
@@ -131,6 +133,6 @@ def test_coatcheck_learns_the_visitors_address_and_host_from_nginx_alone(
     assert session["address"] == "127.0.0.1"
 
 
-def test_the_question_is_not_for_the_public(visitor: httpx.Client) -> None:
+def test_the_session_check_is_not_open_to_the_public(visitor: httpx.Client) -> None:
     register(visitor)
     assert visitor.get("/auth/verify").status_code == 404

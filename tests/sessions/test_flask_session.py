@@ -124,6 +124,7 @@ def test_reading_an_empty_session_stores_nothing_and_sets_no_cookie(
 def test_a_view_that_does_not_touch_the_session_sends_redis_nothing(
     client: FlaskClient, redis: Redis
 ) -> None:
+    """G11: only a view that looks at its session costs a read."""
     client.post("/set/colour/red")
     redis.config_resetstat()
     for _ in range(10):
@@ -139,6 +140,7 @@ def test_an_answer_that_depends_on_the_session_is_kept_by_no_cache(client: Flask
 
 
 def test_an_invented_id_is_never_adopted(client: FlaskClient, redis: Redis) -> None:
+    """G8: the server issues every id itself."""
     invented = "x" * 55
     client.set_cookie(COOKIE, invented)
     client.post("/set/colour/red")
@@ -175,6 +177,7 @@ def test_values_are_stored_as_msgpack_one_field_each(client: FlaskClient, redis:
 def test_a_pickle_planted_in_redis_is_never_executed(
     client: FlaskClient, redis: Redis, tmp_path: Any
 ) -> None:
+    """G8: nothing read from Redis is unpickled."""
     client.post("/set/colour/red")
     (key,) = redis.keys()
     witness = tmp_path / "executed"
@@ -207,6 +210,7 @@ def test_two_sessions_do_not_see_each_other(app: Flask, client: FlaskClient) -> 
 def test_writes_of_different_keys_by_two_requests_at_a_time_both_hold(
     client: FlaskClient,
 ) -> None:
+    """G7: no lost update."""
     client.post("/set/first/0")
     client.post("/overtaken")
     assert value(client, "slow") == "written last"
@@ -216,6 +220,7 @@ def test_writes_of_different_keys_by_two_requests_at_a_time_both_hold(
 def test_a_request_that_outlives_its_session_does_not_bring_it_back(
     client: FlaskClient, redis: Redis
 ) -> None:
+    """G6: what the request wrote is dropped."""
     client.post("/set/colour/red")
     response = client.post("/outlived")
     assert response.status_code == 200

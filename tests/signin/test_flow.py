@@ -13,9 +13,9 @@ from redis import Redis
 from service.sessions.ids import SessionId
 from service.sessions.record import Record
 from service.web.services import services_of
+from tests.passwords import BOB, PASSWORD
 
-PASSWORD, OTHER = "correct horse battery", "a new one entirely"
-BOB = {"username": "Bob", "password": PASSWORD}
+OTHER = "a new one entirely"
 MINUTE = 60_000  # milliseconds
 
 

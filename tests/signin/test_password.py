@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -13,9 +11,9 @@ from service.accounts.repository import AccountRepository
 from service.credentials.hashing import PasswordHasher
 from service.errors import InvalidCredentials, TooManyHashes
 from service.signin.password import PasswordFactor
-from tests.conditions import eventually
-
-PASSWORD = "correct horse battery"
+from tests.conditions import elapse
+from tests.hashes import held_hashes
+from tests.passwords import PASSWORD
 
 
 @pytest.fixture
@@ -81,17 +79,16 @@ def test_a_login_whose_turn_to_hash_comes_too_late_says_so_whatever_the_name(
 ) -> None:
     """It must not call a password wrong that was never checked."""
     busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=0.05)
-    go_on = threading.Event()
-    with ThreadPoolExecutor(2) as callers:
-        callers.submit(busy._run, "hash", lambda: go_on.wait(10))
-        refused = callers.submit(PasswordFactor(accounts, busy).prove, name, password)
-        queue = busy._pool()._work_queue
-        eventually(lambda: queue.qsize() == 1)
-        since = time.monotonic()
-        eventually(lambda: time.monotonic() > since + 0.1)
-        go_on.set()
+    with held_hashes() as hashes, ThreadPoolExecutor() as callers:
+        callers.submit(busy.hash, "another password")
+        hashes.await_queued()
+        hashes.await_begun()
+        rejected = callers.submit(PasswordFactor(accounts, busy).prove, name, password)
+        hashes.await_queued()
+        elapse(0.1)
+        hashes.go_on()
         with pytest.raises(TooManyHashes):
-            refused.result(10)
+            rejected.result(10)
 
 
 def test_a_login_renews_a_hash_made_with_outdated_parameters(

@@ -18,11 +18,12 @@ import psycopg
 import pytest
 
 from tests.conditions import eventually
+from tests.passwords import PASSWORD
 from tests.redis_engines import HOST, Group, Node, free_port
 from tests.servers import Server, gunicorn, is_ready
 
 APPLICATION = "tests.storage.connected_app:app"
-PEOPLE, VISITS, WORKERS, STORES = 8, 25, 2, 2
+PEOPLE, VISITS, WORKERS, STORES = 8, 10, 2, 2
 LISTENING = "0A"  # in /proc/net/tcp
 
 Answer = tuple[int, dict[str, Any], str]
@@ -56,7 +57,9 @@ def server(
         yield server
 
 
-def test_answers_are_ones_own_and_no_socket_belongs_to_two_processes(server: Server) -> None:
+def test_each_client_gets_its_own_answers_and_no_socket_belongs_to_two_processes(
+    server: Server,
+) -> None:
     people = [register(server, f"{server.master.pid}-{number}") for number in range(PEOPLE)]
     with ThreadPoolExecutor(PEOPLE) as pool:
         answers = sum(pool.map(lambda person: visits(server, *person), people), Counter[object]())
@@ -72,18 +75,18 @@ def test_answers_are_ones_own_and_no_socket_belongs_to_two_processes(server: Ser
 
 def register(server: Server, name: str) -> tuple[str, str]:
     """The name, and the cookie."""
-    body = {"username": name, "password": "correct horse battery"}
+    body = {"username": name, "password": PASSWORD}
     status, _, cookie = ask(server, "POST", "/accounts", body=body)
     assert status == 201
     return name, cookie.partition(";")[0]
 
 
 def visits(server: Server, name: str, cookie: str) -> Counter[object]:
-    """How often there was which status, and whether somebody was told of their own account."""
+    """How often each status came, and whether it came with the account of the client."""
     answers: Counter[object] = Counter()
     for _ in range(VISITS):
-        status, told, _ = ask(server, "GET", "/sessions/current", cookie)
-        answers[status, status == 200 and told["account"]["username"] == name] += 1
+        status, body, _ = ask(server, "GET", "/sessions/current", cookie)
+        answers[status, status == 200 and body["account"]["username"] == name] += 1
     return answers
 
 
@@ -100,7 +103,7 @@ def ask(server: Server, method: str, path: str, cookie: str = "", body: object =
 
 
 def shared_sockets(server: Server) -> set[str]:
-    """Those that two processes have open, but for the one that listens for requests."""
+    """Sockets that two processes have open, except the one that listens for requests."""
     pairs = itertools.combinations([server.master.pid, *server.workers()], 2)
     return {each for one, other in pairs for each in sockets(one) & sockets(other)}
 

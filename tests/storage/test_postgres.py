@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
-from collections.abc import Iterator
 
+import psutil
 import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
@@ -13,14 +12,7 @@ from service.embedded import Postgres as EmbeddedPostgres
 from service.errors import DatabaseUnavailable
 from service.storage import postgres as module
 from service.storage.postgres import Postgres
-
-
-@pytest.fixture
-def postgres(postgres_engine: EmbeddedPostgres, database: psycopg.Connection) -> Iterator[Postgres]:
-    postgres = Postgres(postgres_engine.url)
-    yield postgres
-    postgres.close()
-
+from tests.faults import frozen
 
 # Other processes of the run use other databases of the same server.
 OWN_CONNECTIONS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
@@ -115,12 +107,9 @@ def test_a_server_that_stops_answering_is_an_error_in_time(
     postgres = Postgres(postgres_engine.url)
     with pytest.raises(DatabaseUnavailable), postgres.connection() as connection:
         backend = connection.info.backend_pid
-        os.kill(backend, signal.SIGSTOP)
         started = time.monotonic()
-        try:
+        with frozen(psutil.Process(backend)):
             connection.execute("SELECT 1")
-        finally:
-            os.kill(backend, signal.SIGCONT)
     assert time.monotonic() - started < 2
     postgres.ping()
     postgres.close()
@@ -133,7 +122,7 @@ def test_a_server_that_stops_answering_is_an_error_in_time(
         ("SET LOCAL statement_timeout = 1; SELECT pg_sleep(10)", False),
     ],
 )
-def test_an_error_tells_whether_the_statement_may_have_been_carried_out(
+def test_an_error_says_whether_the_statement_may_have_been_carried_out(
     postgres: Postgres, statement: str, may_have_happened: bool
 ) -> None:
     with pytest.raises(DatabaseUnavailable) as caught, postgres.connection() as connection:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import signal
 import time
 
 import pytest
@@ -11,19 +9,20 @@ from service.embedded import Redis as EmbeddedRedis
 from service.errors import SessionStoreUnavailable
 from service.storage.redis import connect, failing_as
 from service.storage.redis_connections import RedisTimeBudget
+from tests.faults import frozen
 
 
 def test_a_redis_that_accepts_and_never_answers_is_an_error_within_a_second(
     redis_engine: EmbeddedRedis,
 ) -> None:
     client = connect(redis_engine.url)
-    os.kill(redis_engine.pid, signal.SIGSTOP)
     started = time.monotonic()
-    try:
-        with pytest.raises(SessionStoreUnavailable), failing_as(SessionStoreUnavailable):
-            client.ping()
-    finally:
-        os.kill(redis_engine.pid, signal.SIGCONT)
+    with (
+        frozen(redis_engine),
+        pytest.raises(SessionStoreUnavailable),
+        failing_as(SessionStoreUnavailable),
+    ):
+        client.ping()
     assert time.monotonic() - started < 1.2
 
 
@@ -42,12 +41,12 @@ def test_an_answer_that_came_too_late_is_not_taken_for_another(
     redis.mset({"first": "1", "second": "2"})
     client = connect(redis_engine.url)
     client.ping()
-    os.kill(redis_engine.pid, signal.SIGSTOP)
-    try:
-        with pytest.raises(SessionStoreUnavailable), failing_as(SessionStoreUnavailable):
-            client.get("first")
-    finally:
-        os.kill(redis_engine.pid, signal.SIGCONT)
+    with (
+        frozen(redis_engine),
+        pytest.raises(SessionStoreUnavailable),
+        failing_as(SessionStoreUnavailable),
+    ):
+        client.get("first")
     for _ in range(10):
         assert client.get("second") == b"2"
 
@@ -71,13 +70,9 @@ def test_however_often_it_fails_a_request_gives_up_within_a_second(
     redis_engine: EmbeddedRedis,
 ) -> None:
     client = connect(redis_engine.url)
-    os.kill(redis_engine.pid, signal.SIGSTOP)
     started = time.monotonic()
-    try:
-        with RedisTimeBudget():
-            for _ in range(20):
-                with pytest.raises(SessionStoreUnavailable), failing_as(SessionStoreUnavailable):
-                    client.ping()
-    finally:
-        os.kill(redis_engine.pid, signal.SIGCONT)
+    with frozen(redis_engine), RedisTimeBudget():
+        for _ in range(20):
+            with pytest.raises(SessionStoreUnavailable), failing_as(SessionStoreUnavailable):
+                client.ping()
     assert time.monotonic() - started < 1.1

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,17 +13,10 @@ from service.errors import SessionStoreUnavailable
 from service.storage.redis import connect, failing_as
 from service.storage.redis_connections import NodePool
 from tests.conditions import eventually
-from tests.redis_engines import Group, Node
+from tests.faults import frozen
+from tests.redis_engines import Group
 
 WRITE = "return redis.call('SET', KEYS[1], ARGV[1])"
-
-
-@pytest.fixture(params=["sentinel_engine", "cluster_engine"])
-def group(request: pytest.FixtureRequest) -> Iterator[Group]:
-    """A master with a replica to take its place; whole again afterwards."""
-    group: Group = request.getfixturevalue(request.param)
-    yield group
-    group.heal()
 
 
 def answers(call: Callable[[], Any]) -> bool:
@@ -38,26 +30,6 @@ def answers(call: Callable[[], Any]) -> bool:
     finally:
         assert time.monotonic() - started < 1.1
     return True
-
-
-@contextmanager
-def frozen(nodes: list[Node]) -> Iterator[None]:
-    for node in nodes:
-        node.freeze()
-    try:
-        yield
-    finally:
-        for node in nodes:
-            node.thaw()
-
-
-def key_with_a_replica(group: Group) -> str:
-    keys = [f"key-{number}" for number in range(30)]
-
-    def has_a_replica(key: str) -> bool:
-        return bool(group.master(key).client.info("replication")["connected_slaves"])
-
-    return eventually(lambda: next((key for key in keys if has_a_replica(key)), None), within=20)
 
 
 def test_a_sentinel_url_is_read() -> None:
@@ -81,7 +53,7 @@ def test_a_sentinel_url_is_read() -> None:
         "redis+cluster://127.0.0.1:1,127.0.0.1:2",
     ],
 )
-def test_nothing_is_connected_before_it_is_used_and_nobody_there_is_an_error(url: str) -> None:
+def test_nothing_is_connected_before_it_is_used_and_a_missing_server_is_an_error(url: str) -> None:
     client = connect(url)
     script = client.register_script(WRITE)
     assert not answers(client.ping)
@@ -111,7 +83,7 @@ def test_all_of_a_cluster_is_found_by_one_of_its_nodes(cluster_engine: Group) ->
 
 def test_a_cluster_that_starts_after_the_service_is_found(cluster_engine: Group) -> None:
     client = connect(cluster_engine.url)
-    with frozen(cluster_engine.nodes):
+    with frozen(*cluster_engine.nodes):
         assert not answers(client.ping)
     assert eventually(lambda: answers(client.ping))
 
@@ -120,7 +92,7 @@ def test_everything_frozen_is_an_error_within_a_second(group: Group) -> None:
     warm, cold = connect(group.url), connect(group.url)
     script = warm.register_script(WRITE)
     warm.get("key")
-    with frozen(group.all()):  # a Sentinel that was away for longer than 2 s gives up for 30
+    with frozen(*group.all()):  # a Sentinel that was away for longer than 2 s gives up for 30
         assert not answers(lambda: warm.get("key"))
         assert not answers(lambda: script(keys=["key"], args=["value"]))
         assert not answers(lambda: cold.get("key"))
@@ -140,17 +112,17 @@ def test_all_connections_in_use_do_not_mean_that_the_node_is_dead(cluster_engine
 
 
 def test_one_sentinel_that_answers_is_enough(sentinel_engine: Group) -> None:
-    with frozen(sentinel_engine.sentinels[:2]):
+    with frozen(*sentinel_engine.sentinels[:2]):
         assert answers(connect(sentinel_engine.url).ping)
 
 
 def test_an_answer_that_came_too_late_is_not_taken_for_another(group: Group) -> None:
     """redis-py keeps a connection to a Sentinel's master after a time-out, unread answer and all,
     if time-outs are not retried."""
-    key = key_with_a_replica(group)
+    key = group.key_with_a_replica()
     client = connect(group.url)
     client.set(key, "first")
-    with frozen([group.master(key)]):
+    with frozen(group.master(key)):
         assert not answers(lambda: client.get(key))
     with failing_as(SessionStoreUnavailable):
         for _ in range(10):
@@ -158,13 +130,12 @@ def test_an_answer_that_came_too_late_is_not_taken_for_another(group: Group) -> 
 
 
 def test_the_new_master_is_found_after_the_old_one_was_killed(group: Group) -> None:
-    key = key_with_a_replica(group)
+    key = group.key_with_a_replica()
     client = connect(group.url)
     script = client.register_script(WRITE)
     script(keys=[key], args=["before"])
     old = group.master(key)
-    written = old.client.info("replication")["master_repl_offset"]
-    eventually(lambda: has_replicated(old, written), within=20)
+    group.await_replica(key)
     old.kill()
     eventually(lambda: len(group.masters()) == (1 if group.sentinels else 3), within=20)
     promoted = time.monotonic()
@@ -174,13 +145,7 @@ def test_the_new_master_is_found_after_the_old_one_was_killed(group: Group) -> N
     assert group.master(key) is not old
 
 
-def has_replicated(master: Node, offset: int) -> bool:
-    """Whether the replica has all that was written up to `offset`; pings move the newest on."""
-    replica = master.client.info("replication").get("slave0")
-    return bool(replica and replica["offset"] >= offset)
-
-
-def test_a_script_refused_by_a_former_master_is_a_broken_connection(redis: Redis) -> None:
+def test_a_script_that_a_former_master_rejects_is_a_broken_connection(redis: Redis) -> None:
     """It says "ERR Error running script … READONLY", which is no ReadOnlyError to redis-py."""
     kwargs = redis.connection_pool.connection_kwargs
     client = connect(f"unix://{kwargs['path']}")

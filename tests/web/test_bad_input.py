@@ -11,9 +11,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
 
+from tests.passwords import PASSWORD
+
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-PASSWORD = "correct horse battery"
 HUGE = "x" * 10_000_000
 
 
@@ -50,7 +51,7 @@ def client(
         (json.dumps({"username": "bob", "password": HUGE}).encode(), JSON, 413, "too_large"),
     ],
 )
-def test_a_bad_body_is_refused(
+def test_a_bad_body_is_rejected(
     client: FlaskClient, path: str, body: bytes, headers: dict[str, str], status: int, code: str
 ) -> None:
     response = client.post(path, data=body, headers=headers)
@@ -69,7 +70,7 @@ def test_a_bad_body_is_refused(
         ("bob", "x" * 5000),
     ],
 )
-def test_bad_names_and_passwords_are_refused(
+def test_bad_names_and_passwords_are_rejected(
     client: FlaskClient, username: str, password: str
 ) -> None:
     body = {"username": username, "password": password}
@@ -97,7 +98,7 @@ def test_remember_must_be_true_or_false(client: FlaskClient) -> None:
     ],
     ids=["empty", "no password", "NUL", "invalid UTF-8", "invalid elsewhere", "fields", "10 MB"],
 )
-def test_a_bad_form_is_refused(
+def test_a_bad_form_is_rejected(
     client: FlaskClient, path: str, body: bytes, statuses: tuple[int, int]
 ) -> None:
     response = client.post(path, data=body, headers=FORM)
@@ -108,14 +109,14 @@ def test_a_bad_form_is_refused(
     "cookie",
     ["", "x", "x" * 54, "x" * 55, "x" * 56, "x" * 4000, "%00" * 10, "\xe9" * 55, '"' * 55, "a\\b"],
 )
-def test_an_id_of_any_shape_is_nobody(client: FlaskClient, cookie: str) -> None:
+def test_an_invented_id_of_any_shape_signs_nobody_in(client: FlaskClient, cookie: str) -> None:
     response = client.get("/api/v1/sessions/current", headers={"Cookie": f"session={cookie}"})
     assert response.status_code == 401
     assert client.get("/", headers={"Cookie": f"session={cookie}"}).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["%00", "%FF", "a%2Fb", "x" * 5000, "%F0%9F%92%A9"])
-def test_no_name_that_is_asked_for_is_a_server_error(client: FlaskClient, name: str) -> None:
+def test_a_strange_name_is_no_server_error(client: FlaskClient, name: str) -> None:
     response = client.get(f"/api/v1/usernames/{name}")
     assert response.status_code in (200, 404)
     if response.status_code == 200:
@@ -130,7 +131,7 @@ def test_no_name_that_is_asked_for_is_a_server_error(client: FlaskClient, name: 
         ("GET", "/logout", 405, "method_not_allowed"),
     ],
 )
-def test_what_is_not_there_is_a_problem_and_no_page_for_programs(
+def test_a_program_that_asks_for_what_does_not_exist_gets_a_problem_and_no_page(
     client: FlaskClient, method: str, path: str, status: int, code: str
 ) -> None:
     response = client.open(path, method=method, headers={"Accept": "*/*"})
@@ -140,7 +141,7 @@ def test_what_is_not_there_is_a_problem_and_no_page_for_programs(
         assert response.headers["Allow"]
 
 
-def test_an_error_nobody_foresaw_is_500_and_tells_nothing(app: Flask) -> None:
+def test_an_unexpected_error_is_500_and_reveals_nothing(app: Flask) -> None:
     @app.get("/broken")
     def broken() -> str:
         raise RuntimeError("hunter2")

@@ -26,7 +26,7 @@ def commands(redis: Redis) -> dict[str, int]:
 
 @pytest.fixture
 def cookies(app: Flask, redis: Redis) -> list[str]:
-    """Of people who are signed in, so that Redis is not empty; then it counts from nothing."""
+    """The cookies of members, so that Redis is not empty; from here on it counts anew."""
     answers = [
         app.test_client().post(
             "/api/v1/accounts", json={"username": f"bob{number}", "password": "correct horse"}
@@ -38,13 +38,12 @@ def cookies(app: Flask, redis: Redis) -> list[str]:
 
 
 def invented() -> dict[str, str]:
-    """A cookie as the server makes them, but for where it comes from."""
+    """A cookie of the right shape that no server has issued."""
     return {"Cookie": f"session={secrets.token_urlsafe(42)[:55]}"}
 
 
-def test_g11_anonymous_views_send_redis_nothing(
-    app: Flask, redis: Redis, cookies: list[str]
-) -> None:
+def test_anonymous_views_send_redis_nothing(app: Flask, redis: Redis, cookies: list[str]) -> None:
+    """G11: anonymous visitors cost Redis nothing."""
     keys = redis.dbsize()
     redis.config_resetstat()
     client = app.test_client()
@@ -55,9 +54,8 @@ def test_g11_anonymous_views_send_redis_nothing(
     assert redis.dbsize() == keys
 
 
-def test_g11_invented_ids_leave_nothing_in_redis(
-    app: Flask, redis: Redis, cookies: list[str]
-) -> None:
+def test_invented_ids_leave_nothing_in_redis(app: Flask, redis: Redis, cookies: list[str]) -> None:
+    """G11: an id that nobody issued costs one read and no write."""
     keys = redis.dbsize()
     redis.config_resetstat()
     client = app.test_client(use_cookies=False)
@@ -67,9 +65,10 @@ def test_g11_invented_ids_leave_nothing_in_redis(
     assert redis.dbsize() == keys
 
 
-def test_g11_what_needs_no_session_sends_redis_nothing_whoever_asks(
+def test_a_view_that_needs_no_session_sends_redis_nothing(
     app: Flask, redis: Redis, cookies: list[str]
 ) -> None:
+    """G11: a page that looks at no session costs Redis nothing, signed in or not."""
     client = app.test_client(use_cookies=False)
     for _ in range(VIEWS // 8):
         for path in NO_SESSION_NEEDED:
@@ -78,9 +77,10 @@ def test_g11_what_needs_no_session_sends_redis_nothing_whoever_asks(
     assert commands(redis) == {}
 
 
-def test_g11_authenticated_reads_are_one_command_each_and_one_touch_a_minute(
+def test_authenticated_reads_are_one_command_each_and_one_touch_a_minute(
     app: Flask, redis: Redis, cookies: list[str]
 ) -> None:
+    """G11: reads do not write."""
     requests = [create_environ(CURRENT, headers={"Cookie": cookie}) for cookie in cookies]
     pass_a_minute(redis)
     run_wsgi_app(app, dict(requests[0]))  # which also loads the script

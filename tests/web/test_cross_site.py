@@ -36,7 +36,7 @@ def client(app: Flask) -> FlaskClient:
         ("POST", "/nowhere"),
     ],
 )
-def test_an_unsafe_request_from_another_site_is_refused_wherever_it_goes(
+def test_an_unsafe_request_from_another_site_is_rejected_on_every_path(
     client: FlaskClient, method: str, path: str, headers: dict[str, str]
 ) -> None:
     response = client.open(path, method=method, headers=headers)
@@ -54,7 +54,7 @@ def test_an_unsafe_request_from_another_site_is_refused_wherever_it_goes(
         {},
     ],
 )
-def test_an_unsafe_request_from_here_or_from_no_browser_is_served(
+def test_an_unsafe_request_from_this_site_or_from_no_browser_is_served(
     client: FlaskClient, headers: dict[str, str]
 ) -> None:
     assert client.post("/added-by-a-user", headers=headers).data == b"done"

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from service import create_app
 from service.embedded import Redis as EmbeddedRedis
 from service.web.health import warn_of_eviction
 from service.web.services import services_of
+from tests.faults import frozen
 from tests.redis_engines import Group
 from tests.servers import gunicorn
 
@@ -43,7 +42,7 @@ def test_with_everything_up_it_is_ready(app: Flask) -> None:
         (NO_CACHE, "username_cache", 200, "degraded"),
     ],
 )
-def test_what_is_down_is_named_and_the_process_is_alive_all_the_same(
+def test_a_part_that_is_down_is_named_and_the_process_is_alive_all_the_same(
     settings: Settings, down: dict[str, str], part: str, status: int, word: str
 ) -> None:
     app = create_app(settings.model_copy(update=down))
@@ -73,7 +72,7 @@ def built(settings: Settings, **changed: str) -> Iterator[Flask]:
 
 
 def readiness(app: Flask) -> tuple[int, str, str]:
-    """The status as a number and in a word, and what is said of the sessions."""
+    """The status as a number and as a word, and the state of the session store."""
     response = app.test_client().get("/readyz")
     return response.status_code, response.json["status"], response.json["parts"]["sessions"]
 
@@ -86,7 +85,7 @@ def warnings_at_start(app: Flask, capsys: pytest.CaptureFixture[str]) -> list[di
 
 
 @pytest.mark.parametrize("name", ["allkeys-lru", "volatile-ttl"])
-def test_a_session_store_that_evicts_is_told(
+def test_a_session_store_that_evicts_is_reported(
     settings: Settings, redis: Redis, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with built(settings) as app, policy(redis, name):
@@ -96,7 +95,7 @@ def test_a_session_store_that_evicts_is_told(
     assert "signs people out" in line["effect"]
 
 
-def test_one_that_evicts_nothing_needs_no_words(
+def test_a_session_store_that_evicts_nothing_is_not_reported(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with built(settings) as app:
@@ -135,7 +134,7 @@ def test_the_username_cache_may_evict(
         assert warnings_at_start(app, capsys) == []
 
 
-def test_a_redis_user_who_may_not_ask_is_told_and_served(
+def test_a_redis_user_that_may_not_ask_is_reported_and_served(
     settings: Settings, redis: Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redis.acl_setuser("guest", enabled=True, nopass=True, keys="*", commands=["+@all", "-info"])
@@ -154,17 +153,14 @@ def test_a_redis_that_does_not_answer_stops_no_start(
     settings: Settings, redis_engine: EmbeddedRedis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with built(settings) as app:
-        os.kill(redis_engine.pid, signal.SIGSTOP)
         started = time.monotonic()
-        try:
+        with frozen(redis_engine):
             lines = warnings_at_start(app, capsys)
-        finally:
-            os.kill(redis_engine.pid, signal.SIGCONT)
         assert time.monotonic() - started < 1.1
     assert [line["event"] for line in lines] == ["session_store_eviction_unknown"]
 
 
-def test_it_is_told_when_a_worker_starts(
+def test_it_is_reported_when_a_worker_starts(
     tmp_path: Path, environ: dict[str, str], redis: Redis
 ) -> None:
     with policy(redis, "allkeys-lru"), gunicorn(tmp_path, environ, workers=1) as server:

@@ -26,9 +26,9 @@ from service.front.bridge import Bridge
 from service.registration.registration import Registration
 from service.web.problems import OUTCOMES
 from tests.loops import on_loop
+from tests.passwords import BOB
 from tests.web.test_messages import error_classes
 
-BOB = {"username": "Bob", "password": "correct horse battery"}
 ADVICE = {"retry-after", "idempotency-key"}
 UNAVAILABLE = [
     Busy(3),

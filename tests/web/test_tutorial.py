@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-BOB = {"username": "Bob", "password": "correct horse battery"}
+from tests.passwords import BOB
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_a_taken_name_is_answered_with_409_and_an_error(client: FlaskClient) -> 
 
 
 @pytest.mark.parametrize("body", [{}, {"username": "Bob"}, {"username": "x", "password": "y"}])
-def test_nothing_given_or_refused_is_answered_with_400_and_an_error(
+def test_a_missing_or_unacceptable_field_is_answered_with_400_and_an_error(
     client: FlaskClient, body: dict[str, str]
 ) -> None:
     response = client.post("/register", json=body)
@@ -35,7 +35,7 @@ def test_nothing_given_or_refused_is_answered_with_400_and_an_error(
     assert set(response.json) == {"error"}
 
 
-def test_what_is_no_json_is_answered_with_400_and_an_error(client: FlaskClient) -> None:
+def test_a_body_that_is_no_json_is_answered_with_400_and_an_error(client: FlaskClient) -> None:
     response = client.post("/register", data="{", content_type="application/json")
     assert response.status_code == 400
     assert set(response.json) == {"error"}

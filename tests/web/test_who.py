@@ -3,8 +3,6 @@ clients of the API; and whether the process lives. The front answers all of thes
 
 from __future__ import annotations
 
-import os
-import signal
 from urllib.parse import unquote
 
 import pytest
@@ -14,6 +12,7 @@ from service.embedded import Redis as EmbeddedRedis
 from service.web import security_headers
 from service.web.who import CURRENT, VERIFY
 from tests.conditions import eventually
+from tests.faults import frozen
 from tests.ways import BothWays, Client, Way, fresh_name
 
 ALIVE = "/healthz"
@@ -39,7 +38,7 @@ def test_it_says_who_is_signed_in(way: Way, stem: str) -> None:
 
 
 @pytest.mark.parametrize("cookie", [None, "", "nonsense", "A" * 55, "A" * 54, "A" * 56])
-def test_it_knows_nobody_without_a_session_of_ours(way: Way, cookie: str | None) -> None:
+def test_a_request_without_a_valid_session_is_401(way: Way, cookie: str | None) -> None:
     client = way.client()
     client.cookie = cookie
     for path in (VERIFY, CURRENT):
@@ -55,7 +54,8 @@ def test_an_anonymous_session_is_nobody(way: Way) -> None:
     assert client.get(VERIFY).status == client.get(CURRENT).status == 401
 
 
-def test_g6_it_refuses_a_session_from_the_moment_it_is_revoked(way: Way) -> None:
+def test_it_rejects_a_session_from_the_moment_it_is_revoked(way: Way) -> None:
+    """G6: revoked is revoked, for both ways to ask."""
     client, thief = way.client(), way.client()
     client.register()
     thief.cookie = client.cookie
@@ -74,14 +74,14 @@ def test_it_skips_other_cookies(way: Way) -> None:
         assert stranger.get(VERIFY, headers={"Cookie": header}).status == 401
 
 
-def test_g10_an_outage_is_503_and_leaves_the_cookie_alone(
+def test_an_outage_is_503_and_leaves_the_cookie_alone(
     way: Way, redis_engine: EmbeddedRedis
 ) -> None:
+    """G10: an outage is not a logout, for both ways to ask."""
     client = way.client()
     client.register()
     assert client.get(VERIFY).status == 200
-    os.kill(redis_engine.pid, signal.SIGSTOP)
-    try:
+    with frozen(redis_engine):
         for path in (VERIFY, CURRENT):
             answer = client.get(path)
             assert answer.status == 503
@@ -90,12 +90,11 @@ def test_g10_an_outage_is_503_and_leaves_the_cookie_alone(
             assert "Set-Cookie" not in answer.headers
             assert bool(answer.body) == (path == CURRENT)
         assert client.get(ALIVE).status == 200
-    finally:
-        os.kill(redis_engine.pid, signal.SIGCONT)
     assert eventually(lambda: client.get(VERIFY).status == 200)
 
 
-def test_g9_asking_keeps_the_session_alive(way: Way, redis: Redis) -> None:
+def test_asking_keeps_the_session_alive(way: Way, redis: Redis) -> None:
+    """G9: use moves the idle limit."""
     client = way.client()
     client.register()
     (key,) = redis.keys("*:session:*")
@@ -137,7 +136,7 @@ def test_what_clients_ask_carries_the_headers_of_every_other_answer(way: Way, pa
         assert answer.headers.get_list(name) == [value]
 
 
-def test_a_client_of_the_api_is_told_in_json_that_it_is_not_signed_in(way: Way) -> None:
+def test_a_client_of_the_api_learns_in_json_that_it_is_not_signed_in(way: Way) -> None:
     answer = way.client().get(CURRENT)
     assert (answer.status, answer.json["code"]) == (401, "not_signed_in")
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -146,7 +145,8 @@ def test_a_client_of_the_api_is_told_in_json_that_it_is_not_signed_in(way: Way) 
 def test_a_full_redis_still_tells_who_is_signed_in_and_lets_them_out(
     way: Way, redis: Redis
 ) -> None:
-    """Reading may have to note that the session is used, and there is no room to."""
+    """G6: a full Redis still ends sessions. Reading may have to note that the session is used,
+    and there is no room to."""
     client = way.client()
     client.register()
     (key,) = redis.keys("*:session:*")
@@ -165,7 +165,7 @@ def test_a_full_redis_still_tells_who_is_signed_in_and_lets_them_out(
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", [VERIFY, CURRENT, ALIVE])
-def test_both_ways_give_the_same_response_whoever_asks(
+def test_both_ways_give_the_same_response_to_members_and_strangers(
     both_ways: BothWays, method: str, path: str
 ) -> None:
     member, anonymous, gone = (Client(both_ways.flask) for _ in range(3))
@@ -187,13 +187,10 @@ def test_both_ways_give_the_same_response_in_an_outage(
 ) -> None:
     client = Client(both_ways.flask)
     client.register()
-    os.kill(redis_engine.pid, signal.SIGSTOP)
-    try:
+    with frozen(redis_engine):
         headers = {"Cookie": f"session={client.cookie}"}
         assert both_ways.ask("GET", path, headers=headers).status == 503
         assert both_ways.ask("HEAD", path, headers=headers).status == 503
-    finally:
-        os.kill(redis_engine.pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS", "TRACE"])

@@ -4,14 +4,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-BOB = {"username": "Bob", "password": "correct horse battery"}
-HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
-
-
-def browser(app: Flask) -> FlaskClient:
-    client = app.test_client()
-    client.environ_base["HTTP_ACCEPT"] = HTML
-    return client
+from tests.browsers import browser
+from tests.passwords import BOB
 
 
 @pytest.fixture
@@ -28,7 +22,9 @@ def elsewhere(app: Flask, bob: FlaskClient) -> FlaskClient:
     return client
 
 
-def test_who_is_not_signed_in_is_led_to_the_form_and_back(app: Flask, bob: FlaskClient) -> None:
+def test_a_visitor_who_is_not_signed_in_is_led_to_the_form_and_back(
+    app: Flask, bob: FlaskClient
+) -> None:
     client = browser(app)
     response = client.get("/account")
     assert (response.status_code, response.location) == (303, "/login?next=/account")
@@ -38,7 +34,7 @@ def test_who_is_not_signed_in_is_led_to_the_form_and_back(app: Flask, bob: Flask
 
 
 @pytest.mark.parametrize("form", ["sessions/revoke-others", "password", "delete"])
-def test_a_form_sent_by_nobody_who_is_signed_in_is_refused(app: Flask, form: str) -> None:
+def test_a_form_from_somebody_who_is_not_signed_in_is_rejected(app: Flask, form: str) -> None:
     app.testing = False
     response = browser(app).post(f"/account/{form}", data={"password": "whatever it was"})
     assert response.status_code == 401
@@ -49,9 +45,7 @@ def test_a_form_sent_by_nobody_who_is_signed_in_is_refused(app: Flask, form: str
     "elsewhere_to",
     ["//evil.example", "https://evil.example", "/\\evil.example", "\t//evil.example", "evil", ""],
 )
-def test_after_signing_in_nobody_is_led_to_another_site(
-    app: Flask, bob: FlaskClient, elsewhere_to: str
-) -> None:
+def test_signing_in_leads_to_no_other_site(app: Flask, bob: FlaskClient, elsewhere_to: str) -> None:
     response = browser(app).post("/login", data=BOB | {"next": elsewhere_to})
     assert (response.status_code, response.location) == (303, "/")
 

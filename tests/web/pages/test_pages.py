@@ -10,16 +10,13 @@ from service.accounts.account import Account
 from service.errors import RegistrationUnresolved
 from service.registration.registration import Registration
 from service.web.services import services_of
-
-BOB = {"username": "Bob", "password": "correct horse battery"}
-BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+from tests.browsers import browser
+from tests.passwords import BOB
 
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    client = app.test_client()
-    client.environ_base["HTTP_ACCEPT"] = BROWSER["Accept"]
-    return client
+    return browser(app)
 
 
 def test_registering_leads_home_signed_in(client: FlaskClient) -> None:
@@ -38,7 +35,7 @@ def test_signing_out_and_in_again(client: FlaskClient) -> None:
     assert "Bob" in client.get("/").text
 
 
-def test_a_refused_registration_shows_the_form_with_what_was_wrong(client: FlaskClient) -> None:
+def test_a_rejected_registration_shows_the_form_with_what_was_wrong(client: FlaskClient) -> None:
     response = client.post("/register", data={"username": "x", "password": "hunter2"})
     assert response.status_code == 422
     assert "at least 2 characters" in response.text
@@ -56,7 +53,7 @@ def test_a_taken_name_shows_the_form_again(app: Flask, client: FlaskClient) -> N
     assert 'name="remember" checked' in response.text
 
 
-def test_a_refused_login_keeps_the_name_and_not_the_password(client: FlaskClient) -> None:
+def test_a_rejected_login_keeps_the_name_and_not_the_password(client: FlaskClient) -> None:
     response = client.post("/login", data={"username": "<b>ob", "password": "hunter2hunter2"})
     assert response.status_code == 401
     assert "The username or password is wrong." in response.text
@@ -81,7 +78,7 @@ def test_members_are_shown_newest_first_in_pages_to_members_only(
     assert "first" not in app.test_client().get("/?before=100").text
 
 
-def test_a_page_that_is_not_there_is_a_page(client: FlaskClient) -> None:
+def test_a_page_that_does_not_exist_is_answered_by_a_page(client: FlaskClient) -> None:
     response = client.get("/nowhere")
     assert response.status_code == 404
     assert response.mimetype == "text/html"
@@ -90,19 +87,20 @@ def test_a_page_that_is_not_there_is_a_page(client: FlaskClient) -> None:
 def test_with_the_session_store_down_forms_are_shown_and_nobody_is_signed_out(
     settings: Settings,
 ) -> None:
+    """G10: an outage is not a logout."""
     app = create_app(settings.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"}))
-    client = app.test_client()
+    client = browser(app)
     client.set_cookie("session", "x" * 55)
-    assert client.get("/login", headers=BROWSER).status_code == 200
-    assert client.get("/register", headers=BROWSER).status_code == 200
-    home = client.get("/", headers=BROWSER)
+    assert client.get("/login").status_code == 200
+    assert client.get("/register").status_code == 200
+    home = client.get("/")
     assert home.status_code == 503
     assert home.headers["Retry-After"] == "1"
     assert "You are not signed out" in home.text
-    registered = client.post("/register", data=BOB, headers=BROWSER)
+    registered = client.post("/register", data=BOB)
     assert registered.status_code == 201
     assert "You are registered, Bob" in registered.text
-    login = client.post("/login", data=BOB, headers=BROWSER)
+    login = client.post("/login", data=BOB)
     assert login.status_code == 503
     for response in (home, registered, login):
         assert "Set-Cookie" not in response.headers
@@ -116,11 +114,12 @@ def test_pages_run_no_script_and_no_style_but_our_own(client: FlaskClient) -> No
 
 
 def test_a_form_sent_twice_ends_signed_in_and_not_taken(app: Flask, client: FlaskClient) -> None:
+    """G3: a double click is a success."""
     form = client.get("/register").text
     attempt = form.partition('name="attempt" value="')[2].partition('"')[0]
     assert len(attempt) > 20
-    for browser in (client, app.test_client()):
-        response = browser.post("/register", data=BOB | {"attempt": attempt})
+    for each in (client, app.test_client()):
+        response = each.post("/register", data=BOB | {"attempt": attempt})
         assert (response.status_code, response.location) == (303, "/")
     other = client.post("/register", data=BOB | {"attempt": "another-form"})
     assert other.status_code == 409
@@ -129,7 +128,7 @@ def test_a_form_sent_twice_ends_signed_in_and_not_taken(app: Flask, client: Flas
 def test_a_form_shown_again_after_an_outage_finds_the_account_that_it_made(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The account was created and nobody could say so: 503, and the same form with its button."""
+    """The account was created, but the answer was lost: 503, and the same form with its button."""
     register = Registration.register
 
     def unresolved(self: Registration, username: str, password: str, key: str) -> Account:
