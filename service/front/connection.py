@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.asgi.parser import ParseError
 from gunicorn.asgi.protocol import ASGIProtocol, _get_cached_date_header
 
+from service.front.heads import check_coding, to_origin_form
 from service.web.answers import Answer
 from service.web.problems import http_problem
 from service.web.security_headers import HEADERS
@@ -117,7 +118,13 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
 
     def _on_headers_complete(self) -> bool:
         self._head_has_begun = False
-        return bool(super()._on_headers_complete())
+        skips_body = bool(super()._on_headers_complete())
+        request = self._current_request
+        if request.chunked:
+            check_coding(request)
+        if not request.path.startswith("/"):
+            to_origin_form(request)
+        return skips_body
 
     def _keepalive_timeout(self) -> None:
         if self._head_has_begun and not self._closed:

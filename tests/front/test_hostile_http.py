@@ -43,6 +43,12 @@ MALFORMED = {
     "length with underscores": (REGISTER + b"Content-Length: 1_0\r\n\r\n0123456789", 400),
     "empty length": (REGISTER + b"Content-Length: \r\n\r\n", 400),
     "unknown coding": (REGISTER + b"Transfer-Encoding: gzip\r\n\r\n", 400),
+    "a body that is compressed": (
+        REGISTER + b"Transfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        501,
+    ),
+    "a URL without a host": (b"GET http:///healthz HTTP/1.1\r\n" + HEAD + b"\r\n", 400),
+    "a URL with a user": (b"GET http://a@b/healthz HTTP/1.1\r\n" + HEAD + b"\r\n", 400),
     "chunked twice": (
         REGISTER + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         400,

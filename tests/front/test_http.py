@@ -188,3 +188,21 @@ def test_a_member_registers_and_is_known_among_all_that(url: str) -> None:
         other = b"Cookie: a=b\r\nCookie: " + cookie + b"\r\n"
         raw.send(b"GET /auth/verify HTTP/1.1\r\n" + HOST + other + b"\r\n")
         assert raw.response().header("x-auth-username") == "bob"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/login"])
+def test_a_target_that_is_a_whole_url_is_served_like_its_path(url: str, path: str) -> None:
+    """RFC 9112, section 3.2.2: as clients of a proxy send it."""
+    target = f"http://front.example{path}?a=b".encode()
+    with Raw(url) as raw:
+        raw.send(b"GET " + target + b" HTTP/1.1\r\nHost: ignored.example\r\n\r\n")
+        assert raw.response().status == 200
+
+
+def test_the_host_of_a_whole_url_overrides_the_header(url: str) -> None:
+    """The origin of a request is compared with what its target names."""
+    head = b"POST http://front.example/logout HTTP/1.1\r\nHost: ignored.example\r\n"
+    for origin, status in ((b"http://front.example", 303), (b"http://ignored.example", 403)):
+        with Raw(url) as raw:
+            raw.send(head + b"Origin: " + origin + b"\r\nContent-Length: 0\r\n\r\n")
+            assert raw.response().status == status

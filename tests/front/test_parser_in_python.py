@@ -1,0 +1,30 @@
+"""A machine without a C compiler parses HTTP in Python: slower, and no less strict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.front.raw import Raw
+from tests.front.test_hostile_http import MALFORMED
+from tests.servers import Server, gunicorn
+
+
+@pytest.fixture(scope="module")
+def server(environ: dict[str, str]) -> Iterator[Server]:
+    arguments = "-k tests.front.impatient.Worker --http-parser python"
+    with (
+        TemporaryDirectory(prefix="coatcheck-parser-") as directory,
+        gunicorn(Path(directory), {**environ, "GUNICORN_CMD_ARGS": arguments}, workers=1) as server,
+    ):
+        yield server
+
+
+@pytest.mark.parametrize("sent", [sent for sent, _ in MALFORMED.values()], ids=MALFORMED)
+def test_what_is_wrong_is_rejected_without_the_parser_in_c(server: Server, sent: bytes) -> None:
+    """Perhaps later, for want of a line's end: the limit on time ends it then."""
+    with Raw(server.url) as raw:
+        assert 400 <= raw.send(sent).response().status <= 501
