@@ -33,7 +33,7 @@ class EngineError(StartupError):
     """An embedded engine is missing, or does not start."""
 
 
-class State(Enum):
+class Readiness(Enum):
     """How an engine responds after its start."""
 
     SILENT = "silent"
@@ -140,7 +140,7 @@ class Engine:
     def _command(self) -> list[str]:
         raise NotImplementedError
 
-    def _probe(self) -> State:
+    def _probe(self) -> Readiness:
         raise NotImplementedError
 
     def _is_leftover(self, process: psutil.Process) -> bool:
@@ -170,9 +170,9 @@ class Engine:
     def _await_ready(self) -> None:
         started = time.monotonic()
         limit = START_LIMIT
-        while (state := self._probe()) is not State.READY:
+        while (readiness := self._probe()) is not Readiness.READY:
             waited = time.monotonic() - started
-            if state is State.RECOVERING and limit == START_LIMIT and waited > 1:
+            if readiness is Readiness.RECOVERING and limit == START_LIMIT and waited > 1:
                 self.say(f"{self.title} is reading its data ...")
                 limit = RECOVERY_LIMIT
             if self.process.poll() is not None:

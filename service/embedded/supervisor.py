@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import config
-from service.embedded import Engine, Postgres, Redis
+from service.embedded import Engine, PostgresEngine, RedisEngine
 from service.embedded.gunicorn import Gunicorn, reserve
 from service.errors import StartupError
 from service.storage import migrations
@@ -41,8 +41,8 @@ def serve(environ: Mapping[str, str]) -> None:
     """
     data = Path(environ.get("DATA_DIR") or ".data").resolve()
     engines: dict[str, Engine] = {
-        "DATABASE_URL": Postgres(data / "postgres", say=say),
-        "REDIS_URL": Redis(data / "redis", say=say),
+        "DATABASE_URL": PostgresEngine(data / "postgres", say=say),
+        "REDIS_URL": RedisEngine(data / "redis", say=say),
     }
     given = {name for name in engines if environ.get(name) or environ.get(f"{name}_FILE")}
     embedded = {name: engine for name, engine in engines.items() if name not in given}

@@ -17,7 +17,7 @@ from redis import Redis
 
 from service.accounts import usernames
 from service.accounts.repository import AccountRepository
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.front import lookups, registrations
 from service.front.lanes import Lane
 from service.front.registrations import PATH, TAKEN, Registrations
@@ -194,7 +194,7 @@ def cache(redis: Redis) -> UsernameCache:
 
 
 @pytest.fixture
-def opened(cache: UsernameCache, redis_engine: EmbeddedRedis, accounts: AccountRepository) -> Open:
+def opened(cache: UsernameCache, redis_engine: RedisEngine, accounts: AccountRepository) -> Open:
     """Opens registrations on the running loop."""
 
     @asynccontextmanager
@@ -378,7 +378,7 @@ async def test_g5_without_redis_the_index_decides(
 
 @on_loop
 async def test_g5_a_redis_that_hangs_delays_the_index_by_less_than_a_second(
-    opened: Open, accounts: AccountRepository, redis_engine: EmbeddedRedis
+    opened: Open, accounts: AccountRepository, redis_engine: RedisEngine
 ) -> None:
     take(accounts, "bob")
     loop = asyncio.get_running_loop()

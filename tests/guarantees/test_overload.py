@@ -20,8 +20,7 @@ import psycopg
 import pytest
 from redis import Redis
 
-from service.embedded import Postgres as EmbeddedPostgres
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import PostgresEngine, RedisEngine
 from service.storage.migrations import migrate
 from tests.conditions import eventually
 from tests.passwords import PASSWORD
@@ -36,18 +35,18 @@ WAITING = 8  # clients for each kind of request that has to wait
 
 
 @pytest.fixture(scope="module")
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresEngine]:
     """One that may hang: the other is that of all tests."""
     directory = tmp_path_factory.mktemp("overload") / "postgres"
-    with EmbeddedPostgres(directory, durable=False) as engine:
+    with PostgresEngine(directory, durable=False) as engine:
         migrate(engine.url)
         yield engine
 
 
 @pytest.fixture(scope="module")
 def own_server(
-    own_postgres: EmbeddedPostgres,
-    redis_engine: EmbeddedRedis,
+    own_postgres: PostgresEngine,
+    redis_engine: RedisEngine,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
     environ = {
@@ -64,7 +63,7 @@ def own_server(
 
 
 @pytest.fixture
-def server(own_server: Server, own_postgres: EmbeddedPostgres, redis: Redis) -> Iterator[Server]:
+def server(own_server: Server, own_postgres: PostgresEngine, redis: Redis) -> Iterator[Server]:
     """The service with one worker, on empty stores; no request may end in 500."""
     with psycopg.connect(own_postgres.url, autocommit=True) as connection:
         connection.execute("TRUNCATE accounts")
@@ -97,7 +96,7 @@ def frozen(*processes: psutil.Process) -> Iterator[None]:
                 process.resume()
 
 
-def all_of(postgres: EmbeddedPostgres) -> list[psutil.Process]:
+def all_of(postgres: PostgresEngine) -> list[psutil.Process]:
     """The postmaster, first, and what serves its connections."""
     postmaster = psutil.Process(postgres.pid)
     return [postmaster, *postmaster.children(recursive=True)]
@@ -150,7 +149,7 @@ def check_refusal(response: httpx.Response) -> None:
 
 
 def test_g12_a_postgres_that_hangs_with_all_threads_busy_holds_up_no_session_check(
-    server: Server, member: httpx.Client, own_postgres: EmbeddedPostgres
+    server: Server, member: httpx.Client, own_postgres: PostgresEngine
 ) -> None:
     login = {"username": "nobody-has-it", "password": PASSWORD}
     with frozen(*all_of(own_postgres)), Crowd(server.url) as crowd:
@@ -184,7 +183,7 @@ def fresh() -> dict[str, str]:
 
 
 def test_g12_a_hot_duplicate_is_told_while_postgres_hangs(
-    server: Server, member: httpx.Client, own_postgres: EmbeddedPostgres
+    server: Server, member: httpx.Client, own_postgres: PostgresEngine
 ) -> None:
     taken = {"username": "taken", "password": PASSWORD}
     assert httpx.post(f"{server.url}/api/v1/accounts", json=taken).status_code == 201
@@ -200,7 +199,7 @@ def test_g12_a_hot_duplicate_is_told_while_postgres_hangs(
 
 
 def test_g12_without_postgres_sessions_go_on_and_what_needs_it_is_503(
-    server: Server, member: httpx.Client, own_postgres: EmbeddedPostgres
+    server: Server, member: httpx.Client, own_postgres: PostgresEngine
 ) -> None:
     own_postgres.kill()
     try:
@@ -217,7 +216,7 @@ def test_g12_without_postgres_sessions_go_on_and_what_needs_it_is_503(
 
 
 def test_g10_while_redis_hangs_a_check_is_503_and_leaves_the_cookie_alone(
-    server: Server, member: httpx.Client, redis_engine: EmbeddedRedis
+    server: Server, member: httpx.Client, redis_engine: RedisEngine
 ) -> None:
     os.kill(redis_engine.pid, signal.SIGSTOP)
     try:
@@ -241,7 +240,7 @@ def test_g10_while_redis_hangs_a_check_is_503_and_leaves_the_cookie_alone(
 
 
 def test_g10_a_crowd_of_checks_while_redis_hangs_holds_up_no_page(
-    server: Server, member: httpx.Client, redis_engine: EmbeddedRedis
+    server: Server, member: httpx.Client, redis_engine: RedisEngine
 ) -> None:
     """They wait on the loop, and not in the threads."""
     cookies = dict(member.cookies)

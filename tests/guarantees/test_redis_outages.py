@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from tests.servers import Server, gunicorn
 from tests.session_clients import SessionClients
 
@@ -19,28 +19,28 @@ AROUND = 1.0  # seconds of load before the outage, and after the recovery
 RECOVERY = 3.0  # seconds from Redis's return to the last 503
 
 
-def hang(redis: EmbeddedRedis) -> None:
+def hang(redis: RedisEngine) -> None:
     redis.process.send_signal(signal.SIGSTOP)
     time.sleep(2)
     redis.process.send_signal(signal.SIGCONT)
 
 
-def crash(redis: EmbeddedRedis) -> None:
+def crash(redis: RedisEngine) -> None:
     redis.kill()
     time.sleep(0.5)
     redis.start()
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis(tmp_path / "redis") as engine:
+def own_redis(tmp_path: Path) -> Iterator[RedisEngine]:
+    with RedisEngine(tmp_path / "redis") as engine:
         yield engine
 
 
 @pytest.fixture
 def own_server(
     environ: dict[str, str],
-    own_redis: EmbeddedRedis,
+    own_redis: RedisEngine,
     database: psycopg.Connection,
     tmp_path: Path,
 ) -> Iterator[Server]:
@@ -51,7 +51,7 @@ def own_server(
 
 @pytest.mark.parametrize("outage", [hang, crash])
 def test_g10_every_response_is_quick_and_every_session_outlives_the_outage(
-    own_redis: EmbeddedRedis, own_server: Server, outage: Callable[[EmbeddedRedis], None]
+    own_redis: RedisEngine, own_server: Server, outage: Callable[[RedisEngine], None]
 ) -> None:
     """Only success and 503 occur, no cookie is deleted, and no worker restarts."""
     clients = SessionClients(own_server.url, CLIENTS)

@@ -26,7 +26,7 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.storage import wire
 from service.storage.lines import ONCE, Lines, connect
 from service.storage.wire import Line, packed
@@ -42,7 +42,7 @@ FAILED = (RedisError, RedisClusterException)
 class One:
     """One Redis."""
 
-    def __init__(self, engine: EmbeddedRedis) -> None:
+    def __init__(self, engine: RedisEngine) -> None:
         self.url = engine.url
         self._pid = engine.pid
 
@@ -89,7 +89,7 @@ def stopped(nodes: list[Node]) -> Iterator[None]:
 @pytest.fixture(params=["redis_engine", "sentinel_engine", "cluster_engine"])
 def place(request: pytest.FixtureRequest) -> One | Several:
     engine = request.getfixturevalue(request.param)
-    found = One(engine) if isinstance(engine, EmbeddedRedis) else Several(engine)
+    found = One(engine) if isinstance(engine, RedisEngine) else Several(engine)
     found.client().flushall()
     found.client().set(KEY, "value")
     return found
@@ -155,7 +155,7 @@ async def test_g11_reads_that_are_in_flight_together_travel_as_one_pipeline(
 
 @on_loop
 async def test_a_batch_has_so_many_commands_and_no_more(
-    redis: Redis, redis_engine: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+    redis: Redis, redis_engine: RedisEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire, "LARGEST", 10)
     async with lines_to(redis_engine.url) as lines:
@@ -164,7 +164,7 @@ async def test_a_batch_has_so_many_commands_and_no_more(
 
 
 @on_loop
-async def test_one_connection_carries_everything(redis: Redis, redis_engine: EmbeddedRedis) -> None:
+async def test_one_connection_carries_everything(redis: Redis, redis_engine: RedisEngine) -> None:
     async with lines_to(redis_engine.url) as lines:
         before = len(redis.client_list())
         for _ in range(5):
@@ -427,7 +427,7 @@ async def tls_before(url: str, certificate: Path) -> AsyncIterator[int]:
 
 @on_loop
 async def test_tls_is_spoken_and_its_certificate_is_checked(
-    redis: Redis, redis_engine: EmbeddedRedis, certificate: Path
+    redis: Redis, redis_engine: RedisEngine, certificate: Path
 ) -> None:
     redis.set(KEY, "x" * 300_000)
     async with tls_before(redis_engine.url, certificate) as port:
@@ -594,7 +594,7 @@ async def test_whatever_goes_wrong_with_a_connection_leaves_nobody_waiting(
 
 @on_loop
 async def test_a_line_that_was_closed_opens_again_when_it_is_needed(
-    redis: Redis, redis_engine: EmbeddedRedis
+    redis: Redis, redis_engine: RedisEngine
 ) -> None:
     lines = connect(redis_engine.url)
     for _ in range(2):

@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 
 from config import Settings
 from service import create_app
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.errors import DatabaseUnavailable
 from service.web.services import services_of
 from tests.conditions import eventually
@@ -298,7 +298,7 @@ def test_a_full_redis_stops_no_registration(app: Flask, redis: Redis) -> None:
 
 
 def test_a_redis_that_never_answers_costs_a_registration_no_more_than_its_bounds(
-    app: Flask, redis_engine: EmbeddedRedis
+    app: Flask, redis_engine: RedisEngine
 ) -> None:
     client = app.test_client()
     os.kill(redis_engine.pid, signal.SIGSTOP)

@@ -15,7 +15,7 @@ from redis import Redis
 
 from config import Settings
 from service import create_app
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.errors import SessionStoreUnavailable
 from service.sessions.ids import SessionId
 from service.web.services import services_of
@@ -26,7 +26,7 @@ PASSWORD = "correct horse battery"
 
 
 @contextmanager
-def hanging(redis_engine: EmbeddedRedis) -> Iterator[None]:
+def hanging(redis_engine: RedisEngine) -> Iterator[None]:
     os.kill(redis_engine.pid, signal.SIGSTOP)
     try:
         yield
@@ -48,7 +48,7 @@ def ask(
 
 
 def test_a_registration_that_asks_three_times_waits_a_second_in_all(
-    app: Flask, redis_engine: EmbeddedRedis
+    app: Flask, redis_engine: RedisEngine
 ) -> None:
     register(app.test_client(), "first")  # which opens the connections
     _, undisturbed = register(app.test_client(), "ada")
@@ -59,7 +59,7 @@ def test_a_registration_that_asks_three_times_waits_a_second_in_all(
 
 
 def test_one_request_takes_nothing_from_the_next_of_its_connection(
-    app: Flask, redis_engine: EmbeddedRedis, redis: Redis
+    app: Flask, redis_engine: RedisEngine, redis: Redis
 ) -> None:
     """A worker serves all requests of a connection in one context."""
     client = app.test_client()
@@ -82,7 +82,7 @@ def test_one_request_takes_nothing_from_the_next_of_its_connection(
     ],
 )
 def test_what_needs_a_session_waits_a_second_in_all(
-    app: Flask, redis_engine: EmbeddedRedis, method: str, path: str, body: dict[str, str] | None
+    app: Flask, redis_engine: RedisEngine, method: str, path: str, body: dict[str, str] | None
 ) -> None:
     client = app.test_client()
     _, undisturbed = register(client, "ada")
@@ -93,7 +93,7 @@ def test_what_needs_a_session_waits_a_second_in_all(
 
 
 def test_a_cache_that_hangs_leaves_time_to_sign_in(
-    settings: Settings, redis_engine: EmbeddedRedis, sentinel_engine: Group
+    settings: Settings, redis_engine: RedisEngine, sentinel_engine: Group
 ) -> None:
     """Claim and publish fail; the session store, elsewhere, is well."""
     app = create_app(settings.model_copy(update={"redis_url": sentinel_engine.url}))
@@ -107,7 +107,7 @@ def test_a_cache_that_hangs_leaves_time_to_sign_in(
 
 
 def test_without_a_request_each_call_has_a_bound_of_its_own(
-    app: Flask, redis_engine: EmbeddedRedis
+    app: Flask, redis_engine: RedisEngine
 ) -> None:
     """On the command line."""
     store = services_of(app).session_store

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 from redis import Redis
 
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.web import security_headers
 from service.web.who import CURRENT, VERIFY
 from tests.conditions import eventually
@@ -75,7 +75,7 @@ def test_it_skips_other_cookies(way: Way) -> None:
 
 
 def test_g10_an_outage_is_503_and_leaves_the_cookie_alone(
-    way: Way, redis_engine: EmbeddedRedis
+    way: Way, redis_engine: RedisEngine
 ) -> None:
     client = way.client()
     client.register()
@@ -183,7 +183,7 @@ def test_both_ways_give_the_same_response_whoever_asks(
 
 @pytest.mark.parametrize("path", [VERIFY, CURRENT])
 def test_both_ways_give_the_same_response_in_an_outage(
-    both_ways: BothWays, redis_engine: EmbeddedRedis, path: str
+    both_ways: BothWays, redis_engine: RedisEngine, path: str
 ) -> None:
     client = Client(both_ways.flask)
     client.register()

@@ -13,13 +13,13 @@ import psycopg
 from psycopg import sql
 
 from service.embedded import places
-from service.embedded.engine import Engine, State
+from service.embedded.engine import Engine, Readiness
 
 NAME = "coatcheck"
 PORT = "5432"  # part of the socket's name; nothing listens on TCP
 
 
-class Postgres(Engine):
+class PostgresEngine(Engine):
     """A PostgreSQL server. It refuses to run as root, so root starts it as nobody."""
 
     title = "PostgreSQL"
@@ -109,7 +109,7 @@ class Postgres(Engine):
         command = [str(self._program("postgres")), "-D", str(self._data)]
         return command + [word for key in settings for word in ("-c", f"{key}={settings[key]}")]
 
-    def _probe(self) -> State:
+    def _probe(self) -> Readiness:
         try:
             with psycopg.connect(
                 self.superuser_url, autocommit=True, connect_timeout=2
@@ -117,8 +117,8 @@ class Postgres(Engine):
                 self._provide(connection)
         except psycopg.OperationalError as problem:
             recovering = "the database system is" in str(problem)
-            return State.RECOVERING if recovering else State.SILENT
-        return State.READY
+            return Readiness.RECOVERING if recovering else Readiness.SILENT
+        return Readiness.READY
 
     def _provide(self, connection: psycopg.Connection) -> None:
         """Create the role and the database, unless an earlier start has."""
