@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from redis import Redis
 
-from service.front.connection import LINGER
+from service.front.limited_connection import LINGER
 from service.web.security_headers import HEADERS
 from tests.conditions import eventually
 from tests.front.impatient import LIMIT
