@@ -27,9 +27,9 @@ from redis.exceptions import (
 )
 
 from service.embedded import RedisEngine
-from service.storage import wire
+from service.storage.line import Line
 from service.storage.lines import ONCE, Lines, connect
-from service.storage.wire import Line, packed
+from service.storage.wire import packed
 from tests.conditions import eventually as eventually_in_a_thread
 from tests.loops import eventually, on_loop
 from tests.redis_engines import HOST, Group, Node
@@ -157,7 +157,7 @@ async def test_g11_reads_that_are_in_flight_together_travel_as_one_pipeline(
 async def test_a_batch_has_so_many_commands_and_no_more(
     redis: Redis, redis_engine: RedisEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "LARGEST", 10)
+    monkeypatch.setattr("service.storage.line.LARGEST", 10)
     async with lines_to(redis_engine.url) as lines:
         numbers = [lines.call(KEY, b"ECHO", str(number).encode()) for number in range(105)]
         assert await asyncio.gather(*numbers) == [str(n).encode() for n in range(105)]
