@@ -1,4 +1,4 @@
-"""What both engines have in common.
+"""The base of both engines.
 
 An engine owns one directory, with its data, its log and, if the path is short enough, its socket.
 """
@@ -44,9 +44,9 @@ class Readiness(Enum):
 class Engine:
     """One engine on one directory; use it as a context manager, or call `start` and `stop`.
 
-    A start ends everything that still runs on the directory, so the caller must not let two
-    supervisors share one. `durable=False` turns fsync off, for tests. `say` receives a line when
-    something takes long or permissions change.
+    A start ends everything that still runs on the directory, so two supervisors must not share one.
+    `durable=False` turns fsync off, for tests. `say` receives a line when something takes long or
+    permissions change.
     """
 
     title: ClassVar[str]
@@ -83,7 +83,7 @@ class Engine:
         return self._process
 
     def start(self) -> None:
-        """Start on the existing data, or on a new empty store; returns when the engine answers.
+        """Start on the existing data, or on a new empty store, and wait until the engine answers.
 
         Raises EngineError, with a one-line message, if it is not installed or does not start.
         """
@@ -102,7 +102,7 @@ class Engine:
             raise
 
     def stop(self) -> None:
-        """Stop it after it has written everything to disk; use more force if it takes too long."""
+        """Stop it after it has written everything to disk, with more force if it takes too long."""
         for number, patience in self.stopping:
             if self._signal(number, patience):
                 break
@@ -144,18 +144,17 @@ class Engine:
         raise NotImplementedError
 
     def _is_leftover(self, process: psutil.Process) -> bool:
-        # Both engines and their children never leave the directory in which they were spawned, so
-        # the working directory tells them from other installations of the same program.
-        return process.name() in self.programs and Path(process.cwd()).is_relative_to(
-            self.directory
-        )
+        # Engines and their children never change their working directory, which tells them from
+        # other installations of the same program.
+        ours = process.name() in self.programs
+        return ours and Path(process.cwd()).is_relative_to(self.directory)
 
     def _spawn(self) -> None:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(self._command(), stdout=log, **self._surroundings())
 
     def _surroundings(self) -> dict[str, Any]:
-        """How to run every program of an engine: without the terminal and without our secrets."""
+        """Options to run every program of an engine without our terminal and our secrets."""
         surroundings: dict[str, Any] = {
             "cwd": self.directory,
             "env": {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
