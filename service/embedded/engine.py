@@ -1,7 +1,4 @@
-"""The base of both engines.
-
-An engine owns one directory, with its data, its log and, if the path is short enough, its socket.
-"""
+"""The base of both engines: a child process, and a directory with its data, log and socket."""
 
 import os
 import pwd
@@ -42,7 +39,7 @@ class Readiness(Enum):
 
 
 class Engine:
-    """One engine on one directory; use it as a context manager, or call `start` and `stop`.
+    """One engine on one directory. It is a context manager that calls `start` and `stop`.
 
     A start ends everything that still runs on the directory, so two supervisors must not share one.
     `durable=False` turns fsync off, for tests. `say` receives a line when something takes long or
@@ -94,11 +91,10 @@ class Engine:
             self._prepare()
             self._spawn()
             self._await_ready()
-        except OSError as problem:
+        except BaseException as problem:
             self.stop()
-            raise EngineError(f"{self.title} will not start: {problem}") from problem
-        except BaseException:
-            self.stop()
+            if isinstance(problem, OSError):
+                raise EngineError(f"{self.title} will not start: {problem}") from problem
             raise
 
     def stop(self) -> None:
@@ -167,8 +163,7 @@ class Engine:
         return surroundings
 
     def _await_ready(self) -> None:
-        started = time.monotonic()
-        limit = START_LIMIT
+        started, limit = time.monotonic(), START_LIMIT
         while (readiness := self._probe()) is not Readiness.READY:
             waited = time.monotonic() - started
             if readiness is Readiness.RECOVERING and limit == START_LIMIT and waited > 1:

@@ -55,10 +55,7 @@ class Front(Bridge):
         await super().start()
         services, serving, application = self._services, self._services.serving, self._application
         self._passwords = Lane(
-            "passwords",
-            serving.hashing_threads + PREPARING,
-            serving.hashing_wait,
-            holds_back=True,
+            "passwords", serving.hashing_threads + PREPARING, serving.hashing_wait, holds_back=True
         )
         await self._passwords.run(lambda: warn_of_eviction(application))
         self._lookups = Lane("lookups", 1, serving.thread_wait, holds_back=False)

@@ -105,7 +105,9 @@ class Bridge:
         try:
             return await self.answer(scope, receive, send)
         except (BodyTooLarge, BodyTooSlow) as error:
-            return _last(scope, problem_of(error).answer())
+            if connection := scope.get(CONNECTION):  # the rest of the request may still arrive
+                connection.close_after_response()
+            return problem_of(error).answer()
         except Unavailable as error:
             return problem_of(error).answer()
         except (ClientGone, asyncio.CancelledError):
@@ -133,13 +135,6 @@ async def _send(scope: Scope, send: Send, answer: Answer | WsgiResponse) -> int:
 @lru_cache(maxsize=4096)  # one entry for each session that is checked again and again
 def _raw(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...]:
     return tuple((name.lower().encode(), value.encode("latin-1")) for name, value in headers)
-
-
-def _last(scope: Scope, answer: Answer) -> Answer:
-    """Close the connection after the answer, because the rest of the request may still arrive."""
-    if connection := scope.get(CONNECTION):
-        connection.close_after_response()
-    return answer
 
 
 def has_host(headers: Headers) -> bool:

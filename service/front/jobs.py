@@ -34,8 +34,7 @@ class Job(Generic[T]):
         self._error: Exception | None = None
 
     def claim(self) -> bool:
-        """True for the first caller only: either the thread that takes the job, or the loop when
-        the job expires."""
+        """True for the first caller only: the thread that takes it, or the loop if it expires."""
         try:
             self._claims.pop()  # atomic
         except IndexError:

@@ -58,12 +58,8 @@ class Lane:
         self._expired_at = -math.inf  # when a job last expired
         self._interval = 0.0  # average seconds between the ends of two jobs while others wait
         self._shed = metrics.Tally(metrics.SHED.labels(name))
-        self._threads = [
-            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
-            for number in range(threads)
-        ]
-        for thread in self._threads:
-            thread.start()
+        for number in range(threads):
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True).start()
 
     @property
     def is_full(self) -> bool:
@@ -121,7 +117,7 @@ class Lane:
 
     def close(self) -> None:
         """End each thread after its current job and all that wait."""
-        for _ in self._threads:
+        for _ in range(self._size):
             self._jobs.put(None)
 
     @property

@@ -90,8 +90,7 @@ class Registrations:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or not (await asyncio.wait([under_way], timeout=left))[0]:
                 return problem_of(RivalTooSlow()).answer()
-        self._taken.count()
-        return TAKEN
+        return await self._reject_taken()
 
     def rejection(self, headers: Headers, body: bytes) -> Coroutine[Any, Any, Answer] | None:
         """A coroutine that rejects the request, if it is already clear that the name is taken or
@@ -128,8 +127,7 @@ class Registrations:
         self._under_way[username.canonical] = landed
         try:
             if await self._is_taken(username):
-                self._taken.count()
-                return TAKEN
+                return await self._reject_taken()
             return await proceed()
         finally:
             del self._under_way[username.canonical]

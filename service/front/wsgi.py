@@ -47,10 +47,12 @@ def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
     """
     host, port = scope.get("server") or ("", None)
     client = scope.get("client") or ("", 0)
+    path = scope["raw_path"]
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
-        "PATH_INFO": _path(scope["raw_path"]),
+        # Each character stands for one byte.
+        "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_NAME": str(host),
         "SERVER_PORT": str(port or 80),
@@ -89,11 +91,6 @@ def _variable(name: bytes) -> str:
 @lru_cache(maxsize=256)
 def _raw_name(name: str) -> bytes:
     return name.lower().encode("latin-1")
-
-
-def _path(raw: bytes) -> str:
-    """PATH_INFO, in which each character stands for one byte of the path."""
-    return (unquote_to_bytes(raw) if b"%" in raw else raw).decode("latin-1")
 
 
 class Exchange:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NoReturn
 
@@ -69,7 +69,7 @@ class SessionInterface(FlaskSessionInterface):
             return Session(preread)
         cookies = request.environ.get("HTTP_COOKIE", "")
         session_id = SessionId.from_cookies(cookies, self.get_cookie_name(app))
-        return Session(partial(self._store.read, session_id) if session_id else _nothing)
+        return Session(partial(self._store.read, session_id) if session_id else lambda: None)
 
     def save_session(self, app: Flask, session: Session, response: Response) -> None:
         """Write what the request changed, and update the cookie if the id changed."""
@@ -119,7 +119,8 @@ class SessionInterface(FlaskSessionInterface):
         if record is None:
             response.delete_cookie(name, **attributes)
         else:
-            expires = _instant(record.deadline) if record.metadata.remember else None
+            deadline = datetime.fromtimestamp(record.deadline / 1000, UTC)
+            expires = deadline if record.metadata.remember else None
             response.set_cookie(name, record.id.value, expires=expires, **attributes)
 
 
@@ -136,11 +137,3 @@ def _keep_private(response: Response) -> None:
         headers["Cache-Control"] = "no-store"
     else:
         headers.add("Cache-Control", "no-store")
-
-
-def _nothing() -> None:
-    """Read a session that has no id."""
-
-
-def _instant(milliseconds: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)

@@ -305,14 +305,17 @@ async def test_every_rejection_is_counted() -> None:
 
 @on_loop
 async def test_a_lane_that_is_closed_finishes_what_is_under_way() -> None:
+    others = set(threading.enumerate())
     lane = Lane("test", 2, TURN, holds_back=False)
+    threads = set(threading.enumerate()) - others
+    assert len(threads) == 2
     go_on = threading.Event()
     jobs = [asyncio.ensure_future(lane.run(lambda: go_on.wait(10))) for _ in range(2)]
     await turns()
     lane.close()
     go_on.set()
     assert await asyncio.gather(*jobs) == [True, True]
-    await eventually(lambda: not any(thread.is_alive() for thread in lane._threads))
+    await eventually(lambda: not any(thread.is_alive() for thread in threads))
 
 
 async def expire(occupied: Occupied) -> None:
