@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from service.embedded import Postgres as EmbeddedPostgres
+from service.embedded import PostgresEngine
 
 WORKERS = 2  # one for each core of the machine that the targets are set for
 PRODUCTION = "production"  # an environment in which a hash costs what it costs in production
@@ -21,9 +21,9 @@ COUNTING = {
 
 
 @contextmanager
-def counting_postgres(directory: Path, settings: Mapping[str, str]) -> Iterator[EmbeddedPostgres]:
+def counting_postgres(directory: Path, settings: Mapping[str, str]) -> Iterator[PostgresEngine]:
     """Run a Postgres with pg_stat_statements, which `settings` must preload."""
-    postgres = EmbeddedPostgres(directory)
+    postgres = PostgresEngine(directory)
     with postgres, psycopg.connect(postgres.superuser_url, autocommit=True) as connection:
         for name, value in settings.items():
             connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")

@@ -18,8 +18,7 @@ import config
 from config import Settings
 from service import create_app
 from service.accounts.repository import AccountRepository
-from service.embedded import Postgres as EmbeddedPostgres
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import PostgresEngine, RedisEngine
 from service.storage.postgres import Postgres
 from service.web.services import services_of
 from tests.redis_engines import Group, Masters, cluster, sentinels
@@ -35,15 +34,15 @@ def directory() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres_engine() -> EmbeddedPostgres:
+def postgres_engine() -> PostgresEngine:
     """One server for all processes of the run, and in it a database for each."""
     return shared_postgres()
 
 
 @pytest.fixture(scope="session")
-def redis_engine(directory: Path) -> Iterator[EmbeddedRedis]:
+def redis_engine(directory: Path) -> Iterator[RedisEngine]:
     """A server of this process's own: tests stop, fill and reset it, and it starts in 25 ms."""
-    with EmbeddedRedis(directory / "redis", durable=False) as engine:
+    with RedisEngine(directory / "redis", durable=False) as engine:
         yield engine
 
 
@@ -60,7 +59,7 @@ def sentinel_engine(directory: Path) -> Iterator[Group]:
 
 
 @pytest.fixture
-def database(postgres_engine: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
+def database(postgres_engine: PostgresEngine) -> Iterator[psycopg.Connection]:
     """A connection of the test's own, to a database without accounts."""
     with psycopg.connect(postgres_engine.url, autocommit=True) as connection:
         connection.execute("TRUNCATE accounts")
@@ -68,7 +67,7 @@ def database(postgres_engine: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def postgres(postgres_engine: EmbeddedPostgres, database: psycopg.Connection) -> Iterator[Postgres]:
+def postgres(postgres_engine: PostgresEngine, database: psycopg.Connection) -> Iterator[Postgres]:
     """The service's own connections, to a database without accounts."""
     postgres = Postgres(postgres_engine.url)
     yield postgres
@@ -81,7 +80,7 @@ def accounts(postgres: Postgres) -> AccountRepository:
 
 
 @pytest.fixture
-def redis(redis_engine: EmbeddedRedis) -> Iterator[Redis]:
+def redis(redis_engine: RedisEngine) -> Iterator[Redis]:
     """A client of the test's own, to an empty Redis."""
     with Redis.from_url(redis_engine.url, protocol=2) as client:
         client.flushall()
@@ -104,7 +103,7 @@ def either_redis(request: pytest.FixtureRequest) -> Redis | Masters:
 
 
 @pytest.fixture(scope="session")
-def environ(postgres_engine: EmbeddedPostgres, redis_engine: EmbeddedRedis) -> dict[str, str]:
+def environ(postgres_engine: PostgresEngine, redis_engine: RedisEngine) -> dict[str, str]:
     """The variables with which the service runs on the test's engines."""
     return {
         "COATCHECK_ENV": "testing",

@@ -22,8 +22,8 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from service.embedded import Postgres, leftovers
-from service.embedded.postgres import NAME
+from service.embedded import PostgresEngine, leftovers
+from service.embedded.postgres_engine import NAME
 from service.storage.migrations import migrate
 
 MEMORY, ROOM = Path("/dev/shm"), 2 << 30  # bytes; a container's is too small by default
@@ -55,7 +55,7 @@ def _has_room(directory: Path) -> bool:
     return os.access(directory, os.W_OK) and shutil.disk_usage(directory).free > ROOM
 
 
-class SharedPostgres(Postgres):
+class SharedPostgres(PostgresEngine):
     """The Postgres of the run. Its URL is that of a database of this process's own."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ def prepare_postgres(directory: Path) -> None:
 
     A copy takes a tenth of the time of initdb.
     """
-    template = Postgres(_directory() / "template", durable=False)
+    template = PostgresEngine(_directory() / "template", durable=False)
 
     def make() -> None:
         with template:

@@ -15,8 +15,7 @@ from kits.counters import cpu_seconds, redis_commands
 from kits.engines import COUNTING, PRODUCTION, WORKERS, counting_postgres, forget_settings
 from kits.workers import BRIDGED
 from kits.workers import PLAIN as PLAIN_WORKER
-from service.embedded import Postgres as EmbeddedPostgres
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import PostgresEngine, RedisEngine
 from service.storage.migrations import migrate
 from tests.conditions import eventually
 from tests.servers import Server, gunicorn
@@ -49,8 +48,8 @@ class Engines:
     """Postgres and Redis, which contenders share. Use `start_engines`."""
 
     directory: Path
-    postgres: EmbeddedPostgres
-    redis_engine: EmbeddedRedis
+    postgres: PostgresEngine
+    redis_engine: RedisEngine
     redis: Redis
     environment: str
 
@@ -125,6 +124,6 @@ def start_engines(directory: Path, environment: str = PRODUCTION) -> Iterator[En
 
 
 @contextmanager
-def _start_redis(directory: Path) -> Iterator[tuple[EmbeddedRedis, Redis]]:
-    with EmbeddedRedis(directory) as engine, Redis.from_url(engine.url, protocol=2) as client:
+def _start_redis(directory: Path) -> Iterator[tuple[RedisEngine, Redis]]:
+    with RedisEngine(directory) as engine, Redis.from_url(engine.url, protocol=2) as client:
         yield engine, client

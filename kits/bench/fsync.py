@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kits.report import Report, number, table
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.sessions.record import NewSession
 from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
@@ -57,7 +57,7 @@ def main() -> int:
     report = Report("Price of a synchronous write")
     with (
         TemporaryDirectory(prefix="coatcheck-fsync-") as directory,
-        EmbeddedRedis(Path(directory)) as redis,
+        RedisEngine(Path(directory)) as redis,
     ):
         measured = list(rows(redis.url, options.writes))
     report.section("Session writes", table(COLUMNS, measured))

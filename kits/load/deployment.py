@@ -15,8 +15,7 @@ from redis import Redis
 from kits.engines import COUNTING, PRODUCTION, WORKERS, counting_postgres, forget_settings
 from kits.load import strategies
 from kits.workers import BRIDGED, THREADS
-from service.embedded import Postgres as EmbeddedPostgres
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import PostgresEngine, RedisEngine
 from service.storage.migrations import migrate
 from tests.conditions import eventually
 from tests.servers import Server, gunicorn
@@ -84,7 +83,7 @@ class Deployment:
 class Engines:
     """The engines that all deployments of a run share. Use `start_engines`."""
 
-    def __init__(self, directory: Path, postgres: EmbeddedPostgres, environment: str) -> None:
+    def __init__(self, directory: Path, postgres: PostgresEngine, environment: str) -> None:
         self.directory = directory
         self.environment = environment
         self.postgres = postgres
@@ -99,7 +98,7 @@ class Engines:
         hashes, ready = directory / "hashes", directory / "ready"
         worker_class = None if strategy is COATCHECK else BRIDGED
         application = f"kits.load.strategies:{strategy.key}()"
-        with EmbeddedRedis(directory) as engine:
+        with RedisEngine(directory) as engine:
             environ = self._environ(strategy, name, engine.url)
             environ |= {strategies.HASHES: str(hashes), strategies.READY: str(ready)}
             with (

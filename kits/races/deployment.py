@@ -17,7 +17,7 @@ from kits.races.history import Row
 from kits.races.http_client import HttpClient
 from kits.races.proxy.process import ProxyProcess
 from kits.races.registrations.client import RegistrationClient
-from service.embedded import Postgres, Redis
+from service.embedded import PostgresEngine, RedisEngine
 from service.storage.migrations import migrate
 from tests.conditions import eventually
 from tests.servers import APPLICATION, Server, gunicorn
@@ -72,7 +72,7 @@ class Deployment:
     """Postgres, Redis, a proxy in front of both, and gunicorn. Use `start_deployment`."""
 
     def __init__(
-        self, postgres: Postgres, redis: Redis, proxy: ProxyProcess, server: Server
+        self, postgres: PostgresEngine, redis: RedisEngine, proxy: ProxyProcess, server: Server
     ) -> None:
         self.postgres, self.redis = postgres, redis
         self.proxy, self.server = proxy, server
@@ -125,8 +125,10 @@ def start_deployment(
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="races-")))
         stack.callback(_keep_log, directory / "postgres/log", logs / "postgres.log")
-        postgres = stack.enter_context(Postgres(directory / "postgres", durable=False, say=_mute))
-        redis = stack.enter_context(Redis(directory / "redis", durable=False, say=_mute))
+        postgres = stack.enter_context(
+            PostgresEngine(directory / "postgres", durable=False, say=_mute)
+        )
+        redis = stack.enter_context(RedisEngine(directory / "redis", durable=False, say=_mute))
         _prepare(postgres)
         sockets = {
             "redis": (directory / "redis.sock", redis.sockets / "redis.sock"),
@@ -147,7 +149,7 @@ def start_deployment(
         yield Deployment(postgres, redis, proxy, server)
 
 
-def _prepare(postgres: Postgres) -> None:
+def _prepare(postgres: PostgresEngine) -> None:
     """Create the schema, record commit times, and install the commit lock."""
     with psycopg.connect(postgres.superuser_url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")

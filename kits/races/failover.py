@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from kits.command import exit_on_sigterm
 from kits.engines import forget_settings
 from kits.races.outage_report import RECOVERY, report
-from service.embedded import Postgres
+from service.embedded import PostgresEngine
 from service.storage.migrations import migrate
 from tests.conditions import eventually
 from tests.redis_engines import Group, Node, cluster, sentinels
@@ -100,7 +100,7 @@ def main() -> int:
     failover = Failover(options.cut / 1000, options.freeze, options.min_replicas)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="coatcheck-failover-")))
-        postgres = stack.enter_context(Postgres(directory / "postgres", durable=False))
+        postgres = stack.enter_context(PostgresEngine(directory / "postgres", durable=False))
         migrate(postgres.url)
         engines = sentinels if options.kind == "sentinel" else lambda at: cluster(at, 3, 1)
         group = stack.enter_context(engines(directory / "redis"))

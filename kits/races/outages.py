@@ -27,8 +27,7 @@ from tempfile import TemporaryDirectory
 from kits.command import exit_on_sigterm
 from kits.engines import forget_settings
 from kits.races.outage_report import RECOVERY, report
-from service.embedded import Postgres
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import PostgresEngine, RedisEngine
 from service.storage.migrations import migrate
 from tests.servers import Server, gunicorn
 from tests.session_clients import SessionClients
@@ -37,24 +36,24 @@ CLIENTS = 12
 AROUND = 4.0  # seconds of load before the outage, and after the recovery
 POWER_GAP = 0.95  # seconds of the append-only file that a power failure may take
 
-Outage = Callable[[EmbeddedRedis], None]
+Outage = Callable[[RedisEngine], None]
 
 
-def stopped(redis: EmbeddedRedis) -> None:
+def stopped(redis: RedisEngine) -> None:
     """Let it accept connections and never answer."""
     redis.process.send_signal(signal.SIGSTOP)
     time.sleep(10)
     redis.process.send_signal(signal.SIGCONT)
 
 
-def killed(redis: EmbeddedRedis) -> None:
+def killed(redis: RedisEngine) -> None:
     """Crash Redis."""
     redis.kill()
     time.sleep(0.5)
     redis.start()
 
 
-def unplugged(redis: EmbeddedRedis) -> None:
+def unplugged(redis: RedisEngine) -> None:
     """Crash the machine: whatever Redis has not yet synchronized is gone."""
     log = redis.directory / "appendonly.aof"
     size = log.stat().st_size
@@ -67,7 +66,7 @@ def unplugged(redis: EmbeddedRedis) -> None:
 OUTAGES: dict[str, Outage] = {"stopped": stopped, "killed": killed, "unplugged": unplugged}
 
 
-def run(redis: EmbeddedRedis, server: Server, outage: Outage, output: Path) -> int:
+def run(redis: RedisEngine, server: Server, outage: Outage, output: Path) -> int:
     """Load, an outage, load; writes the report and returns the exit status."""
     clients = SessionClients(server.url, CLIENTS)
     workers = server.workers()
@@ -100,8 +99,8 @@ def main() -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="coatcheck-outages-")))
-        redis = stack.enter_context(EmbeddedRedis(directory / "redis"))
-        postgres = stack.enter_context(Postgres(directory / "postgres", durable=False))
+        redis = stack.enter_context(RedisEngine(directory / "redis"))
+        postgres = stack.enter_context(PostgresEngine(directory / "postgres", durable=False))
         migrate(postgres.url)
         environ = {
             "COATCHECK_ENV": "testing",

@@ -25,8 +25,7 @@ from kits.engines import forget_settings
 from kits.report import TIMES, Report
 from kits.verdict import Verdict
 from service import create_app
-from service.embedded import Postgres
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import PostgresEngine, RedisEngine
 from service.storage.migrations import migrate
 from service.web.services import services_of
 from tests.guarantees.overtaken import (
@@ -81,8 +80,8 @@ def _repeat(
 def application() -> Iterator[tuple[Flask, Redis]]:
     with (
         tempfile.TemporaryDirectory(prefix="coatcheck-revocation-") as path,
-        Postgres(Path(path) / "postgres", durable=False) as postgres,
-        EmbeddedRedis(Path(path) / "redis", durable=False) as engine,
+        PostgresEngine(Path(path) / "postgres", durable=False) as postgres,
+        RedisEngine(Path(path) / "redis", durable=False) as engine,
         Redis.from_url(engine.url, protocol=2) as redis,
     ):
         migrate(postgres.url)

@@ -1,7 +1,4 @@
-"""What both engines have in common.
-
-An engine owns one directory, with its data, its log and, if the path is short enough, its socket.
-"""
+"""The base of both engines: a child process, and a directory with its data, log and socket."""
 
 import os
 import pwd
@@ -33,7 +30,7 @@ class EngineError(StartupError):
     """An embedded engine is missing, or does not start."""
 
 
-class State(Enum):
+class Readiness(Enum):
     """How an engine responds after its start."""
 
     SILENT = "silent"
@@ -42,11 +39,11 @@ class State(Enum):
 
 
 class Engine:
-    """One engine on one directory; use it as a context manager, or call `start` and `stop`.
+    """One engine on one directory. It is a context manager that calls `start` and `stop`.
 
-    A start ends everything that still runs on the directory, so the caller must not let two
-    supervisors share one. `durable=False` turns fsync off, for tests. `say` receives a line when
-    something takes long or permissions change.
+    A start ends everything that still runs on the directory, so two supervisors must not share one.
+    `durable=False` turns fsync off, for tests. `say` receives a line when something takes long or
+    permissions change.
     """
 
     title: ClassVar[str]
@@ -83,7 +80,7 @@ class Engine:
         return self._process
 
     def start(self) -> None:
-        """Start on the existing data, or on a new empty store; returns when the engine answers.
+        """Start on the existing data, or on a new empty store, and wait until the engine answers.
 
         Raises EngineError, with a one-line message, if it is not installed or does not start.
         """
@@ -94,15 +91,14 @@ class Engine:
             self._prepare()
             self._spawn()
             self._await_ready()
-        except OSError as problem:
+        except BaseException as problem:
             self.stop()
-            raise EngineError(f"{self.title} will not start: {problem}") from problem
-        except BaseException:
-            self.stop()
+            if isinstance(problem, OSError):
+                raise EngineError(f"{self.title} will not start: {problem}") from problem
             raise
 
     def stop(self) -> None:
-        """Stop it after it has written everything to disk; use more force if it takes too long."""
+        """Stop it after it has written everything to disk, with more force if it takes too long."""
         for number, patience in self.stopping:
             if self._signal(number, patience):
                 break
@@ -140,22 +136,21 @@ class Engine:
     def _command(self) -> list[str]:
         raise NotImplementedError
 
-    def _probe(self) -> State:
+    def _probe(self) -> Readiness:
         raise NotImplementedError
 
     def _is_leftover(self, process: psutil.Process) -> bool:
-        # Both engines and their children never leave the directory in which they were spawned, so
-        # the working directory tells them from other installations of the same program.
-        return process.name() in self.programs and Path(process.cwd()).is_relative_to(
-            self.directory
-        )
+        # Engines and their children never change their working directory, which tells them from
+        # other installations of the same program.
+        ours = process.name() in self.programs
+        return ours and Path(process.cwd()).is_relative_to(self.directory)
 
     def _spawn(self) -> None:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(self._command(), stdout=log, **self._surroundings())
 
     def _surroundings(self) -> dict[str, Any]:
-        """How to run every program of an engine: without the terminal and without our secrets."""
+        """Options to run every program of an engine without our terminal and our secrets."""
         surroundings: dict[str, Any] = {
             "cwd": self.directory,
             "env": {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
@@ -168,11 +163,10 @@ class Engine:
         return surroundings
 
     def _await_ready(self) -> None:
-        started = time.monotonic()
-        limit = START_LIMIT
-        while (state := self._probe()) is not State.READY:
+        started, limit = time.monotonic(), START_LIMIT
+        while (readiness := self._probe()) is not Readiness.READY:
             waited = time.monotonic() - started
-            if state is State.RECOVERING and limit == START_LIMIT and waited > 1:
+            if readiness is Readiness.RECOVERING and limit == START_LIMIT and waited > 1:
                 self.say(f"{self.title} is reading its data ...")
                 limit = RECOVERY_LIMIT
             if self.process.poll() is not None:

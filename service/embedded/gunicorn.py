@@ -30,8 +30,8 @@ class GunicornError(StartupError):
 def reserve(port: int) -> socket.socket:
     """Check that `port` is free, and reserve it among instances of Coatcheck.
 
-    Every worker has its own listening socket, so that the kernel spreads connections evenly. That
-    would also let the workers of two servers share one port without an error.
+    Every worker has its own listening socket, so that the kernel spreads connections evenly. For
+    that reason, the workers of two servers could share a port without an error.
 
     Returns:
         A socket that holds the reservation while it is open.
@@ -41,7 +41,7 @@ def reserve(port: int) -> socket.socket:
     """
     guard = socket.socket(socket.AF_UNIX)
     try:
-        if sys.platform == "linux":  # elsewhere the name would outlive its socket
+        if sys.platform == "linux":  # on other systems, the name would outlive its socket
             guard.bind(f"\0coatcheck on port {port}")
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -65,13 +65,13 @@ class Gunicorn:
         self._address = ""
         self._environ = environ
         self._counts = data / "counts"
-        # Nothing else in its command line identifies the data directory.
+        # The only part of its command line that identifies the data directory.
         self._name = f"coatcheck on {data}"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        """Its address, once started."""
+        """Its address, after `start`."""
         return f"http://{self._address}"
 
     def start(self, port: int) -> None:

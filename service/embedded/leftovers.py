@@ -51,8 +51,7 @@ def _wait(processes: list[psutil.Process], patience: float) -> list[psutil.Proce
 
 
 def _lives(process: psutil.Process) -> bool:
-    # A zombie holds nothing once its last thread has ended, and we must not wait for an init that
-    # reaps late.
+    # A zombie whose threads have all ended holds nothing, and its parent may be slow to reap it.
     try:
         zombie = process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
         return process.is_running() and not zombie

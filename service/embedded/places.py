@@ -38,7 +38,7 @@ def socket_directory(directory: Path, socket_name: str) -> Path:
 
 
 def make_private(directory: Path, owner: pwd.struct_passwd | None) -> None:
-    """Create `directory`, or take it over, so that only `owner` and root can enter it.
+    """Create `directory`, or change it, so that only `owner` and root can enter it.
 
     Raises OSError if that is impossible, or if the directory belongs to another user.
     """

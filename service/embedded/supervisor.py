@@ -1,8 +1,7 @@
 """The supervisor behind `make run`: engines, migrations and gunicorn, all or nothing.
 
-A lock on the data directory distinguishes a running supervisor from a killed one. Processes that
-already use the directory when a supervisor gets the lock are left over from a killed one, and the
-supervisor ends them.
+A running supervisor holds a lock on the data directory. When another one gets the lock, processes
+that still use the directory are left over from a killed supervisor, and it ends them.
 """
 
 import fcntl
@@ -13,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import config
-from service.embedded import Engine, Postgres, Redis
+from service.embedded import Engine, PostgresEngine, RedisEngine
 from service.embedded.gunicorn import Gunicorn, reserve
 from service.errors import StartupError
 from service.storage import migrations
@@ -33,16 +32,16 @@ def serve(environ: Mapping[str, str]) -> None:
     """Run everything until SIGINT, SIGTERM or SIGHUP; leave no process behind.
 
     Args:
-        environ: the settings, and `DATA_DIR`. Postgres and Redis are embedded unless the
-            settings name their addresses.
+        environ: the settings, and `DATA_DIR`. Postgres and Redis are embedded unless the settings
+            contain their addresses.
 
     Raises:
         ConfigurationError, StartupError, MigrationFailed
     """
     data = Path(environ.get("DATA_DIR") or ".data").resolve()
     engines: dict[str, Engine] = {
-        "DATABASE_URL": Postgres(data / "postgres", say=say),
-        "REDIS_URL": Redis(data / "redis", say=say),
+        "DATABASE_URL": PostgresEngine(data / "postgres", say=say),
+        "REDIS_URL": RedisEngine(data / "redis", say=say),
     }
     given = {name for name in engines if environ.get(name) or environ.get(f"{name}_FILE")}
     embedded = {name: engine for name, engine in engines.items() if name not in given}
@@ -64,7 +63,7 @@ def say(line: str) -> None:
 
 
 class _Stop:
-    """The signal handler. Raises once: a second signal must not interrupt the cleanup."""
+    """Handles signals. It raises only once: a second signal must not interrupt the cleanup."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -103,9 +102,9 @@ def _lock(data: Path) -> Iterator[None]:
 
 @contextmanager
 def _sweep(parts: Sequence[Part], stop: _Stop) -> Iterator[None]:
-    """End leftover processes of `parts`: those of a killed run first, and in the end our own.
+    """End leftover processes of `parts`: first those of a killed run, and at the end our own.
 
-    A signal may arrive after a child has been forked and before its pid is stored.
+    Our own, because a signal may arrive after a child is forked and before its pid is stored.
     """
     if count := sum(part.end_leftovers() for part in parts):
         say(f"Ended {count} processes left over from an earlier run.")
@@ -119,7 +118,7 @@ def _sweep(parts: Sequence[Part], stop: _Stop) -> Iterator[None]:
 
 def _run(settings: config.Settings, engines: Sequence[Engine], web: Gunicorn, stop: _Stop) -> None:
     with ExitStack() as running:
-        # First, because everything else takes long.
+        # First, because everything else takes longer.
         running.enter_context(reserve(settings.port))
         for engine in engines:
             say(f"Starting {engine.title} ...")
@@ -143,4 +142,4 @@ def _await_an_end(parts: Sequence[Part]) -> None:
             if status := part.exit_status():
                 raise ServeError(f"{part.title} ended unexpectedly ({status}): stopped the rest")
         if ended:
-            os.waitpid(ended.si_pid, os.WNOHANG)  # an orphan, which we adopt if we are pid 1
+            os.waitpid(ended.si_pid, os.WNOHANG)  # an orphan that we adopt as pid 1

@@ -1,4 +1,4 @@
-"""The ASGI application in front of Flask: what goes where."""
+"""The ASGI application in front of Flask, which routes every request."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ from service.web.routes import Routes
 from service.web.services import Services, services_of
 
 READ = ("GET", "HEAD")
-# Beyond the hashes under way, so that the next one is ready when a hash is done.
-PREPARING = 2
+PREPARING = 2  # more threads than hashes, so that the next hash is ready when one is done
 
 
 class Front(Bridge):
@@ -37,7 +36,7 @@ class Front(Bridge):
     def __init__(self, application: Flask) -> None:
         """
         Args:
-            application: what `create_app` returned, with any routes that were added to it.
+            application: from `create_app`, perhaps with more routes.
         """
         self._services: Services = services_of(application)
         serving = self._services.serving
@@ -52,14 +51,11 @@ class Front(Bridge):
         }
 
     async def start(self) -> None:
-        """Start the threads and what talks to Redis."""
+        """Start the threads, and set up the clients of Redis."""
         await super().start()
         services, serving, application = self._services, self._services.serving, self._application
         self._passwords = Lane(
-            "passwords",
-            serving.hashing_threads + PREPARING,
-            serving.hashing_wait,
-            holds_back=True,
+            "passwords", serving.hashing_threads + PREPARING, serving.hashing_wait, holds_back=True
         )
         await self._passwords.run(lambda: warn_of_eviction(application))
         self._lookups = Lane("lookups", 1, serving.thread_wait, holds_back=False)
@@ -106,7 +102,8 @@ class Front(Bridge):
     def answer_at_once(
         self, method: str, path: str, headers: Headers, body: bytes
     ) -> Coroutine[Any, Any, Answer] | None:
-        """The response to one of the most frequent requests, to be awaited; None if it is none."""
+        """A coroutine that answers the request if it is one of the most frequent; otherwise
+        None."""
         if path == REGISTER and method == "POST" and has_host(headers):
             return self._registrations.rejection(headers, body)
         route = None if body else self._route(method, path, headers)
@@ -137,7 +134,7 @@ class Front(Bridge):
         return await self._reader.read(session_id) if session_id else None
 
     async def _preread(self, session_id: SessionId) -> Callable[[], Record | None]:
-        """The session, read; what went wrong is raised when a view first looks at it."""
+        """Read the session; if that fails, a view gets the error when it first uses the session."""
         try:
             record = await self._reader.read(session_id)
         except SessionStoreUnavailable as error:

@@ -1,4 +1,4 @@
-"""Reads the body of a request on the event loop, bounded in size and in time."""
+"""Reads the body of a request on the event loop, within limits of size and time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST_LENGTH = 18  # digits of a Content-Length
 
 
 class ClientGone(Exception):
-    """The client has closed the connection; nobody waits for an answer."""
+    """The client has closed the connection and no longer waits for a response."""
 
 
 async def read_body(
@@ -26,11 +26,11 @@ async def read_body(
     """The whole body of a request; empty if it has none.
 
     Args:
-        receive: ASGI's.
-        headers: of the request, names in lower case.
+        receive: from ASGI.
+        headers: of the request, with names in lower case.
         limit: bytes.
         within: seconds.
-        has_arrived: whether it is all there, and takes no time.
+        has_arrived: whether the whole body has arrived; then no timer is needed.
 
     Raises:
         BodyTooLarge, BodyTooSlow, ClientGone
@@ -45,7 +45,8 @@ async def read_body(
         async with asyncio.timeout(None if has_arrived else within) as timeout:
             while True:
                 message = await receive()
-                # Until Python 3.12, wait_for in `receive` loses a cancellation to a byte.
+                # Until Python 3.12, the wait_for in `receive` ignores a time-out if a byte arrives
+                # at the same moment.
                 if timeout.expired():
                     raise BodyTooSlow
                 if message["type"] != "http.request":
@@ -60,7 +61,7 @@ async def read_body(
 
 
 def _declared_length(headers: Headers) -> int | None:
-    """Bytes, as Content-Length says; None if the body comes in chunks; 0 if there is none."""
+    """The bytes that Content-Length declares; None for a chunked body; 0 without a body."""
     chunked = False
     for name, value in headers:
         if name == b"content-length":

@@ -1,4 +1,4 @@
-"""Every request to a WSGI application in threads, from an event loop and back."""
+"""Carries every request from an event loop to a WSGI application in threads, and back."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from service.web.security_headers import HEADERS
 
 log = structlog.get_logger()
 
-BODY_LIMIT = 20.0  # seconds until a body is there
+BODY_LIMIT = 20.0  # seconds for a body to arrive
 
 
 class Bridge:
-    """Hands every request to a WSGI application in a thread, and logs it."""
+    """Hands every request to the application in a thread, and logs it."""
 
     def __init__(self, application: Any, threads: int, longest_wait: float, max_body: int) -> None:
         """
         Args:
-            application: for WSGI.
+            application: a WSGI application.
             threads: how many requests it serves at a time.
-            longest_wait: seconds until a request's turn comes.
+            longest_wait: seconds that a request may wait for a thread.
             max_body: bytes.
         """
         self.log = RequestLog()
@@ -47,13 +47,13 @@ class Bridge:
         self._pages = Lane("pages", self._threads, self._longest_wait, holds_back=False)
 
     async def close(self) -> None:
-        """End the threads, and write what is left of the log."""
+        """End the threads, and write the rest of the log."""
         self._pages.close()
         self.log.flush()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        started = time.monotonic()  # the loop's own clock counts whole milliseconds
+        started = time.monotonic()  # the loop's clock only counts whole milliseconds
         try:
             answer = await self._answer_or_problem(scope, receive, send)
             sent = await _send(scope, send, answer)
@@ -77,7 +77,7 @@ class Bridge:
     async def hand_over(
         self, lane: Lane, scope: Scope, body: bytes, send: Send, **extra: Any
     ) -> WsgiResponse:
-        """What the application responds, in a thread of `lane`; `extra` goes into its environ.
+        """Call the application in a thread of `lane`, with `extra` added to its environ.
 
         Raises:
             Busy: no thread became free in time.
@@ -105,7 +105,9 @@ class Bridge:
         try:
             return await self.answer(scope, receive, send)
         except (BodyTooLarge, BodyTooSlow) as error:
-            return _last(scope, problem_of(error).answer())
+            if connection := scope.get(CONNECTION):  # the rest of the request may still arrive
+                connection.close_after_response()
+            return problem_of(error).answer()
         except Unavailable as error:
             return problem_of(error).answer()
         except (ClientGone, asyncio.CancelledError):
@@ -116,7 +118,7 @@ class Bridge:
 
 
 async def _send(scope: Scope, send: Send, answer: Answer | WsgiResponse) -> int:
-    """Send a response, and return how many bytes its body has."""
+    """Send a response; returns how many bytes its body has."""
     if isinstance(answer, WsgiResponse):
         if answer.was_streamed:
             return answer.sent
@@ -130,16 +132,9 @@ async def _send(scope: Scope, send: Send, answer: Answer | WsgiResponse) -> int:
     return len(body)
 
 
-@lru_cache(maxsize=4096)  # those of a session that is checked again and again
+@lru_cache(maxsize=4096)  # one entry for each session that is checked again and again
 def _raw(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...]:
     return tuple((name.lower().encode(), value.encode("latin-1")) for name, value in headers)
-
-
-def _last(scope: Scope, answer: Answer) -> Answer:
-    """Have the connection closed after the answer: the rest of the request may still arrive."""
-    if connection := scope.get(CONNECTION):
-        connection.close_after_response()
-    return answer
 
 
 def has_host(headers: Headers) -> bool:

@@ -1,12 +1,12 @@
-"""Threads for one kind of work, and a queue in front of them that is bounded by time.
+"""Threads for one kind of work, with a queue in front of them that is limited by time.
 
-First come, first served: a request that could still be served within the limit is never turned
-away, and one that has waited for longer is. While more wait than can be served, the next ones wait
-out their time without a place in the queue. That spares their other costs and changes nothing for
-the queue, which is never shorter than what can be served: rejections cannot cause rejections.
+Jobs run in the order in which they arrive. A job that could still run within the limit is accepted,
+and one that has waited for longer is rejected. While more jobs wait than the threads can run in
+time, further ones are rejected without a place in the queue, which saves most of their cost. The
+queue stays long enough to keep the threads busy, so no rejection causes another one.
 
-The threads take jobs from one queue by themselves. If the loop handed over each, a thread would
-sleep between two jobs, and waking it would cost more than many a view.
+The threads take jobs from the queue by themselves. If the loop handed over each job, a thread would
+sleep between two jobs, and waking it costs more than many views do.
 """
 
 from __future__ import annotations
@@ -18,81 +18,48 @@ import time
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from service import metrics
 from service.errors import Busy
+from service.front.jobs import Job
 
 T = TypeVar("T")
 
-MOST_WAITING = 4096  # requests: each may hold a body
-SURPLUS = 1.25  # times as many as could be served in time wait before others are turned away
+MOST_WAITING = 4096  # jobs; each may hold the body of a request
+SURPLUS = 1.25  # times what the threads can run in time may wait, and no more
 LONGEST_RETRY = 30  # seconds
-WEIGHT = 0.1  # of the latest job in the average
-
-
-class _Job(Generic[T]):
-    """Work to be done in a thread, and the future that hears of it."""
-
-    __slots__ = ("_claims", "expiry", "outcome", "wanted", "work")
-
-    def __init__(
-        self, work: Callable[[], T], outcome: asyncio.Future[T], wanted: Callable[[], bool]
-    ) -> None:
-        self.work: Callable[[], T] | None = work
-        self.outcome = outcome
-        self.wanted: Callable[[], bool] | None = wanted
-        self.expiry: asyncio.TimerHandle | None = None
-        self._claims = [None]
-
-    def claim(self) -> bool:
-        """True for the first caller only: the thread that takes the job, or the loop whose time
-        for it is over."""
-        try:
-            self._claims.pop()
-        except IndexError:
-            return False
-        return True
-
-
-# A job that is done, its result, and what it raised; _UNDONE if it was not wanted any more.
-_Done = tuple[_Job[Any], Any, Exception | None]
-_UNDONE = object()
+WEIGHT = 0.1  # of the latest job in the moving average
 
 
 class Lane:
-    """A fixed number of threads, fed by one event loop."""
+    """A fixed number of threads and their queue, for jobs from one event loop."""
 
     def __init__(self, name: str, threads: int, longest_wait: float, holds_back: bool) -> None:
         """
         Args:
-            name: of the lane, for metrics and the threads' names.
+            name: of the lane, in metrics and in the names of its threads.
             threads: how many jobs run at a time.
-            longest_wait: seconds until a job's turn comes.
-            holds_back: whether every rejection takes as long as the wait that it ends, so that
-                clients that retry at once do not use up the time of those being served. Without
-                it, a job is rejected at once while no thread has become free within
-                `longest_wait`.
+            longest_wait: seconds that a job may wait for a thread.
+            holds_back: whether every rejection takes `longest_wait`, so that clients that retry at
+                once do not take processor time from the jobs that run. Otherwise, jobs are
+                rejected at once while no thread has become free for `longest_wait`.
         """
         self._longest_wait = longest_wait
         self._holds_back = holds_back
         self._loop = asyncio.get_running_loop()
-        self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
-        self._done: deque[_Done] = deque()
+        self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        self._done: deque[Job[Any]] = deque()
         self._is_collecting = False
         self._size = threads
         self._outstanding = 0  # jobs that wait or run
-        self._moved_at = self._loop.time()  # when a thread last took or ended a job
-        self._collected_at = self._moved_at  # when the last one ended or had no need to wait
-        self._expired_at = -math.inf  # when a job last ran out of time
-        self._interval = 0.0  # seconds between two jobs that end while others wait, averaged
+        self._moved_at = self._loop.time()  # when a thread last took a job, or one ended
+        self._collected_at = self._moved_at  # when a job last ended, or did not have to wait
+        self._expired_at = -math.inf  # when a job last expired
+        self._interval = 0.0  # average seconds between the ends of two jobs while others wait
         self._shed = metrics.Tally(metrics.SHED.labels(name))
-        self._threads = [
-            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
-            for number in range(threads)
-        ]
-        for thread in self._threads:
-            thread.start()
+        for number in range(threads):
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True).start()
 
     @property
     def is_full(self) -> bool:
@@ -106,7 +73,7 @@ class Lane:
 
     @property
     def is_overrun(self) -> bool:
-        """Whether jobs are running out of time, and far more wait than threads can take on."""
+        """Whether jobs expire, and clearly more wait than the threads can run in time."""
         if self.waiting >= MOST_WAITING:
             return True
         if self._loop.time() - self._expired_at > self._longest_wait:
@@ -114,8 +81,7 @@ class Lane:
         return self.waiting * self._interval >= SURPLUS * self._longest_wait
 
     async def turn_away(self) -> NoReturn:
-        """Reject a job that has no chance; as late as if it had waited for its turn, if the lane
-        holds back.
+        """Reject a job that has no chance; after `longest_wait` if the lane holds back.
 
         Raises:
             Busy: always.
@@ -126,18 +92,19 @@ class Lane:
         raise self._busy()
 
     async def run(self, work: Callable[[], T], wanted: Callable[[], bool] = lambda: True) -> T:
-        """What `work` returns, called in a thread.
+        """Call `work` in a thread, and return its result.
 
         Args:
             work: may block.
-            wanted: asked when its turn comes, in the thread; if False, `work` is not called.
+            wanted: called in the thread before `work`, which it prevents by returning False.
 
         Raises:
-            Busy: its turn did not come in time.
+            Busy: no thread became free in time.
+            asyncio.CancelledError: `wanted` returned False.
             Whatever `work` raises.
         """
         outcome: asyncio.Future[T] = self._loop.create_future()
-        job = _Job(work, outcome, wanted)
+        job = Job(work, outcome, wanted)
         if self.is_full:
             if self._is_stuck or self.is_overrun:
                 await self.turn_away()
@@ -149,19 +116,19 @@ class Lane:
         return await outcome
 
     def close(self) -> None:
-        """End the threads once they are done."""
-        for _ in self._threads:
+        """End each thread after its current job and all that wait."""
+        for _ in range(self._size):
             self._jobs.put(None)
 
     @property
     def _is_stuck(self) -> bool:
         return not self._holds_back and self._loop.time() - self._moved_at > self._longest_wait
 
-    def _expire(self, job: _Job[Any]) -> None:
+    def _expire(self, job: Job[Any]) -> None:
         if not job.claim():  # a thread was faster
             return
         self._outstanding -= 1
-        job.work = job.wanted = None  # its place in the queue holds no request any more
+        del job.work, job.wanted  # it stays in the queue, but must not keep its request in memory
         if not job.outcome.done():
             self._expired_at = self._loop.time()
             self._shed.count()
@@ -173,53 +140,28 @@ class Lane:
 
     def _work(self) -> None:
         while job := self._jobs.get():
-            if not job.claim():  # its time was over
+            if not job.claim():  # it has expired
                 continue
             self._moved_at = time.monotonic()  # the loop's clock
-            self._done.append((job, *_carried_out(job)))
-            # Whatever else is done until the loop gets its turn is collected with it.
+            job.carry_out()
+            self._done.append(job)
+            # One call collects every job that is done by the loop's next turn.
             if not self._is_collecting:
                 self._is_collecting = True
                 try:
                     self._loop.call_soon_threadsafe(self._collect)
-                except RuntimeError:  # the loop has ended, and nobody waits
+                except RuntimeError:  # the loop has ended
                     return
 
     def _collect(self) -> None:
-        self._is_collecting = False  # before the deque is emptied, so that nothing stays in it
+        self._is_collecting = False  # first, so that a job that is done meanwhile is not forgotten
         others_waited, count = self.waiting > 0, 0
         while self._done:
-            self._finish(*self._done.popleft())
+            self._outstanding -= 1
+            self._done.popleft().finish()
             count += 1
         now = self._loop.time()
         if others_waited and count:
             weight = 1 - (1 - WEIGHT) ** count
             self._interval += weight * ((now - self._collected_at) / count - self._interval)
         self._moved_at = self._collected_at = now
-
-    def _finish(self, job: _Job[Any], result: Any, error: Exception | None) -> None:
-        self._outstanding -= 1
-        if job.expiry:
-            job.expiry.cancel()
-        if job.outcome.done():  # its request was canceled
-            return
-        if error is not None:
-            job.outcome.set_exception(error)
-        elif result is _UNDONE:
-            job.outcome.cancel()
-        else:
-            job.outcome.set_result(result)
-
-
-def _carried_out(job: _Job[Any]) -> tuple[Any, Exception | None]:
-    """The result of a job, or what it raised."""
-    if job.work is None or job.wanted is None or job.outcome.done() or not job.wanted():
-        return _UNDONE, None
-    try:
-        return job.work(), None
-    except StopIteration:  # which no future takes
-        return None, RuntimeError("StopIteration was raised")
-    except Exception as error:  # noqa: BLE001 - the request that waits for it handles it
-        return None, error
-    except BaseException as error:  # noqa: BLE001 - it must not end the event loop
-        return None, RuntimeError(f"{type(error).__name__} was raised")

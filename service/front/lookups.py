@@ -1,4 +1,4 @@
-"""Asks the index for names. Those that are asked for during one query share the next."""
+"""Looks up names in the index. Those that arrive during one query share the next."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Waiting = list[tuple[Username, asyncio.Future[Registered | None]]]
 
 
 class Lookups:
-    """One query at a time, in a thread. A name that is alone is asked for at once."""
+    """Sends one query at a time, in a thread; a single name is looked up at once."""
 
     def __init__(self, accounts: AccountRepository, lane: Lane) -> None:
         """
         Args:
-            accounts: where the index is.
-            lane: the threads in which it is asked.
+            accounts: reads the index.
+            lane: the threads that read it.
         """
         self._accounts = accounts
         self._lane = lane
@@ -34,8 +34,8 @@ class Lookups:
         self._asking: asyncio.Task[None] | None = None
 
     async def find(self, username: Username) -> Registered | None:
-        """The committed row that has the name. None says nothing: there is none, or the index does
-        not answer within LIMIT."""
+        """The committed row that has the name; None if there is none, or if the index does not
+        answer within LIMIT."""
         loop = asyncio.get_running_loop()
         found: asyncio.Future[Registered | None] = loop.create_future()
         self._waiting.append((username, found))
@@ -59,7 +59,7 @@ class Lookups:
             self._asking = None
 
     async def _ask(self, usernames: list[Username]) -> dict[str, Registered]:
-        if not usernames:  # all have given up
+        if not usernames:  # every request has given up
             return {}
         try:
             return await self._lane.run(lambda: self._accounts.registered_among(usernames))

@@ -1,8 +1,8 @@
-"""Registrations on the event loop, which rejects names that are known to be taken.
+"""Registrations on the event loop, which rejects names that it knows are taken.
 
-A burst of requests for existing names costs no thread and no hash. In a burst for one name, one
-request of each worker leads. Every request that is less simple goes to Flask, which decides it from
-the beginning.
+A burst of requests for taken names costs no thread and no hash. In a burst for one name, one
+request of each worker leads, and the others wait for its outcome. A request that is not simple goes
+to Flask, which decides about it from the start.
 """
 
 from __future__ import annotations
@@ -11,22 +11,21 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-import msgspec
 import structlog
 from redis.exceptions import RedisClusterException, RedisError
 
 from service import metrics
 from service.accounts.repository import AccountRepository
-from service.accounts.usernames import MAX_LENGTH, Username
-from service.errors import Busy, InvalidInput, RivalTooSlow, UsernameTaken
+from service.accounts.usernames import Username
+from service.errors import Busy, RivalTooSlow, UsernameTaken
+from service.front.bodies import Headers
 from service.front.lanes import Lane
 from service.front.lookups import Lookups
-from service.registration import attempt as attempts
+from service.front.simple_registration import username_of
 from service.registration.names import may_be_published
 from service.registration.username_cache import State, Taken, UsernameCache, key_of
 from service.storage.lines import Lines
-from service.web.answers import JSON, Answer
-from service.web.bodies import MAX_BODY
+from service.web.answers import Answer
 from service.web.problems import problem_of
 
 T = TypeVar("T")
@@ -34,20 +33,9 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 PATH = "/api/v1/accounts"
-# A request with one of these headers needs more checks, which are up to Flask.
-FLASK_ONLY_HEADERS = frozenset({b"idempotency-key", b"origin", b"sec-fetch-site"})
-PATIENCE = 3.0  # seconds that a request waits for another one for the same name
+PATIENCE = 3.0  # seconds that a request waits for the leading one for its name
 
 TAKEN = problem_of(UsernameTaken()).answer()
-
-
-class _Sent(msgspec.Struct):
-    username: str
-    password: str
-    remember: bool = False
-
-
-_decode = msgspec.json.Decoder(_Sent).decode
 
 
 class Registrations:
@@ -63,11 +51,11 @@ class Registrations:
     ) -> None:
         """
         Args:
-            cache: remembers taken names and interprets the entries in Redis.
+            cache: remembers taken names, and parses the entries in Redis.
             lines: connections to the Redis of the cache.
-            accounts: asks the index.
-            lookups: the threads in which it asks.
-            passwords: the threads to which `proceed` leads.
+            accounts: reads the index.
+            lookups: the threads that read it.
+            passwords: the threads in which `proceed` runs a request.
         """
         self._cache = cache
         self._lines = lines
@@ -77,7 +65,7 @@ class Registrations:
         self._taken = metrics.Tally(metrics.REGISTRATIONS.labels("taken"))
 
     async def answer(
-        self, headers: list[tuple[bytes, bytes]], body: bytes, proceed: Callable[[], Awaitable[T]]
+        self, headers: Headers, body: bytes, proceed: Callable[[], Awaitable[T]]
     ) -> Answer | T:
         """Reject a registration, or return what `proceed` returns.
 
@@ -89,7 +77,7 @@ class Registrations:
         Raises:
             Whatever `proceed` raises.
         """
-        username = _plain(headers, body)
+        username = username_of(headers, body)
         if username is None:
             return await proceed()
         deadline = asyncio.get_running_loop().time() + PATIENCE
@@ -102,15 +90,12 @@ class Registrations:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or not (await asyncio.wait([under_way], timeout=left))[0]:
                 return problem_of(RivalTooSlow()).answer()
-        self._taken.count()
-        return TAKEN
+        return await self._reject_taken()
 
-    def rejection(
-        self, headers: list[tuple[bytes, bytes]], body: bytes
-    ) -> Coroutine[Any, Any, Answer] | None:
-        """The rejection of a request whose outcome is known at once, to be awaited: the name is
-        taken, or no thread will become free in time. None if it has a chance."""
-        username = _plain(headers, body)
+    def rejection(self, headers: Headers, body: bytes) -> Coroutine[Any, Any, Answer] | None:
+        """A coroutine that rejects the request, if it is already clear that the name is taken or
+        that no thread will become free in time; None if the request has a chance."""
+        username = username_of(headers, body)
         if username is None:
             return None
         if self._cache.remembers(username):
@@ -128,8 +113,8 @@ class Registrations:
         return TAKEN
 
     async def _turn_away(self, username: Username) -> Answer:
-        """409 if the cache knows the name, else 503 when the time of a request that waits is over.
-        Of everything that a registration costs, a read of the cache is all that is left."""
+        """Reject a registration that will get no thread in time, at the cost of one read of the
+        cache: 409 if the name is taken, otherwise 503, as late as if it had waited."""
         if isinstance(await self._look_up(username), Taken):
             return await self._reject_taken()
         try:
@@ -142,15 +127,14 @@ class Registrations:
         self._under_way[username.canonical] = landed
         try:
             if await self._is_taken(username):
-                self._taken.count()
-                return TAKEN
+                return await self._reject_taken()
             return await proceed()
         finally:
             del self._under_way[username.canonical]
             landed.set_result(None)
 
     async def _look_up(self, username: Username) -> State | Taken | None:
-        """What the cache knows about the name; None if it does not answer."""
+        """What the cache knows about the name; None if Redis does not answer."""
         key = key_of(username)
         try:
             reply = await self._lines.call(key, b"GET", key.encode())
@@ -160,13 +144,14 @@ class Registrations:
         return self._cache.parse_reply(username, reply)
 
     async def _is_taken(self, username: Username) -> bool:
-        """Whether the cache or the index calls the name taken. False means only: not known."""
+        """Whether the name is known to be taken; False also if neither the cache nor the index
+        answers."""
         known = await self._look_up(username)
         if isinstance(known, Taken):
             return True
         if self._passwords.is_full:
-            # Most new names will be rejected for lack of time, and a query for each would take
-            # from the others. The index is asked when their turn comes.
+            # Most requests will be rejected for lack of time, and a query for each would slow down
+            # the others. Flask asks the index about those that get a thread.
             return False
         row = await self._index.find(username)
         if row is None:
@@ -183,26 +168,3 @@ class Registrations:
             await self._lines.call(key_of(username), *command)
         except (RedisError, RedisClusterException):
             log.warning("username_cache_unavailable", step="publish")
-
-
-def _plain(headers: list[tuple[bytes, bytes]], body: bytes) -> Username | None:
-    """The username in a simple and valid request to register; None if the request is for Flask."""
-    kind: Any = None
-    for name, value in headers:
-        if name in FLASK_ONLY_HEADERS:
-            return None
-        if name == b"content-type":
-            kind = value
-    if kind != JSON.encode() or len(body) > MAX_BODY:
-        return None
-    try:
-        sent = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    # A long or non-ASCII value can take longer to check than the loop can spare.
-    if not sent.password.isascii() or len(sent.username) > MAX_LENGTH:
-        return None
-    try:
-        return attempts.parse(sent.username, sent.password, None).username
-    except InvalidInput:
-        return None

@@ -1,5 +1,5 @@
-"""One line for each request on standard output, without query string or headers: those may carry
-secrets."""
+"""One line for each request on standard output, without the query string and the headers, which
+may contain secrets."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 
 import msgspec
 
-PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # requested every few seconds
 STDOUT = 1
-ROOM = select.PIPE_BUF  # bytes that a pipe which is ready takes without blocking
-MOST_KEPT = 10_000  # lines, while nobody reads them
+ROOM = select.PIPE_BUF  # bytes that a pipe accepts without blocking once it is ready
+MOST_KEPT = 10_000  # lines, while their reader is stuck
 RETRY = 0.05  # seconds
-LONGEST_PATH = 512  # characters: a line of such, six bytes each in JSON, still fits into ROOM
+LONGEST_PATH = 512  # characters; even if JSON needs six bytes for each, a line fits into ROOM
 
 encode = msgspec.json.Encoder().encode
 
 
 class Line(msgspec.Struct, omit_defaults=True):
-    """What is logged of a request."""
+    """What the log says about a request."""
 
     event: str
     method: str
@@ -34,7 +34,7 @@ class Line(msgspec.Struct, omit_defaults=True):
 
 
 class RequestLog:
-    """Writes lines once for each turn of the event loop, and never waits for their reader."""
+    """Writes once in each turn of the event loop, and never waits for the reader."""
 
     def __init__(self, descriptor: int = STDOUT) -> None:
         self._descriptor = descriptor
@@ -48,12 +48,12 @@ class RequestLog:
     def note(
         self, method: str, path: str, status: int, size: int, seconds: float, reason: str = ""
     ) -> None:
-        """Log a request that was answered.
+        """Log an answered request.
 
         Args:
             size: bytes of the body that were sent.
             seconds: how long it took.
-            reason: why it was rejected, where it never reached the application.
+            reason: why it was rejected, if it did not reach the application.
         """
         if status == 200 and path in PROBES:
             return
@@ -61,16 +61,16 @@ class RequestLog:
             self._dropped += 1
             return
         ms = round(seconds * 1000, 1)
-        # What is no path may hold a login, and what follows a # may be a token.
+        # A target that is not a path may contain a login, and the part after a # may be a token.
         path = path.partition("#")[0][:LONGEST_PATH] if path.startswith("/") else "*"
         line = Line("request", method, path, status, size, ms, self._pid, reason)
-        # JSON keeps a line break in a path from looking like a line of its own.
+        # JSON escapes line breaks, so a path cannot forge a line of the log.
         self._lines.append(encode(line) + b"\n")
         if self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write what was noted, as far as it can be written now."""
+        """Write as many lines as the reader accepts now."""
         self._flushing = None
         while self._lines:
             if not self._poll.poll(0):
@@ -80,7 +80,7 @@ class RequestLog:
             chunk = b"".join(self._lines[:count])
             try:
                 os.write(self._descriptor, chunk)
-            except OSError:  # nobody will ever read it
+            except OSError:  # the reader is gone
                 self._dropped += count
             del self._lines[:count]
         if self._dropped:
@@ -88,7 +88,7 @@ class RequestLog:
             self._lines.append(encode({"event": "request_log_lost", "lines": dropped}) + b"\n")
 
     def _fitting(self) -> int:
-        """How many lines go out at once: at least one, and no more than fit."""
+        """How many lines to write at once: as many as fit, and at least one."""
         size = 0
         for count, line in enumerate(self._lines):
             size += len(line)

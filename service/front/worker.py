@@ -1,4 +1,4 @@
-"""gunicorn's worker: an event loop that owns the connections, with the front before Flask."""
+"""gunicorn's worker: an event loop that owns the connections, and the front before Flask."""
 # mypy: allow-untyped-calls
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from service.front.connection import Connection
 from service.web.services import services_of
 
 HEARTBEAT = 1.0  # seconds
-# Objects, and collections of a generation. Hundreds of requests that wait are not garbage: with
-# Python's own thresholds the collector looks at all of them again and again.
+# Thresholds of the three generations. With Python's own, the garbage collector would examine the
+# hundreds of requests that wait again and again.
 COLLECT_AFTER = (2_000, 5, 100)
 
 
@@ -27,7 +27,8 @@ class Worker(ASGIWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.connections: set[Connection] = set()
-        # Still in gunicorn's master: what a preloaded application has opened must not be shared.
+        # This runs in gunicorn's master. Workers must not share the connections of a preloaded
+        # application.
         if self.app.callable is not None:
             services_of(self.app.callable).close()
 
@@ -41,7 +42,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
 
     async def _serve(self) -> None:
         _allow_connections(self.cfg.worker_connections)
-        # gunicorn looks up dozens of settings for each connection, each through three calls.
+        # Plain attributes: gunicorn reads dozens of settings for each connection.
         self.cfg.__dict__.update({name: each.get() for name, each in self.cfg.settings.items()})
         await self.asgi.start()
         self.servers = [
@@ -51,7 +52,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
             for listener in self.sockets
         ]
         gc.collect()
-        gc.freeze()  # what is here to stay would cost the collector 50 ms, every few seconds
+        gc.freeze()  # what stays forever needs no examination
         gc.set_threshold(*COLLECT_AFTER)
         while self.alive and self.ppid == os.getppid():
             self.notify()
@@ -60,7 +61,8 @@ class Worker(ASGIWorker):  # type: ignore[misc]
         await self.asgi.close()
 
     async def _shutdown(self) -> None:
-        """Stop listening, close what is idle, and let requests finish within `graceful_timeout`."""
+        """Stop listening, close idle connections, and let requests finish within
+        `graceful_timeout`."""
         for server in self.servers:
             server.close()
         deadline = self.loop.time() + self.cfg.graceful_timeout
@@ -72,7 +74,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
 
 
 def _allow_connections(wanted: int) -> None:
-    """Raise the limit of open files to what the connections need, as far as that is allowed."""
+    """Raise the limit of open files to what the connections need, as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = wanted + 256
     if hard != resource.RLIM_INFINITY:

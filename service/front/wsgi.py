@@ -1,7 +1,7 @@
-"""From the event loop to Flask in a thread, and back: PEP 3333 on ASGI 3.
+"""One request to a WSGI application (PEP 3333) in a thread, and its response for ASGI 3.
 
-A response that declares its length and is not long is collected, which frees the thread; any other
-is streamed, piece by piece, at the pace at which the client reads.
+A response of moderate, declared length is collected, so that the thread is soon free again. Any
+other response is streamed in pieces, at the pace at which the client reads.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-COLLECTED = 1024 * 1024  # bytes of a response
-SEND_LIMIT = 30.0  # seconds that a streamed piece waits for its client
+COLLECTED = 1024 * 1024  # bytes; a longer response is streamed
+SEND_LIMIT = 30.0  # seconds that a streamed piece waits for the client
 
 
 @dataclass
 class WsgiResponse:
-    """What the application responded. If it `was_streamed`, it is sent already."""
+    """What the application responded. If it `was_streamed`, `sent` bytes are already sent."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -42,15 +42,17 @@ class WsgiResponse:
 def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
     """The environment of a request for WSGI (PEP 3333).
 
-    SCRIPT_NAME is empty and the scheme is that of the connection, whatever the client's headers
-    say: a declared proxy's are for ProxyFix to apply.
+    Headers change neither SCRIPT_NAME, which is empty, nor the scheme, which is that of the
+    connection: only ProxyFix applies the headers of a proxy.
     """
     host, port = scope.get("server") or ("", None)
     client = scope.get("client") or ("", 0)
+    path = scope["raw_path"]
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
-        "PATH_INFO": _path(scope["raw_path"]),
+        # Each character stands for one byte.
+        "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_NAME": str(host),
         "SERVER_PORT": str(port or 80),
@@ -75,8 +77,8 @@ def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
             text = environ[key] + separator + text
         if key != "CONTENT_LENGTH":
             environ[key] = text
-    environ.pop("HTTP_TRANSFER_ENCODING", None)  # the body has been put together
-    environ.pop("HTTP_UPGRADE", None)  # refused by ignoring it (RFC 9110, section 7.8)
+    environ.pop("HTTP_TRANSFER_ENCODING", None)  # the body is complete
+    environ.pop("HTTP_UPGRADE", None)  # ignoring it declines it (RFC 9110, section 7.8)
     return environ
 
 
@@ -91,13 +93,8 @@ def _raw_name(name: str) -> bytes:
     return name.lower().encode("latin-1")
 
 
-def _path(raw: bytes) -> str:
-    """PATH_INFO: the bytes of the path, each as one character."""
-    return (unquote_to_bytes(raw) if b"%" in raw else raw).decode("latin-1")
-
-
 class Exchange:
-    """One request, to be carried out in a thread, and its response."""
+    """One request, which a thread carries out, and its response."""
 
     def __init__(
         self,
@@ -109,11 +106,11 @@ class Exchange:
     ) -> None:
         """
         Args:
-            application: carries out the request.
+            application: produces the response.
             environ: the request.
-            send: ASGI's, for responses that are streamed.
-            loop: on which `send` runs.
-            is_wanted: whether the client is still there, to which `send` says nothing.
+            send: from ASGI, for responses that are streamed.
+            loop: runs `send`.
+            is_wanted: whether the client is still connected, which `send` does not report.
         """
         self._is_wanted = is_wanted
         self._application = application
@@ -129,19 +126,18 @@ class Exchange:
         """Call the application.
 
         Raises:
-            ClientGone: nobody reads the response any more.
+            ClientGone: the client no longer reads the response.
             Whatever the application raises.
         """
         pieces = self._application(self._environ, self._start)
         try:
             body = self._collect(pieces)
-        except ClientGone:
-            raise
         except Exception as error:
-            if self._was_streamed:  # what has been sent must not look whole: the connection ends
-                log.exception("stream_failed", path=self._environ["PATH_INFO"])
-                raise ClientGone from error
-            raise
+            if not self._was_streamed or isinstance(error, ClientGone):
+                raise
+            # Only closing the connection shows the client that the response is incomplete.
+            log.exception("stream_failed", path=self._environ["PATH_INFO"])
+            raise ClientGone from error
         finally:
             if hasattr(pieces, "close"):
                 pieces.close()
@@ -160,7 +156,7 @@ class Exchange:
         collected: list[bytes] = []
         size = 0
         for piece in pieces:
-            if self._written:  # through the callable that start_response returns
+            if self._written:  # by the callable that start_response returned
                 piece = b"".join(self._written) + piece
                 self._written.clear()
             collected.append(piece)
@@ -196,5 +192,5 @@ class Exchange:
 
 
 def start_message(status: int, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
-    """ASGI's first message of a response."""
+    """The first ASGI message of a response."""
     return {"type": "http.response.start", "status": status, "headers": headers}

@@ -1,1 +1,1 @@
-"""Sessions: the id in the cookie, the record in Redis, and `flask.session` between them."""
+"""Sessions: the id in the cookie, the record in Redis and, between them, `flask.session`."""

@@ -2,8 +2,8 @@
 
 9 random bytes of locator and 32 random bytes of secret, base64url: 12 + 43 characters. All
 sessions of one account share its locator, which is the Redis Cluster hash tag of their keys.
-Only the SHA-256 of the id is ever stored (OWASP Session Management Cheat Sheet: an id must
-mean nothing and must not be recoverable from the store).
+Only the SHA-256 of the id is stored (OWASP Session Management Cheat Sheet: an id has no
+meaning, and nobody can recover it from the store).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from functools import cached_property, lru_cache
 
 LOCATOR_BYTES, SECRET_BYTES = 9, 32
 LOCATOR_LENGTH = 12
-LONGEST_HEADER = 16 * 1024  # characters; a browser sends half as many
-BLANK = " \t"  # nothing else: a browser sends U+00A0 as part of a name
+LONGEST_HEADER = 16 * 1024  # characters, more than a browser sends
+BLANK = " \t"  # no other whitespace: U+00A0 may be part of a cookie's name
 SHAPE = re.compile(r"[A-Za-z0-9_-]{55}", re.ASCII)
 
 
@@ -28,19 +28,18 @@ def new_locator() -> str:
 
 @dataclass(frozen=True)
 class SessionId:
-    """An id as the cookie holds it. Never shown: its `repr` leaves the secret out."""
+    """An id as the cookie holds it. Its `repr` hides the secret."""
 
     value: str = field(repr=False)
 
     @classmethod
     def new(cls, locator: str) -> SessionId:
-        """An id that nobody has seen before."""
+        """A new, random id."""
         return cls(locator + secrets.token_urlsafe(SECRET_BYTES))
 
     @classmethod
     def parse(cls, text: str) -> SessionId | None:
-        """The id that `text` spells, or None if it has another shape. Says nothing of whether
-        such a session exists."""
+        """The id in `text`, or None if it has another shape; the session need not exist."""
         return cls(text) if SHAPE.fullmatch(text) else None
 
     @classmethod
@@ -59,7 +58,7 @@ class SessionId:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the id, 64 hexadecimal digits: its name in Redis, and its public handle."""
+        """SHA-256 of the id, 64 hexadecimal digits: its name in Redis and its public handle."""
         return hashlib.sha256(self.value.encode("ascii")).hexdigest()
 
 

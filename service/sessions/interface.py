@@ -1,9 +1,9 @@
-"""What Flask calls to open and to save the session, on top of Flask-Session's interface."""
+"""Opens and saves the session of each request for Flask, on top of Flask-Session."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NoReturn
 
@@ -19,24 +19,22 @@ from service.sessions.store import SessionStore
 
 log = structlog.get_logger()
 
-# In the environ: returns the session that was read for the request, or raises what went wrong.
+# Key in the environ of a function that returns the session the loop has read, or raises its error.
 PREREAD = "coatcheck.session"
 
 
 class FlaskSessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
-    """Flask-Session's interface without its storage: code that is written for Flask-Session finds
-    the type and the methods that it expects.
+    """Flask-Session's interface without its storage, for code that expects its type and methods.
 
-    The base loads and stores a session as a whole, and falls back on pickle. A subclass replaces
-    every method that does so. Only those call the hooks that the base requires of a storage, so the
-    hooks stay empty.
+    Flask-Session's own methods load and store a session as a whole, and fall back on pickle. The
+    subclass replaces all of them. Only they call the hooks of a storage, so the hooks stay empty.
     """
 
     session_class = Session
 
     def __init__(self, app: Flask) -> None:
         super().__init__(app)
-        self.serializer = None  # Session encodes for itself
+        self.serializer = None  # Session encodes its values itself
 
     def _no_storage(self, *_: Any) -> NoReturn:
         raise NotImplementedError
@@ -45,9 +43,8 @@ class FlaskSessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
 
 
 class SessionInterface(FlaskSessionInterface):
-    """Reads on first access and not on every request, writes only the keys that changed and only
-    into a session that still exists, never adopts an id that the client made up, and never
-    unpickles: each value is msgpack.
+    """Reads a session when a view first uses it, and writes only the keys that changed, and only
+    if the session still exists. Never adopts an id from the client, and never unpickles.
     """
 
     def __init__(
@@ -58,24 +55,24 @@ class SessionInterface(FlaskSessionInterface):
     ) -> None:
         """
         Args:
-            store: where sessions are kept.
-            answer_unsaved: turns a finished response into the one that says that the session
-                could not be saved. Flask saves outside its error handlers.
+            store: keeps the sessions.
+            answer_unsaved: turns a finished response into one for the error that prevented the
+                save. Flask saves outside its error handlers.
         """
         super().__init__(app)
         self._store = store
         self._answer_unsaved = answer_unsaved
 
     def open_session(self, app: Flask, request: Request) -> Session:
-        """The session of this request; nothing is read yet."""
+        """The session of this request, which is not read yet."""
         if preread := request.environ.get(PREREAD):
             return Session(preread)
         cookies = request.environ.get("HTTP_COOKIE", "")
         session_id = SessionId.from_cookies(cookies, self.get_cookie_name(app))
-        return Session(partial(self._store.read, session_id) if session_id else _nothing)
+        return Session(partial(self._store.read, session_id) if session_id else lambda: None)
 
     def save_session(self, app: Flask, session: Session, response: Response) -> None:
-        """Write what the request changed, and tell the browser if its id changed."""
+        """Write what the request changed, and update the cookie if the id changed."""
         if session.loaded:
             try:
                 self._save(session)
@@ -88,8 +85,8 @@ class SessionInterface(FlaskSessionInterface):
             _keep_private(response)
 
     def regenerate(self, session: Session) -> None:
-        """Give the session a new id, as Flask-Session's users do when privileges change; the old
-        one is dead when this returns.
+        """Give the session a new id, as Flask-Session's users do when privileges change. The old
+        id is invalid afterwards.
 
         Raises:
             SessionStoreUnavailable: Redis does not answer.
@@ -104,7 +101,7 @@ class SessionInterface(FlaskSessionInterface):
             return
         if record := session.record:
             if not self._store.save(record.id, changed, removed):
-                # The cookie is left alone: by now it may be that of a newer sign-in.
+                # The cookie stays: it may already belong to a newer sign-in.
                 log.info("session_write_dropped", reason="the session is gone")
         else:
             anonymous = NewSession(remember=session.permanent)
@@ -122,13 +119,14 @@ class SessionInterface(FlaskSessionInterface):
         if record is None:
             response.delete_cookie(name, **attributes)
         else:
-            expires = _instant(record.deadline) if record.metadata.remember else None
+            deadline = datetime.fromtimestamp(record.deadline / 1000, UTC)
+            expires = deadline if record.metadata.remember else None
             response.set_cookie(name, record.id.value, expires=expires, **attributes)
 
 
 def _keep_private(response: Response) -> None:
-    """Have no cache show the response to anybody else. Adding a header costs a third of what
-    looking for it and setting it does."""
+    """Forbid caches to show the response to anybody else. Adding a header is faster than replacing
+    it, so only a response that already has the header pays for that."""
     headers = response.headers
     names = {name.lower() for name, _ in headers}
     if "vary" in names:
@@ -139,11 +137,3 @@ def _keep_private(response: Response) -> None:
         headers["Cache-Control"] = "no-store"
     else:
         headers.add("Cache-Control", "no-store")
-
-
-def _nothing() -> None:
-    """What is read of a session without an id."""
-
-
-def _instant(milliseconds: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)

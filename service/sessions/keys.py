@@ -1,15 +1,15 @@
-"""The keys and fields of a session in Redis. No other module knows them.
+"""The keys and fields of a session in Redis; only this module and the scripts know them.
 
 LOCATOR is the first 12 characters of a session's id, DIGEST the SHA-256 of the id.
 
 - `coatcheck:{LOCATOR}:session:DIGEST`, a hash: `.` for the metadata (msgpack), `created`, `seen`
-  and `deadline` (Unix ms by Redis' clock), and `:NAME` for each key of the session (msgpack). It
-  expires at the earlier of `seen` + idle limit and `deadline`. `authenticated` (the same clock) is
-  there once the user has authenticated again; until then, `created` is when they did.
+  and `deadline` (Unix ms on Redis' clock), and `:NAME` for each key of the session (msgpack). It
+  expires at `seen` + idle limit or at `deadline`, whichever is earlier. `authenticated` (the same
+  clock) is added when the user authenticates again; until then, they did at `created`.
 - `coatcheck:{LOCATOR}:sessions`, a sorted set: the digests of an account's sessions, scored by
   their expiry. It expires with the last of them.
-- `coatcheck:{LOCATOR}:epoch`, a string: the least session epoch that a sign-in must have read from
-  Postgres.
+- `coatcheck:{LOCATOR}:epoch`, a string: the account's session epoch as of the last revocation of
+  all its sessions. A sign-in that read a lower one from Postgres is rejected.
 
 All keys of one locator are in one slot of a Redis Cluster.
 """
@@ -17,11 +17,11 @@ All keys of one locator are in one slot of a Redis Cluster.
 METADATA = b"."
 CREATED, SEEN, DEADLINE = b"created", b"seen", b"deadline"
 AUTHENTICATED = b"authenticated"
-DATA = b":"  # before the name of each session key, so that none collides with a field of ours
+DATA = b":"  # precedes the name of each session key, so that none collides with the fields above
 
 
 def session_key(locator: str, digest: str) -> str:
-    """The session's own key; with an empty digest, what the keys of all its sessions begin with."""
+    """The key of a session; with an empty digest, the prefix of all keys of its account."""
     return f"coatcheck:{{{locator}}}:session:{digest}"
 
 

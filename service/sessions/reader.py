@@ -25,8 +25,8 @@ TOUCH_SHA = hashlib.sha1(TOUCH_SCRIPT.encode(), usedforsecurity=False).hexdigest
 
 
 class SessionReader:
-    """What `SessionStore.read` does in a thread, without a thread: one HGETALL, and a touch if it
-    is due. Reads that are in flight together travel as one pipeline."""
+    """Does on the loop what `SessionStore.read` does in a thread: one HGETALL, and a touch if it is
+    due. Reads that arrive together share a pipeline."""
 
     def __init__(self, lines: Lines, rules: SessionRules) -> None:
         self._lines = lines
@@ -37,7 +37,7 @@ class SessionReader:
         }
 
     async def read(self, session_id: SessionId) -> Record | None:
-        """The session of that id, or None if there is none. Notes the use if it is due.
+        """The session with that id, or None if there is none. Notes the use if it is due.
 
         Raises:
             SessionStoreUnavailable: Redis does not answer, within a second.
@@ -59,7 +59,7 @@ class SessionReader:
         await self._lines.close()
 
     async def _touched(self, record: Record) -> Record | None:
-        """A Redis that is full still reads: the answer stands, and the use is noted later."""
+        """Note the use. A full Redis still reads, so a failure does not matter until later."""
         touch = self._rules.touch(record)
         words = [str(word).encode() for word in (len(touch.keys), *touch.keys, *touch.arguments)]
         try:

@@ -1,4 +1,4 @@
-"""What a session is made of."""
+"""The parts of a session."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from service.sessions.ids import SessionId
 
-MAX_ADDRESS, MAX_USER_AGENT = 64, 256  # characters that are kept
+MAX_ADDRESS, MAX_USER_AGENT = 64, 256  # characters that are stored
 
 
 class Owner(msgspec.Struct, frozen=True, array_like=True):
@@ -22,17 +22,17 @@ class Owner(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Metadata(msgspec.Struct, frozen=True, array_like=True):
-    """What changes only if the user authenticates again. New fields go last and have defaults:
-    sessions that were stored without them stay readable."""
+    """Changes only if the user authenticates again. New fields go last and have defaults, so that
+    older sessions stay readable."""
 
     owner: Owner | None
     remember: bool
     address: str
     user_agent: str
-    methods: tuple[str, ...] = ()  # by which the user has authenticated in this session
+    methods: tuple[str, ...] = ()  # by which the user authenticated in this session
 
     def after(self, methods: tuple[str, ...]) -> Metadata:
-        """The same once the user has authenticated by `methods` too."""
+        """The metadata after the user has also authenticated by `methods`."""
         known = dict.fromkeys((*self.methods, *methods))
         return msgspec.structs.replace(self, methods=tuple(known))
 
@@ -43,15 +43,13 @@ decode_metadata = msgspec.msgpack.Decoder(Metadata).decode
 
 @dataclass(frozen=True, kw_only=True)
 class NewSession:
-    """What a session starts with.
-
-    Without an owner it is anonymous. Then neither address nor browser is kept: nobody will be shown
-    them.
+    """A session before it is stored. Without an owner it is anonymous, and needs no address and no
+    browser, because no list of devices shows it.
     """
 
     owner: Owner | None = None
-    locator: str | None = None  # the account's; None: one of its own
-    epoch: int | None = None  # the account's, read together with what the user was checked against
+    locator: str | None = None  # of the account; None: a new one
+    epoch: int | None = None  # of the account, read together with the credentials that were checked
     methods: tuple[str, ...] = ()
     remember: bool = False  # whether it outlives the browser
     address: str = ""
@@ -59,7 +57,7 @@ class NewSession:
 
     @property
     def metadata(self) -> Metadata:
-        """What is stored of it."""
+        """The metadata to store."""
         return Metadata(
             self.owner,
             self.remember,
@@ -71,9 +69,9 @@ class NewSession:
 
 @dataclass(frozen=True)
 class Device:
-    """A session as its owner sees it among others. Times are Unix milliseconds, Redis' clock."""
+    """A session in its owner's list. Times are Unix milliseconds on Redis' clock."""
 
-    handle: str  # the digest of the id, which says nothing of the id
+    handle: str  # the digest of the id, which does not reveal the id
     metadata: Metadata
     created: int
     seen: int
@@ -82,13 +80,12 @@ class Device:
 
 class Record(msgspec.Struct, frozen=True):
     """A session as read from Redis. Times are Unix milliseconds on Redis' clock, so that no limit
-    depends on the clock of a worker; `fields` are the session's keys with their values still
-    encoded."""
+    depends on the clock of a worker; `fields` are the session's keys and their encoded values."""
 
     id: SessionId
     metadata: Metadata
     created: int
-    authenticated_at: int  # when the user last did; of an anonymous session, when it was created
+    authenticated_at: int  # the last time; `created` if the session is anonymous
     seen: int
     deadline: int
     expires: int
@@ -96,11 +93,11 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def device(self) -> Device:
-        """The same without what only the session itself may know."""
+        """The part that the owner's other sessions may see."""
         return Device(self.id.digest, self.metadata, self.created, self.seen, self.expires)
 
     def has_handle(self, handle: str) -> bool:
-        """Whether this is the session that goes by that handle."""
+        """Whether this session has that handle."""
         return handle == self.id.digest
 
 

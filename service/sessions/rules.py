@@ -1,5 +1,5 @@
-"""What a stored session means, and when its use has to be noted. No I/O: the store, in threads, and
-the reader, on the event loop, both follow these rules."""
+"""Interprets a stored session, and decides when to note its use. The store, in threads, and the
+reader, on the event loop, both follow these rules, so they do no I/O."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ TOUCH_INTERVAL = 60.0  # seconds
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a session lives, in seconds: without a request, and in any case."""
+    """How long a session lives, in seconds: without a request, and at most."""
 
     idle: float
     lifetime: float
 
     @property
     def touch_interval(self) -> float:
-        """How often use is noted, in seconds: at least twice within the idle limit."""
+        """Seconds between two notes of use, at most half of the idle limit."""
         return min(TOUCH_INTERVAL, self.idle / 2)
 
 
@@ -43,18 +43,18 @@ class SessionRules:
     def __init__(self, limits: Limits, remembered_limits: Limits) -> None:
         """
         Args:
-            limits: of a session that ends with the browser.
-            remembered_limits: of one with “remember me”.
+            limits: for a session that ends with the browser.
+            remembered_limits: for one with “remember me”.
         """
         self._limits = {False: limits, True: remembered_limits}
-        self._clock_offset = 0.0  # seconds that Redis' clock is ahead of this process'
+        self._clock_offset = 0.0  # seconds that Redis' clock is ahead of ours
 
     def limits(self, metadata: Metadata) -> Limits:
-        """Those of a session with this metadata."""
+        """The limits of a session with this metadata."""
         return self._limits[metadata.remember]
 
     def record(self, session_id: SessionId, stored: Mapping[bytes, bytes]) -> Record | None:
-        """The session that HGETALL found; None if it is not there, or was cut off by a crash."""
+        """The session in a reply to HGETALL; None if it is missing, or incomplete after a crash."""
         if keys.METADATA not in stored:
             return None
         metadata = decode_metadata(stored[keys.METADATA])
@@ -74,20 +74,20 @@ class SessionRules:
         )
 
     def expiry(self, metadata: Metadata, seen: int, deadline: int) -> int:
-        """When a session ends that was last used at `seen`. All are Unix ms."""
+        """When a session ends if it was last used at `seen`; all times are Unix ms."""
         return min(seen + milliseconds(self.limits(metadata).idle), deadline)
 
     def touch_is_due(self, record: Record) -> bool:
-        """Whether the use of a session should be noted now.
+        """Whether it seems time to note the use of a session; touch.lua makes sure.
 
-        This process' clock guesses, corrected to Redis'; touch.lua has the last word. A session
-        seen in the future shows that the correction is off: a touch mends that too.
+        The guess uses our clock and its known distance from Redis' clock. If a session was seen in
+        the future, that distance is wrong, and a touch corrects it too.
         """
         age = time.time() + self._clock_offset - record.seen / 1000
         return not -1.0 < age < self.limits(record.metadata).touch_interval
 
     def touch(self, record: Record) -> Touch:
-        """How touch.lua is called for a session."""
+        """The call of touch.lua for a session."""
         limits = self.limits(record.metadata)
         locator, digest = record.id.locator, record.id.digest
         return Touch(
@@ -104,10 +104,10 @@ class SessionRules:
         return msgspec.structs.replace(record, seen=now, expires=expires)
 
     def learn_clock(self, now: int) -> None:
-        """Correct this process' clock: Redis' says that it is `now`, Unix ms."""
+        """Note that it is `now` on Redis' clock, Unix ms."""
         self._clock_offset = now / 1000 - time.time()
 
 
 def milliseconds(seconds: float) -> int:
-    """Seconds as Redis wants them."""
+    """Seconds as whole milliseconds, as Redis expects them."""
     return round(seconds * 1000)

@@ -1,4 +1,4 @@
-"""`flask.session`: a dictionary that is read from the store when it is first looked at."""
+"""`flask.session`: a dictionary that is read from the store on first access."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _decode = msgspec.msgpack.Decoder().decode
 class Session(UserDict[str, Any], SessionMixin):
     """The session of one request.
 
-    Nothing is read from Redis until the first access. Values may be whatever msgpack carries:
-    None, booleans, numbers, strings, bytes, lists and string-keyed dictionaries of these. A change
-    inside a nested value is found without `modified`, by comparing with the bytes that were read.
+    Values may be anything that msgpack encodes: None, booleans, numbers, strings, bytes, lists and
+    dictionaries with string keys. A change inside a nested value needs no `modified`, because the
+    encoded values are compared with the bytes that were read.
     """
 
     def __init__(self, read: Callable[[], Record | None]) -> None:
@@ -34,7 +34,7 @@ class Session(UserDict[str, Any], SessionMixin):
 
     @property
     def data(self) -> dict[str, Any]:  # type: ignore[override]
-        """The keys and values, from which UserDict answers everything else.
+        """The keys and values, on which UserDict builds all its methods.
 
         Raises:
             SessionStoreUnavailable: Redis does not answer.
@@ -44,23 +44,23 @@ class Session(UserDict[str, Any], SessionMixin):
 
     @property
     def record(self) -> Record | None:
-        """The session as the store has it; None if this request began without one."""
+        """The session in the store; None if there is none yet."""
         self._load()
         return self._record
 
     @property
     def owner(self) -> Owner | None:
-        """The account that is signed in; None if nobody is."""
+        """The account that is signed in, or None."""
         return self.record.metadata.owner if self.record else None
 
     @property
     def new(self) -> bool:  # type: ignore[override]
-        """Whether there is no such session in the store (yet)."""
+        """Whether the session is not in the store yet."""
         return self.record is None
 
     @property
     def loaded(self) -> bool:
-        """Whether anybody has looked at it, in this request."""
+        """Whether this request has accessed the session."""
         return self._read is None
 
     @property
@@ -70,14 +70,14 @@ class Session(UserDict[str, Any], SessionMixin):
 
     @modified.setter
     def modified(self, value: bool) -> None:
-        """Accepted, as Flask's users set it after a nested change; not needed here."""
+        """Ignored: Flask's users set it after a nested change, which is found anyway."""
 
     def encoded(self) -> dict[str, bytes]:
-        """Every key as the store would hold it.
+        """Every key with its value as the store holds it.
 
         Raises:
             TypeError: a key is not a string, or a value cannot be encoded.
-            SessionTooLarge: all of it together is more than a session may hold.
+            SessionTooLarge: together, they take more than MAX_DATA.
         """
         encoded = {_name(key): _value(key, value) for key, value in self.data.items()}
         if sum(len(key) + len(value) for key, value in encoded.items()) > MAX_DATA:
@@ -85,41 +85,41 @@ class Session(UserDict[str, Any], SessionMixin):
         return encoded
 
     def changes(self) -> tuple[dict[str, bytes], list[str]]:
-        """What differs from the store: the keys to write, encoded, and the names to remove.
+        """What differs from the store: the keys to write, with encoded values, and those to remove.
 
         Raises:
             TypeError: a key is not a string, or a value cannot be encoded.
         """
         encoded = self.encoded()
         stored = self._record.fields if self._record else {}
-        if encoded == stored:  # as after most requests
+        if encoded == stored:  # after most requests
             return {}, []
         changed = {key: value for key, value in encoded.items() if stored.get(key) != value}
         return changed, [key for key in stored if key not in encoded]
 
     def replace_record(self, record: Record | None) -> None:
-        """Go on with another record: the one of a sign-in, or none after a sign-out."""
+        """Continue with another record: that of a sign-in, or None after a sign-out."""
         self._read = None
         self._record = record
         self._values = _decoded(record)
         self.cookie_is_stale = True
 
     def __getitem__(self, key: str) -> Any:
-        """The value of a key. What UserDict does, in a third of the time."""
+        """The value of a key. A shortcut, because UserDict takes longer and views read often."""
         return (self._values if self._read is None else self.data)[key]
 
     def __setitem__(self, key: str, item: Any) -> None:
         """Set a key.
 
         Raises:
-            TypeError: the key is not a string, or the value cannot be stored: said here, to the
-                view that sets it, and not when the response is sent.
+            TypeError: the key is not a string, or the value cannot be encoded. The view that sets
+                it gets the error, instead of the end of the request.
         """
         _value(_name(key), item)
         super().__setitem__(key, item)
 
     def copy(self) -> dict[str, Any]:  # type: ignore[override]
-        """The keys and values in a plain dictionary."""
+        """The keys and values as a plain dictionary."""
         return dict(self.data)
 
     def _load(self) -> None:

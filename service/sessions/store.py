@@ -1,4 +1,4 @@
-"""Where sessions live: Redis."""
+"""Sessions in Redis, for threads."""
 
 from __future__ import annotations
 
@@ -13,13 +13,7 @@ from service import metrics
 from service.errors import SessionRevoked, SessionStoreUnavailable
 from service.sessions.ids import SessionId, new_locator
 from service.sessions.keys import DATA, METADATA, epoch_key, index_key, session_key
-from service.sessions.record import (
-    Device,
-    NewSession,
-    Record,
-    decode_metadata,
-    encode_metadata,
-)
+from service.sessions.record import Device, NewSession, Record, decode_metadata, encode_metadata
 from service.sessions.rules import SessionRules, milliseconds
 from service.sessions.scripts import SCRIPTS
 from service.storage.redis import failing_as
@@ -35,19 +29,14 @@ Argument = bytes | str | int
 
 
 class SessionStore:
-    """Creates, reads, changes and ends sessions; each in one atomic step.
+    """Creates, reads, changes and ends sessions, each in one atomic step.
 
-    The commands: read is HGETALL; everything else is one EVALSHA (lua/*.lua). `keys` describes the
-    keys.
-
+    A read is one HGETALL; every other operation is one script in lua/. `keys` describes the keys.
     Every method raises SessionStoreUnavailable, within a second, if Redis does not answer.
     """
 
     def __init__(
-        self,
-        redis: Redis | RedisCluster,
-        rules: SessionRules,
-        sessions_per_account: int,
+        self, redis: Redis | RedisCluster, rules: SessionRules, sessions_per_account: int
     ) -> None:
         self._redis = redis
         self._rules = rules
@@ -60,12 +49,12 @@ class SessionStore:
         """Store a new session under a new id.
 
         Args:
-            new: whose it is, and how it starts.
-            fields: its keys, encoded.
-            replaces: a session that ends in the same step, if it is one of the same account.
+            new: its owner and its start.
+            fields: its keys, with encoded values.
+            replaces: a session that ends in the same step, if it belongs to the same account.
 
         Raises:
-            SessionRevoked: the account's sessions were revoked after its epoch was read.
+            SessionRevoked: the account's sessions were revoked after `new.epoch` was read.
         """
         session_id, metadata = SessionId.new(new.locator or new_locator()), new.metadata
         limits = self._rules.limits(metadata)
@@ -91,12 +80,11 @@ class SessionStore:
         return Record(session_id, metadata, now, now, now, deadline, expires, fields)
 
     def read(self, session_id: SessionId) -> Record | None:
-        """The session of that id, or None if there is none. Notes the use if it is due."""
+        """The session with that id, or None if there is none. Notes the use if it is due."""
+        key = session_key(session_id.locator, session_id.digest)
         try:
             with failing_as(SessionStoreUnavailable):
-                stored: Any = self._redis.hgetall(
-                    session_key(session_id.locator, session_id.digest)
-                )
+                stored: Any = self._redis.hgetall(key)
         except SessionStoreUnavailable:
             UNAVAILABLE.inc()
             raise
@@ -118,19 +106,20 @@ class SessionStore:
         return bool(self._run("save", _keys(session_id)[:1], arguments))
 
     def touch(self, record: Record) -> Record | None:
-        """Note that the session is in use. Redis' clock decides whether it is due.
+        """Note that the session is in use, if it is due by Redis' clock.
 
         Returns:
-            The record as it stands now; None if the session is gone.
+            The current record; None if the session is gone.
         """
         touch = self._rules.touch(record)
         return self._rules.touched(record, self._run("touch", touch.keys, touch.arguments))
 
     def rotate(self, record: Record, proven: tuple[str, ...] = ()) -> Record | None:
-        """Move the session to a new id; the old one is dead in the same step.
+        """Move the session to a new id, which also invalidates the old one.
 
         Args:
-            proven: the methods by which the user has just authenticated again, if they have.
+            record: the session.
+            proven: the methods by which the user has just authenticated again, if any.
 
         Returns:
             The record under its new id; None if the session is gone.
@@ -149,22 +138,15 @@ class SessionStore:
         )
 
     def devices(self, locator: str) -> list[Device]:
-        """The sessions of an account that live, the longest-lived first."""
+        """The live sessions of an account, the latest expiry first."""
         rows = self._run("list", [index_key(locator)], [session_key(locator, ""), METADATA])
         return [
-            Device(
-                handle.decode(),
-                decode_metadata(metadata),
-                int(created),
-                int(seen),
-                int(float(expires)),
-            )
-            for handle, metadata, created, seen, expires in rows
+            Device(digest.decode(), decode_metadata(data), int(created), int(seen), int(float(end)))
+            for digest, data, created, seen, end in rows
         ]
 
     def revoke(self, locator: str, handle: str) -> bool:
-        """End the session whose id has that locator and that digest. Returns whether there was
-        one."""
+        """End the session with that locator and digest; returns whether there was one."""
         keys = [session_key(locator, handle), index_key(locator)]
         return bool(self._run("revoke", keys, [handle]))
 
@@ -172,9 +154,9 @@ class SessionStore:
         """End every session of an account, and every sign-in that read an older epoch.
 
         Args:
-            locator: the account's.
-            epoch: what its session epoch in Postgres was raised to, before this.
-            keep: a session that goes on.
+            locator: of the account.
+            epoch: the session epoch of the account, which Postgres must already have.
+            keep: a session that continues.
 
         Returns:
             How many sessions were ended.
@@ -189,7 +171,7 @@ class SessionStore:
         return ended
 
     def ping(self) -> None:
-        """Ask for a sign of life."""
+        """Check that Redis answers."""
         with failing_as(SessionStoreUnavailable):
             self._redis.ping()
 
@@ -198,7 +180,7 @@ class SessionStore:
             return self._scripts[script](keys=keys, args=arguments)
 
     def _touched(self, record: Record) -> Record | None:
-        """A Redis that is full still reads: who is signed in is told, and the use noted later."""
+        """Note the use. A full Redis still reads, so a failure does not matter until later."""
         try:
             return self.touch(record)
         except SessionStoreUnavailable as error:

@@ -1,1 +1,1 @@
-"""Connections to Postgres and Redis, with a time limit on every wait."""
+"""Postgres and Redis: connections, with a time limit on every wait, and migrations."""

@@ -1,4 +1,4 @@
-"""The parts of Coatcheck's own Redis URLs: several hosts, and a login."""
+"""Parses Coatcheck's own Redis URLs, which may list several hosts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def names(parts: SplitResult) -> list[str]:
 
 
 def hosts(parts: SplitResult, default_port: int) -> list[tuple[str, int]]:
-    """The same as pairs of host and port."""
+    """The host and port of each."""
     found = [urlsplit(f"//{name}") for name in names(parts)]
     return [(host.hostname or "", host.port or default_port) for host in found]
 

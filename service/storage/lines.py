@@ -1,4 +1,4 @@
-"""Finds the server that has a key: a single Redis, Sentinel's master or a node of a Cluster."""
+"""Sends commands to the right server: a single Redis, Sentinel's master, or a node of a Cluster."""
 # mypy: allow-untyped-calls
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ from redis.exceptions import (
 
 from service.storage.addresses import hosts, login
 from service.storage.limits import ANSWER_LIMIT, CALL_LIMIT, CONNECT_LIMIT, SENTINEL_LIMIT
-from service.storage.wire import Line, packed
+from service.storage.line import Line
+from service.storage.wire import packed
 
 ONCE: dict[str, Any] = {"protocol": 2, "retry": Retry(NoBackoff(), 0)}
 WAITS: dict[str, Any] = {"socket_connect_timeout": CONNECT_LIMIT, "socket_timeout": ANSWER_LIMIT}
-# How a node of a Cluster begins its error when a key is elsewhere, or unavailable for now.
+# Errors of a Cluster's node begin like this if a key is elsewhere, or unavailable for now.
 ELSEWHERE = ("MOVED ", "ASK ", "CLUSTERDOWN ", "TRYAGAIN ")
 
 
 def connect(url: str) -> Lines:
-    """The lines to the Redis at `url`; see `service.storage.redis.connect` for its form.
+    """Lines to the Redis at `url`; see `service.storage.redis.connect` for its form.
 
-    They connect when first used, and belong to the event loop that uses them first.
+    They connect on first use, and then belong to the current event loop.
     """
     parts = urlsplit(url)
     if parts.scheme == "redis+sentinel":
@@ -50,11 +51,11 @@ class Lines(Protocol):
     """Sends commands on the event loop, each to the server that has its key."""
 
     def call(self, key: str, *words: bytes) -> Awaitable[Any]:
-        """What Redis replies to a command.
+        """Send a command, and return its reply.
 
         Args:
-            key: the key that the command reads or changes; if it has several, all are in one slot.
-            words: the command, its name first.
+            key: a key that the command reads or changes; all its keys are in one slot.
+            words: the command, beginning with its name.
 
         Raises:
             ResponseError: Redis reports an error.
@@ -120,7 +121,7 @@ class _ClusterLines:
                 **WAITS,
                 protocol=2,
             )
-            # Replies stay as Redis sends them, on whichever way a command takes.
+            # Without these, replies stay as Redis sends them, as on the lines.
             for command in [*self._cluster.response_callbacks]:
                 if not command.startswith(("CLUSTER", "COMMAND")):
                     del self._cluster.response_callbacks[command]
@@ -150,7 +151,7 @@ def _to_master(parts: SplitResult) -> Any:
         try:
             host, port = await sentinel.discover_master(unquote(name))
         finally:
-            for each in sentinel.sentinels:  # they are used too rarely to stay connected
+            for each in sentinel.sentinels:  # too rarely used to stay connected
                 await each.aclose()
         return await _opened(Connection(host=host, port=port, **options))
 

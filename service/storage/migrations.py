@@ -1,4 +1,4 @@
-"""Numbered SQL files, applied by yoyo, one process at a time."""
+"""Applies numbered SQL files with yoyo, in one process at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from yoyo import get_backend, read_migrations
 from service.errors import MigrationFailed
 
 FILES = Path(__file__).parent / "schema"
-# Any number will do, as long as every process that migrates uses the same.
+# An arbitrary number that every process uses.
 ADVISORY_LOCK = 0x636F6174
 LOCK_TIMEOUT = "60s"
 
@@ -18,15 +18,14 @@ LOCK_TIMEOUT = "60s"
 def migrate(database_url: str) -> list[str]:
     """Bring the database to the newest schema.
 
-    Safe when several containers start at once. The lock is an advisory lock of the server, which
-    ends with its connection. yoyo's own lock is a row in a table, which a process that dies would
-    leave behind.
+    Several containers may start at once: an advisory lock lets one migrate at a time, and ends with
+    its connection. yoyo's own lock is a row in a table, which a process that dies leaves behind.
 
     Returns:
-        The names of the migrations that were applied; none if it was up to date.
+        The names of the migrations that were applied.
 
     Raises:
-        MigrationFailed: one line that says why.
+        MigrationFailed: with the reason in one line.
     """
     try:
         with psycopg.connect(database_url, autocommit=True, connect_timeout=10) as connection:

@@ -1,4 +1,4 @@
-"""The Postgres connection pool, which opens after the fork; its size and every wait are limited."""
+"""The Postgres connection pool, which opens after the fork and limits its size and every wait."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from service.errors import DatabaseUnavailable
 CONNECT_TIMEOUT = 2  # seconds; libpq accepts no fractions and no less
 CHECKOUT_TIMEOUT = 2.0
 STATEMENT_TIMEOUT_MS = 5000
-# A stopped server still acknowledges packets, so only our own clock notices.
+# A suspended server still acknowledges packets, so TCP does not notice that it hangs.
 EXCHANGE_TIMEOUT = STATEMENT_TIMEOUT_MS / 1000 + 1
 MAX_CONNECTIONS = 8
 
@@ -37,8 +37,8 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
         """Wait for the server, at most `timeout` seconds.
 
         Raises:
-            psycopg.OperationalError: no answer in time. The connection is closed, because the
-                answer may still come and must not be taken for that of another statement.
+            psycopg.OperationalError: no answer in time. The connection is closed, so that a late
+                answer is never mistaken for that of another statement.
         """
         try:
             return super().wait(gen, interval, timeout)
@@ -62,7 +62,7 @@ class Postgres:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection in autocommit mode: one statement is one transaction, and one round trip.
+        """A connection in autocommit mode: each statement is a transaction, in one round trip.
 
         Raises:
             DatabaseUnavailable: no connection is available, or it broke.
@@ -117,9 +117,9 @@ class Postgres:
 
 
 def _check_if_suspect(connection: Connection) -> None:
-    """Check a connection only if the server has sent something unasked, which usually means that
-    it is closing. Most checkouts serve one statement, so checking every time would double the
-    number of round trips.
+    """Check a connection only if it has unexpected input, which usually means that the server is
+    closing it. Most checkouts serve one statement, so a check each time would double the round
+    trips.
 
     Raises:
         psycopg.OperationalError: the connection is broken; the pool replaces it.
@@ -131,8 +131,8 @@ def _check_if_suspect(connection: Connection) -> None:
 
 
 def _may_have_happened(error: psycopg.Error) -> bool:
-    """Whether the statement may have taken effect. It has not if the server reports an error,
-    except for class 57P: the server is shutting down, perhaps just after the commit."""
+    """Whether the statement may have taken effect. An error from the server rules that out, except
+    in class 57P: the server is shutting down, perhaps just after the commit."""
     return error.sqlstate is None or error.sqlstate.startswith("57P")
 
 

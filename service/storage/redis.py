@@ -1,4 +1,4 @@
-"""Redis clients whose waits add up to less than a second: one server, Sentinel or Cluster."""
+"""Redis clients for one server, Sentinel or Cluster, whose waits add up to less than a second."""
 # mypy: allow-untyped-calls
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from service.storage.redis_connections import (
 
 POOL: dict[str, Any] = {
     "max_connections": 64,
-    "timeout": 0.25,  # seconds, to wait for one of them
+    "timeout": 0.25,  # seconds to wait for one of them
     "protocol": 2,
 }
 # One retry, and only after a broken connection, because every pooled connection is broken after a
@@ -42,13 +42,13 @@ RETRY = Retry(NoBackoff(), 1, supported_errors=(ConnectionError,))
 
 
 def connect(url: str) -> Redis | RedisCluster:
-    """A client for `url`; it connects when first used.
+    """A client for `url`, which connects on first use.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://` as redis-py reads them;
-            `redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/NAME[/DB]`: the Sentinels that
-            watch the master NAME, and the login for that master; or
-            `redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT`: some of the nodes of a Cluster.
+        url: `redis://`, `rediss://` or `unix://` as in redis-py;
+            `redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/NAME[/DB]`, with the Sentinels
+            that watch the master NAME, and the login of the master; or
+            `redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT`, with some nodes of a Cluster.
     """
     parts = urlsplit(url)
     if parts.scheme == "redis+sentinel":
@@ -61,8 +61,8 @@ def connect(url: str) -> Redis | RedisCluster:
 
 
 class failing_as:  # noqa: N801 - reads as `with failing_as(...)`; a generator is much slower
-    """Limit the time of a call, and turn every failure of Redis or of the connection into one error
-    of the domain."""
+    """Limits the time of a call, and turns every failure of Redis or the connection into one of our
+    own errors."""
 
     __slots__ = ("_call", "_started", "_unavailable")
 
@@ -84,7 +84,7 @@ class failing_as:  # noqa: N801 - reads as `with failing_as(...)`; a generator i
 def eviction_policies(client: Redis | RedisCluster) -> set[str]:
     """The `maxmemory-policy` of the server, or of each master of a Cluster.
 
-    Raises EvictionUnknown if a server does not answer, or the user may not ask.
+    Raises EvictionUnknown if a server does not answer, or does not permit the question.
     """
     with failing_as(EvictionUnknown):
         # INFO, because hosted Redis services forbid CONFIG.
@@ -116,14 +116,13 @@ class _Nodes(RedisCluster):
 
 
 class Cluster(RedisCluster):
-    """A RedisCluster that discovers its nodes when first used, and again when all known ones are
-    gone."""
+    """A RedisCluster that discovers its nodes on first use, and again if it loses all of them."""
 
     def __init__(self, find: Callable[[], RedisCluster]) -> None:
         self._find = find
         self._finding = Lock()
         self._found: RedisCluster | None = None
-        self.encoder = Encoder("utf-8", "strict", False)  # register_script asks for it
+        self.encoder = Encoder("utf-8", "strict", False)  # register_script reads it
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Send one command to the node that has its keys."""
@@ -134,7 +133,7 @@ class Cluster(RedisCluster):
             raise
 
     def __getattr__(self, name: str) -> Any:
-        """An attribute that RedisCluster's own constructor would have set."""
+        """An attribute that RedisCluster's constructor sets, which has not run here."""
         return getattr(self._cluster(), name)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Connections to Redis that respect the time that a call has left, and notice a demoted master."""
+"""Connections to Redis that limit the time of each call, and notice a demoted master."""
 # mypy: allow-untyped-calls
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _request_left: ContextVar[float | None] = ContextVar("request_left", default=Non
 
 
 class RedisTimeBudget:
-    """Gives all failing calls in its block one time limit; outside, each call has its own."""
+    """Sets one time limit for all failing calls in its block; outside, each call has its own."""
 
     __slots__ = ("_before",)
 
@@ -40,21 +40,21 @@ class RedisTimeBudget:
 
 
 def start_call() -> Token[float]:
-    """Start the clock of one call, which includes connecting, asking Sentinels and retrying."""
+    """Limit the time of one call, which includes connecting, asking Sentinels and retrying."""
     left = _request_left.get()
     limit = CALL_LIMIT if left is None else CALL_SHARE * left
     return _deadline.set(min(_deadline.get(), time.monotonic() + limit))
 
 
 def note_failure(seconds: float) -> None:
-    """Subtract the time of a failed call from what its request has left. A successful call costs
-    nothing, because a request may wait for other requests for longer."""
+    """Subtract the time of a failed call from the rest of its request's limit. Successful calls do
+    not count, because a request that waits for another one may make many."""
     if (left := _request_left.get()) is not None:
         _request_left.set(left - seconds)
 
 
 def end_call(call: Token[float]) -> None:
-    """End what `start_call` began."""
+    """Lift the limit that `start_call` set."""
     _deadline.reset(call)
 
 
@@ -75,19 +75,19 @@ class _Bounded(AbstractConnection):
         try:
             return super()._connect()  # type: ignore[safe-super]
         finally:
-            self.socket_timeout = self.answer_limit  # as a checkout from the pool sets it
+            self.socket_timeout = self.answer_limit  # the normal value
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         if self._sock is None:
-            self.connect()  # redis-py itself would return to a master that has been replaced
+            self.connect()  # redis-py would reconnect to a replaced master
         left = _left(self.answer_limit)
         if left < self.answer_limit:
             cast(socket, self._sock).settimeout(left)
         super().send_packed_command(command, check_health)
 
     def read_response(self, *args: Any, **options: Any) -> Any:
-        # Under Sentinel, redis-py keeps the connection after a time-out, and would take the late
-        # answer for that of the next command.
+        # Under Sentinel, redis-py keeps a connection after a time-out, so that the next command
+        # would receive the late reply.
         options["disconnect_on_error"] = True
         try:
             return super().read_response(*args, **options)
@@ -112,7 +112,7 @@ class _Unix(_Bounded, UnixDomainSocketConnection):
 
 
 class ToSentinel(ToNode):
-    """A connection to a Sentinel, to ask where the master is."""
+    """A connection to a Sentinel, which knows where the master is."""
 
     connect_limit = SENTINEL_LIMIT
     answer_limit = SENTINEL_LIMIT
@@ -136,9 +136,9 @@ class MasterPool(SentinelConnectionPool, BlockingConnectionPool):
         super().__init__(service_name, sentinel_manager, connection_class=_ToMaster, **options)
 
     def owns_connection(self, connection: Any) -> int:
-        """Keep a connection to a former master; when next used, it asks for the current one.
+        """Keep a connection to a former master; on its next use, it finds the current one.
 
-        redis-py would drop it, and a blocking pool never forgets a connection that was dropped.
+        redis-py would drop it, and a blocking pool keeps a place for a dropped connection forever.
         """
         if (connection.host, connection.port) != self.master_address:
             connection.disconnect()

@@ -10,12 +10,12 @@ import psycopg
 import pytest
 import redis
 
-from service.embedded import Engine, EngineError, Postgres, Redis
+from service.embedded import Engine, EngineError, PostgresEngine, RedisEngine
 from tests.run import prepare_postgres
 
 pytestmark = pytest.mark.xdist_group("embedded")  # they share an engine of each kind
 
-ENGINES = [Postgres, Redis]
+ENGINES = [PostgresEngine, RedisEngine]
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def home() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Engine]:
     """A running engine that holds a ticket; a test that stops it starts it again."""
-    yield from holding_a_ticket(Postgres)
+    yield from holding_a_ticket(PostgresEngine)
 
 
 @pytest.fixture(scope="module", name="redis")
 def redis_engine() -> Iterator[Engine]:
     """The same."""
-    yield from holding_a_ticket(Redis)
+    yield from holding_a_ticket(RedisEngine)
 
 
 @pytest.fixture(params=["postgres", "redis"])
@@ -54,27 +54,27 @@ def holding_a_ticket(kind: type[Engine]) -> Iterator[Engine]:
 
 def initialise(kind: type[Engine], directory: Path) -> None:
     """Spare a Postgres its initdb."""
-    if kind is Postgres:
+    if kind is PostgresEngine:
         prepare_postgres(directory)
 
 
 def write(engine: Engine) -> None:
-    if isinstance(engine, Postgres):
+    if isinstance(engine, PostgresEngine):
         with psycopg.connect(engine.url) as connection:
             connection.execute("CREATE TABLE coats (ticket int)")
             connection.execute("INSERT INTO coats VALUES (7)")
-    elif isinstance(engine, Redis):
+    elif isinstance(engine, RedisEngine):
         with redis.Redis.from_url(engine.url) as client:
             client.set("ticket", 7)
 
 
 def read(engine: Engine) -> int:
-    if isinstance(engine, Postgres):
+    if isinstance(engine, PostgresEngine):
         with psycopg.connect(engine.url) as connection:
             row = connection.execute("SELECT ticket FROM coats").fetchone()
             assert row is not None
             return int(row[0])
-    assert isinstance(engine, Redis)
+    assert isinstance(engine, RedisEngine)
     with redis.Redis.from_url(engine.url) as client:
         return int(client.get("ticket"))
 
@@ -149,8 +149,8 @@ def test_pid_file_that_names_a_living_stranger_is_no_obstacle(postgres: Engine) 
 
 
 def test_fsync_is_on_unless_a_test_declines(home: Path, postgres: Engine) -> None:
-    initialise(Postgres, home / "data")
-    with Postgres(home / "data") as durable:
+    initialise(PostgresEngine, home / "data")
+    with PostgresEngine(home / "data") as durable:
         for engine, setting in ((durable, "on"), (postgres, "off")):
             with psycopg.connect(engine.url) as connection:
                 assert connection.execute("SHOW fsync").fetchone() == (setting,)
@@ -158,19 +158,19 @@ def test_fsync_is_on_unless_a_test_declines(home: Path, postgres: Engine) -> Non
 
 def test_redis_keeps_everything_on_disk_and_evicts_nothing(home: Path) -> None:
     wanted = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
-    with Redis(home / "data") as engine, redis.Redis.from_url(engine.url) as client:
+    with RedisEngine(home / "data") as engine, redis.Redis.from_url(engine.url) as client:
         assert {name: client.config_get(name)[name] for name in wanted} == wanted
 
 
 def test_first_start_that_was_interrupted_is_done_again(home: Path) -> None:
     (home / "data" / "unfinished" / "base").mkdir(parents=True)
-    with Postgres(home / "data", durable=False) as engine:
+    with PostgresEngine(home / "data", durable=False) as engine:
         write(engine)
         assert read(engine) == 7
 
 
 @pytest.mark.parametrize(
-    ("kind", "file"), [(Postgres, "data/global/pg_control"), (Redis, "appendonly.aof")]
+    ("kind", "file"), [(PostgresEngine, "data/global/pg_control"), (RedisEngine, "appendonly.aof")]
 )
 def test_engine_that_will_not_start_says_why_in_one_line(
     kind: type[Engine], file: str, home: Path
@@ -192,12 +192,12 @@ def test_engine_that_will_not_start_says_why_in_one_line(
 def test_a_directory_that_cannot_be_made_is_reported_in_one_line(home: Path) -> None:
     (home / "file").touch()
     with pytest.raises(EngineError, match=r"will not start: .*Not a directory"):
-        Redis(home / "file" / "data").start()
+        RedisEngine(home / "file" / "data").start()
 
 
 def test_leftover_that_does_not_obey_is_killed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.embedded.leftovers.PATIENCE", 0.1)
-    with Redis(home / "data", durable=False) as engine:
+    with RedisEngine(home / "data", durable=False) as engine:
         psutil.Process(engine.pid).suspend()
         assert engine.end_leftovers() == 1
         assert engine.exit_status() == "SIGKILL"

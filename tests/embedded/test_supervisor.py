@@ -13,7 +13,7 @@ import psutil
 import psycopg
 import pytest
 
-from service.embedded import Postgres, Redis
+from service.embedded import PostgresEngine, RedisEngine
 from service.embedded.gunicorn import GunicornError, reserve
 from tests.conditions import eventually
 from tests.ports import free_port
@@ -110,7 +110,7 @@ def test_killing_the_supervisor_loses_no_data_and_does_not_hinder_the_next_start
     data: Path,
 ) -> None:
     first = Run(data, WEB_CONCURRENCY="2").ready()
-    with psycopg.connect(Postgres(data / "postgres").url) as connection:
+    with psycopg.connect(PostgresEngine(data / "postgres").url) as connection:
         connection.execute("CREATE TABLE coats AS SELECT 7 AS ticket")
     first.end(signal.SIGKILL)
     orphans = processes(data)
@@ -120,7 +120,7 @@ def test_killing_the_supervisor_loses_no_data_and_does_not_hinder_the_next_start
     second.port = first.port
     second.ready()
     assert not any(lives(orphan) for orphan in orphans)
-    with psycopg.connect(Postgres(data / "postgres").url) as connection:
+    with psycopg.connect(PostgresEngine(data / "postgres").url) as connection:
         assert connection.execute("SELECT ticket FROM coats").fetchone() == (7,)
 
     assert "already running" in error_line(Run(data))
@@ -190,7 +190,7 @@ def test_an_engine_that_does_not_start_is_reported_and_the_other_is_stopped(migr
 
 
 def test_an_engine_that_is_given_by_url_is_not_started(migrated: Path) -> None:
-    with Redis(migrated.with_name("elsewhere"), durable=False) as given:
+    with RedisEngine(migrated.with_name("elsewhere"), durable=False) as given:
         run = Run(migrated, REDIS_URL=given.url).ready()
         assert run.end(signal.SIGTERM) == 0
         assert given.exit_status() is None

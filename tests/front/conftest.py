@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from service.accounts.repository import AccountRepository
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.front.lanes import Lane
 from service.front.registrations import Registrations
 from service.registration.username_cache import UsernameCache
@@ -57,7 +57,7 @@ def cache(redis: Redis) -> UsernameCache:
 
 
 @pytest.fixture
-def opened(cache: UsernameCache, redis_engine: EmbeddedRedis, accounts: AccountRepository) -> Open:
+def opened(cache: UsernameCache, redis_engine: RedisEngine, accounts: AccountRepository) -> Open:
     """Opens registrations on the running loop, in front of the given lane or an idle one."""
 
     @asynccontextmanager

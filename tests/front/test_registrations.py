@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 
 from service.accounts.repository import AccountRepository
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.front import lookups, registrations
 from service.front.lanes import Lane
 from service.front.registrations import TAKEN, Registrations
@@ -145,7 +145,7 @@ async def test_without_redis_the_index_decides(
 
 @on_loop
 async def test_a_redis_that_hangs_delays_the_index_by_less_than_a_second(
-    opened: Open, accounts: AccountRepository, redis_engine: EmbeddedRedis
+    opened: Open, accounts: AccountRepository, redis_engine: RedisEngine
 ) -> None:
     """G5: a slow Redis changes no answer."""
     take(accounts, "bob")

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import psutil
 import pytest
 
-from service.front.connection import LINGER
+from service.front.limited_connection import LINGER
 from tests.conditions import eventually
 from tests.front.impatient import LIMIT
 from tests.front.raw import ALIVE, HOST, Journal, Raw, alive, request

@@ -18,8 +18,7 @@ import psycopg
 import pytest
 from redis import Redis
 
-from service.embedded import Postgres as EmbeddedPostgres
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import PostgresEngine, RedisEngine
 from tests.conditions import eventually
 from tests.faults import frozen
 from tests.passwords import PASSWORD
@@ -37,18 +36,18 @@ WAITING = 8  # clients for each kind of request that has to wait
 
 
 @pytest.fixture(scope="module")
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresEngine]:
     """One that may hang: the other is that of all tests."""
     directory = tmp_path_factory.mktemp("overload") / "postgres"
     prepare_postgres(directory)
-    with EmbeddedPostgres(directory, durable=False) as engine:
+    with PostgresEngine(directory, durable=False) as engine:
         yield engine
 
 
 @pytest.fixture(scope="module")
 def own_server(
-    own_postgres: EmbeddedPostgres,
-    redis_engine: EmbeddedRedis,
+    own_postgres: PostgresEngine,
+    redis_engine: RedisEngine,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
     environ = {
@@ -65,7 +64,7 @@ def own_server(
 
 
 @pytest.fixture
-def server(own_server: Server, own_postgres: EmbeddedPostgres, redis: Redis) -> Iterator[Server]:
+def server(own_server: Server, own_postgres: PostgresEngine, redis: Redis) -> Iterator[Server]:
     """The service with one worker, on empty stores; no request may end in 500."""
     with psycopg.connect(own_postgres.url, autocommit=True) as connection:
         connection.execute("TRUNCATE accounts")
@@ -84,7 +83,7 @@ def member(server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-def all_of(postgres: EmbeddedPostgres) -> list[psutil.Process]:
+def all_of(postgres: PostgresEngine) -> list[psutil.Process]:
     """The postmaster, first, and what serves its connections."""
     postmaster = psutil.Process(postgres.pid)
     return [postmaster, *postmaster.children(recursive=True)]
@@ -141,7 +140,7 @@ def check_rejection(response: httpx.Response) -> None:
 
 
 def test_a_postgres_that_hangs_with_all_threads_busy_holds_up_no_session_check(
-    server: Server, member: httpx.Client, own_postgres: EmbeddedPostgres
+    server: Server, member: httpx.Client, own_postgres: PostgresEngine
 ) -> None:
     """G12: accepted requests keep their latency, and all others are rejected quickly."""
     login = {"username": "nobody-has-it", "password": PASSWORD}
@@ -181,7 +180,7 @@ def register(server: Server, account: dict[str, str]) -> int:
 
 
 def test_a_hot_duplicate_is_rejected_at_once_while_postgres_hangs(
-    server: Server, member: httpx.Client, own_postgres: EmbeddedPostgres
+    server: Server, member: httpx.Client, own_postgres: PostgresEngine
 ) -> None:
     """G12: what needs no Postgres does not wait for it."""
     taken = {"username": "taken", "password": PASSWORD}
@@ -199,7 +198,7 @@ def test_a_hot_duplicate_is_rejected_at_once_while_postgres_hangs(
 
 
 def test_without_postgres_sessions_go_on_and_what_needs_it_is_503(
-    server: Server, member: httpx.Client, own_postgres: EmbeddedPostgres
+    server: Server, member: httpx.Client, own_postgres: PostgresEngine
 ) -> None:
     """G12: no request gets 500."""
     own_postgres.kill()
@@ -219,7 +218,7 @@ def test_without_postgres_sessions_go_on_and_what_needs_it_is_503(
 
 
 def test_while_redis_hangs_a_check_is_503_and_leaves_the_cookie_alone(
-    server: Server, member: httpx.Client, redis_engine: EmbeddedRedis
+    server: Server, member: httpx.Client, redis_engine: RedisEngine
 ) -> None:
     """G10: what needs a session gets 503 in time, and everything else is served."""
     with frozen(redis_engine):
@@ -241,7 +240,7 @@ def test_while_redis_hangs_a_check_is_503_and_leaves_the_cookie_alone(
 
 
 def test_a_crowd_of_checks_while_redis_hangs_holds_up_no_page(
-    server: Server, member: httpx.Client, redis_engine: EmbeddedRedis
+    server: Server, member: httpx.Client, redis_engine: RedisEngine
 ) -> None:
     """G10: requests that need no session are served. They wait on the loop, and not in the
     threads."""

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from tests.conditions import eventually
 from tests.faults import frozen
 from tests.servers import Server, gunicorn
@@ -22,22 +22,22 @@ RECOVERY = 3.0  # seconds from Redis's return to the last 503
 
 
 @contextmanager
-def crash(redis: EmbeddedRedis) -> Iterator[None]:
+def crash(redis: RedisEngine) -> Iterator[None]:
     redis.kill()
     yield
     redis.start()
 
 
 @pytest.fixture(scope="module")
-def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis(tmp_path_factory.mktemp("outages") / "redis") as engine:
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisEngine]:
+    with RedisEngine(tmp_path_factory.mktemp("outages") / "redis") as engine:
         yield engine
 
 
 @pytest.fixture(scope="module")
 def own_server(
     environ: dict[str, str],
-    own_redis: EmbeddedRedis,
+    own_redis: RedisEngine,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
     more = {"COATCHECK_SESSIONS_PER_ACCOUNT": "1000", "REDIS_URL": own_redis.url}
@@ -47,9 +47,9 @@ def own_server(
 
 @pytest.mark.parametrize(("outage", "failures"), [(frozen, 2), (crash, 10)])
 def test_every_response_is_quick_and_every_session_outlives_the_outage(
-    own_redis: EmbeddedRedis,
+    own_redis: RedisEngine,
     own_server: Server,
-    outage: Callable[[EmbeddedRedis], AbstractContextManager[None]],
+    outage: Callable[[RedisEngine], AbstractContextManager[None]],
     failures: int,
 ) -> None:
     """G10: an outage is not a logout. Only success and 503 occur, no cookie is deleted, and no

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from redis import Redis
 
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from tests.browsers import AS_BROWSER
 from tests.nginx.servers import nginx, running
 from tests.ports import free_port
@@ -40,14 +40,14 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def own_redis(place: Path) -> Iterator[EmbeddedRedis]:
+def own_redis(place: Path) -> Iterator[RedisEngine]:
     """One that can be stopped."""
-    with EmbeddedRedis(place / "redis", durable=False) as engine:
+    with RedisEngine(place / "redis", durable=False) as engine:
         yield engine
 
 
 @pytest.fixture(scope="module")
-def coatcheck(place: Path, environ: dict[str, str], own_redis: EmbeddedRedis) -> Iterator[int]:
+def coatcheck(place: Path, environ: dict[str, str], own_redis: RedisEngine) -> Iterator[int]:
     """The port of Coatcheck, as the example's first lines want it."""
     more = {"REDIS_URL": own_redis.url, "COATCHECK_TRUSTED_PROXIES": "1"}
     with gunicorn(place, environ | more, workers=2) as server:
@@ -73,7 +73,7 @@ def proxy(program: str, place: Path, coatcheck: int, greeter: int) -> Iterator[s
 
 @pytest.fixture
 def visitor(
-    proxy: str, database: psycopg.Connection, own_redis: EmbeddedRedis
+    proxy: str, database: psycopg.Connection, own_redis: RedisEngine
 ) -> Iterator[httpx.Client]:
     """A browser; no account exists yet."""
     with Redis.from_url(own_redis.url, protocol=2) as redis:

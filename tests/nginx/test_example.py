@@ -8,7 +8,7 @@ import httpx
 import psutil
 import pytest
 
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from tests.nginx.servers import nginx
 from tests.passwords import PASSWORD
 from tests.ports import free_port
@@ -100,7 +100,7 @@ def test_connections_to_coatcheck_are_kept(visitor: httpx.Client, coatcheck: int
 
 
 def test_with_redis_stopped_a_visitor_waits_and_stays_signed_in(
-    visitor: httpx.Client, own_redis: EmbeddedRedis
+    visitor: httpx.Client, own_redis: RedisEngine
 ) -> None:
     register(visitor)
     own_redis.kill()

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 from redis import Redis
 
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.errors import SessionStoreUnavailable
 from service.sessions import keys
 from service.sessions.ids import SessionId, new_locator
@@ -70,7 +70,7 @@ class Place:
 def place(request: pytest.FixtureRequest) -> Place:
     """On one server and on a Cluster."""
     client = request.getfixturevalue(request.param)
-    engine: EmbeddedRedis | Group = request.getfixturevalue(
+    engine: RedisEngine | Group = request.getfixturevalue(
         "redis_engine" if request.param == "redis" else "cluster_engine"
     )
     return Place(engine.url, client)
@@ -180,7 +180,7 @@ async def test_a_session_that_ends_between_read_and_touch_is_gone(place: Place) 
 
 @on_loop
 async def test_a_redis_that_is_full_still_tells_who_is_signed_in(
-    redis: Redis, redis_engine: EmbeddedRedis
+    redis: Redis, redis_engine: RedisEngine
 ) -> None:
     place = Place(redis_engine.url, redis)
     record = place.sign_in()
@@ -197,7 +197,7 @@ async def test_a_redis_that_is_full_still_tells_who_is_signed_in(
 
 @on_loop
 async def test_a_redis_that_hangs_is_an_error_within_a_second_and_the_session_lives_on(
-    redis: Redis, redis_engine: EmbeddedRedis
+    redis: Redis, redis_engine: RedisEngine
 ) -> None:
     """G10: the time of an outage is bounded for fifty readers as for one."""
     place = Place(redis_engine.url, redis)

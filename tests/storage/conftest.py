@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from tests.redis_engines import Group
 from tests.storage.lines import KEY, One, Several
 
@@ -14,7 +14,7 @@ from tests.storage.lines import KEY, One, Several
 @pytest.fixture(params=["redis_engine", "sentinel_engine", "cluster_engine"])
 def place(request: pytest.FixtureRequest) -> One | Several:
     engine = request.getfixturevalue(request.param)
-    found = One(engine) if isinstance(engine, EmbeddedRedis) else Several(engine)
+    found = One(engine) if isinstance(engine, RedisEngine) else Several(engine)
     found.client().flushall()
     found.client().set(KEY, "value")
     return found

@@ -13,7 +13,7 @@ from redis.exceptions import (
     RedisError,
 )
 
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.storage.lines import Lines, connect
 from tests.redis_engines import Group
 
@@ -25,7 +25,7 @@ FAILED = (RedisError, RedisClusterException)
 class One:
     """One Redis."""
 
-    def __init__(self, engine: EmbeddedRedis) -> None:
+    def __init__(self, engine: RedisEngine) -> None:
         self.url = engine.url
         self.processes = [engine]
 

@@ -10,7 +10,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.storage import wire
 from service.storage.lines import connect
 from tests.faults import frozen
@@ -38,7 +38,7 @@ async def test_reads_that_are_in_flight_together_travel_as_one_pipeline(
 
 @on_loop
 async def test_a_batch_has_so_many_commands_and_no_more(
-    redis: Redis, redis_engine: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+    redis: Redis, redis_engine: RedisEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire, "LARGEST", 10)
     async with lines_to(redis_engine.url) as lines:
@@ -47,7 +47,7 @@ async def test_a_batch_has_so_many_commands_and_no_more(
 
 
 @on_loop
-async def test_one_connection_carries_everything(redis: Redis, redis_engine: EmbeddedRedis) -> None:
+async def test_one_connection_carries_everything(redis: Redis, redis_engine: RedisEngine) -> None:
     async with lines_to(redis_engine.url) as lines:
         before = len(redis.client_list())
         for _ in range(5):
@@ -149,7 +149,7 @@ async def test_a_missing_server_is_an_error_every_time(url: str) -> None:
 
 @on_loop
 async def test_a_line_that_was_closed_opens_again_when_it_is_needed(
-    redis: Redis, redis_engine: EmbeddedRedis
+    redis: Redis, redis_engine: RedisEngine
 ) -> None:
     lines = connect(redis_engine.url)
     for _ in range(2):

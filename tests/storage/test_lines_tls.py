@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from redis import Redis
 
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from tests.loops import on_loop
 from tests.storage.lines import KEY, answers, get, lines_to
 
@@ -66,7 +66,7 @@ async def tls_before(url: str, certificate: Path) -> AsyncIterator[int]:
 
 @on_loop
 async def test_tls_is_spoken_and_its_certificate_is_checked(
-    redis: Redis, redis_engine: EmbeddedRedis, certificate: Path
+    redis: Redis, redis_engine: RedisEngine, certificate: Path
 ) -> None:
     redis.set(KEY, "x" * 300_000)
     async with tls_before(redis_engine.url, certificate) as port:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
-from service.embedded import Postgres as EmbeddedPostgres
+from service.embedded import PostgresEngine
 from service.errors import DatabaseUnavailable
 from service.storage import postgres as module
 from service.storage.postgres import Postgres
@@ -35,7 +35,7 @@ def test_a_statement_is_committed_when_it_returns(
 
 
 def test_nothing_is_connected_before_the_first_statement(
-    postgres_engine: EmbeddedPostgres, database: psycopg.Connection
+    postgres_engine: PostgresEngine, database: psycopg.Connection
 ) -> None:
     def connections() -> set[int]:
         return {pid for (pid,) in database.execute(OWN_CONNECTIONS)}
@@ -101,7 +101,7 @@ def test_a_connection_is_checked_only_when_the_server_said_something_unasked(
 
 
 def test_a_server_that_stops_answering_is_an_error_in_time(
-    postgres_engine: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+    postgres_engine: PostgresEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module.BoundedConnection.wait, "__defaults__", (0.1, 0.5))
     postgres = Postgres(postgres_engine.url)
@@ -131,7 +131,7 @@ def test_an_error_says_whether_the_statement_may_have_been_carried_out(
 
 
 def test_the_server_bounds_every_statement_and_keeps_the_options_of_the_url(
-    postgres_engine: EmbeddedPostgres,
+    postgres_engine: PostgresEngine,
 ) -> None:
     postgres = Postgres(f"{postgres_engine.url}&options=-c%20work_mem%3D2MB")
     with postgres.connection() as connection:

@@ -5,7 +5,7 @@ import time
 import pytest
 from redis import Redis
 
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.errors import SessionStoreUnavailable
 from service.storage.redis import connect, failing_as
 from service.storage.redis_connections import RedisTimeBudget
@@ -13,7 +13,7 @@ from tests.faults import frozen
 
 
 def test_a_redis_that_accepts_and_never_answers_is_an_error_within_a_second(
-    redis_engine: EmbeddedRedis,
+    redis_engine: RedisEngine,
 ) -> None:
     client = connect(redis_engine.url)
     started = time.monotonic()
@@ -27,7 +27,7 @@ def test_a_redis_that_accepts_and_never_answers_is_an_error_within_a_second(
 
 
 def test_a_connection_that_redis_dropped_is_opened_again_unnoticed(
-    redis_engine: EmbeddedRedis, redis: Redis
+    redis_engine: RedisEngine, redis: Redis
 ) -> None:
     client = connect(redis_engine.url)
     client.ping()
@@ -36,7 +36,7 @@ def test_a_connection_that_redis_dropped_is_opened_again_unnoticed(
 
 
 def test_an_answer_that_came_too_late_is_not_taken_for_another(
-    redis_engine: EmbeddedRedis, redis: Redis
+    redis_engine: RedisEngine, redis: Redis
 ) -> None:
     redis.mset({"first": "1", "second": "2"})
     client = connect(redis_engine.url)
@@ -52,7 +52,7 @@ def test_an_answer_that_came_too_late_is_not_taken_for_another(
 
 
 def test_what_answers_slowly_uses_up_none_of_a_requests_time(
-    redis_engine: EmbeddedRedis, redis: Redis
+    redis_engine: RedisEngine, redis: Redis
 ) -> None:
     """A registration may ask for seconds how its rival is doing."""
     client = connect(redis_engine.url)
@@ -67,7 +67,7 @@ def test_what_answers_slowly_uses_up_none_of_a_requests_time(
 
 
 def test_however_often_it_fails_a_request_gives_up_within_a_second(
-    redis_engine: EmbeddedRedis,
+    redis_engine: RedisEngine,
 ) -> None:
     client = connect(redis_engine.url)
     started = time.monotonic()

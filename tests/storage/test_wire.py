@@ -16,8 +16,9 @@ from redis.exceptions import (
     TimeoutError,
 )
 
+from service.storage.line import Line
 from service.storage.lines import ONCE
-from service.storage.wire import Line, packed
+from service.storage.wire import packed
 from tests.loops import elapse, on_loop
 from tests.storage.lines import FAILED, LIMIT
 

@@ -11,7 +11,7 @@ from redis import Redis
 
 from config import Settings
 from service import create_app
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.errors import SessionStoreUnavailable
 from service.sessions.ids import SessionId
 from service.web.services import services_of
@@ -36,7 +36,7 @@ def ask(
 
 
 def test_a_registration_that_asks_three_times_waits_a_second_in_all(
-    app: Flask, redis_engine: EmbeddedRedis
+    app: Flask, redis_engine: RedisEngine
 ) -> None:
     """G5: a slow Redis delays a registration, and not for long."""
     register(app.test_client(), "first")  # which opens the connections
@@ -48,7 +48,7 @@ def test_a_registration_that_asks_three_times_waits_a_second_in_all(
 
 
 def test_one_request_takes_nothing_from_the_next_of_its_connection(
-    app: Flask, redis_engine: EmbeddedRedis, redis: Redis
+    app: Flask, redis_engine: RedisEngine, redis: Redis
 ) -> None:
     """A worker serves all requests of a connection in one context."""
     client = app.test_client()
@@ -71,7 +71,7 @@ def test_one_request_takes_nothing_from_the_next_of_its_connection(
     ],
 )
 def test_what_needs_a_session_waits_a_second_in_all(
-    app: Flask, redis_engine: EmbeddedRedis, method: str, path: str, body: dict[str, str] | None
+    app: Flask, redis_engine: RedisEngine, method: str, path: str, body: dict[str, str] | None
 ) -> None:
     """G10: the time of an outage is bounded for a whole request."""
     client = app.test_client()
@@ -83,7 +83,7 @@ def test_what_needs_a_session_waits_a_second_in_all(
 
 
 def test_a_cache_that_hangs_leaves_time_to_sign_in(
-    settings: Settings, redis_engine: EmbeddedRedis, sentinel_engine: Group
+    settings: Settings, redis_engine: RedisEngine, sentinel_engine: Group
 ) -> None:
     """Claim and publish fail; the session store, elsewhere, is well."""
     app = create_app(settings.model_copy(update={"redis_url": sentinel_engine.url}))
@@ -97,7 +97,7 @@ def test_a_cache_that_hangs_leaves_time_to_sign_in(
 
 
 def test_without_a_request_each_call_has_a_bound_of_its_own(
-    app: Flask, redis_engine: EmbeddedRedis
+    app: Flask, redis_engine: RedisEngine
 ) -> None:
     """On the command line."""
     store = services_of(app).session_store

@@ -13,7 +13,7 @@ from redis import Redis
 
 from config import Settings
 from service import create_app
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.web.health import warn_of_eviction
 from service.web.services import services_of
 from tests.faults import frozen
@@ -150,7 +150,7 @@ def test_a_redis_user_that_may_not_ask_is_reported_and_served(
 
 
 def test_a_redis_that_does_not_answer_stops_no_start(
-    settings: Settings, redis_engine: EmbeddedRedis, capsys: pytest.CaptureFixture[str]
+    settings: Settings, redis_engine: RedisEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with built(settings) as app:
         started = time.monotonic()

@@ -12,7 +12,7 @@ from redis import Redis
 
 from config import Settings
 from service import create_app
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.web.services import services_of
 from tests.faults import frozen
 from tests.passwords import BOB
@@ -112,7 +112,7 @@ def test_a_full_redis_stops_no_registration(app: Flask, redis: Redis) -> None:
 
 
 def test_a_redis_that_never_answers_costs_a_registration_no_more_than_its_bounds(
-    app: Flask, redis_engine: EmbeddedRedis
+    app: Flask, redis_engine: RedisEngine
 ) -> None:
     """G5: a slow Redis delays a registration, and not for long."""
     client = app.test_client()

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 from redis import Redis
 
-from service.embedded import Redis as EmbeddedRedis
+from service.embedded import RedisEngine
 from service.web import security_headers
 from service.web.who import CURRENT, VERIFY
 from tests.conditions import eventually
@@ -74,9 +74,7 @@ def test_it_skips_other_cookies(way: Way) -> None:
         assert stranger.get(VERIFY, headers={"Cookie": header}).status == 401
 
 
-def test_an_outage_is_503_and_leaves_the_cookie_alone(
-    way: Way, redis_engine: EmbeddedRedis
-) -> None:
+def test_an_outage_is_503_and_leaves_the_cookie_alone(way: Way, redis_engine: RedisEngine) -> None:
     """G10: an outage is not a logout, for both ways to ask."""
     client = way.client()
     client.register()
@@ -183,7 +181,7 @@ def test_both_ways_give_the_same_response_to_members_and_strangers(
 
 @pytest.mark.parametrize("path", [VERIFY, CURRENT])
 def test_both_ways_give_the_same_response_in_an_outage(
-    both_ways: BothWays, redis_engine: EmbeddedRedis, path: str
+    both_ways: BothWays, redis_engine: RedisEngine, path: str
 ) -> None:
     client = Client(both_ways.flask)
     client.register()

@@ -1,14 +1,14 @@
--- Store a new session, and list it among those of its account.
+-- Store a new session, and add it to the list of its account.
 --
 -- KEYS  1 the session (hash)   2 the account's sessions (sorted set)   3 the account's epoch
 -- ARGV  1 digest of the id, the member of KEYS[2]
---       2 epoch that the sign-in read from Postgres; empty: an anonymous session, not listed
+--       2 epoch that the sign-in read from Postgres; empty: an anonymous session, without a list
 --       3 idle limit, ms   4 absolute limit, ms   5 sessions that an account may have
---       6 what the key of a session begins with, before the digest
+--       6 prefix of the key of a session, before the digest
 --       7 digest of a session of the same account that this one replaces; empty: none
 --       8, 9 the field of the metadata and its value   10… field, value, field, value, …
--- Returns the time of creation, Unix ms on Redis' clock; 0 if the epoch is stale: the account's
--- sessions were revoked after the sign-in had read it.
+-- Returns the time of creation, Unix ms on Redis' clock; 0 if the epoch is stale, because the
+-- account's sessions were revoked after the sign-in had read it.
 
 local epoch = ARGV[2]
 if epoch ~= '' then
@@ -30,10 +30,10 @@ local function finish(digest)
   redis.call('ZREM', KEYS[2], digest)
 end
 
--- The list first, and nothing without an end: of a script that a crash cut off in the middle of the
--- append-only file, Redis may carry out the beginning.
+-- After a crash, the append-only file may contain only the first commands of this script. So the list
+-- comes before the session, and every key soon gets its expiry.
 if epoch ~= '' then
-  -- Before anything is removed: once a script has written, Redis lets it go on past maxmemory.
+  -- First a command that a full Redis rejects: after it, the script may exceed maxmemory.
   redis.call('ZADD', KEYS[2], integer(expires), ARGV[1])
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', integer(now))
   if ARGV[7] ~= '' then

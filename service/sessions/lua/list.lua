@@ -1,7 +1,7 @@
--- List the sessions of an account; those that are gone are dropped from the list.
+-- List the sessions of an account, and remove those that no longer exist from its list.
 --
 -- KEYS  1 the account's sessions (sorted set)
--- ARGV  1 what the key of a session begins with, before the digest   2 the field of the metadata
+-- ARGV  1 prefix of the key of a session, before the digest   2 the field of the metadata
 -- Returns {digest, metadata, created, seen, expires (Unix ms)} for each, the latest expiry first.
 
 local listed = {}

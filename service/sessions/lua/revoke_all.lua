@@ -1,9 +1,8 @@
--- End every session of an account, but for one that may be kept; sign-ins under way end too.
+-- End every session of an account, except one to keep, and every sign-in that is in progress.
 --
 -- KEYS  1 the account's sessions (sorted set)   2 the account's epoch
--- ARGV  1 the epoch that Postgres was raised to   2 how long it must be remembered, ms: longer
---         than any sign-in takes
---       3 what the key of a session begins with, before the digest
+-- ARGV  1 the new epoch in Postgres   2 how long to remember it, ms: longer than any sign-in takes
+--       3 prefix of the key of a session, before the digest
 --       4 digest of the session to keep; empty: none
 -- Returns how many sessions were ended.
 

@@ -1,10 +1,10 @@
 -- Move a session to a new id.
 --
--- KEYS  1 the session (hash)   2 where it goes   3 the account's sessions (sorted set; may be absent)
+-- KEYS  1 the session (hash)   2 its new key   3 the account's sessions (sorted set; may be absent)
 -- ARGV  1 digest of the old id, the member of KEYS[3]   2 digest of the new one
 --       3, 4 the field of the metadata and its new value, if the user has just authenticated again
--- Returns the time, Unix ms on Redis' clock, also when the session was moved there before: the client
--- may have lost that answer, and asks again. 0 if the session is gone.
+-- Returns the time, Unix ms on Redis' clock; 0 if the session is gone. If the session has already
+-- moved to the new key, a retry after a lost reply gets the time as well.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

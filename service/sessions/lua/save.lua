@@ -2,7 +2,7 @@
 --
 -- KEYS  1 the session (hash)
 -- ARGV  1 how many fields to remove, n   2…n+1 their names   then field, value, field, value, …
--- Returns 1; 0 if the session is gone: nothing is written, so nothing brings it back.
+-- Returns 1; 0 if the session is gone. Then nothing is written, so the session stays gone.
 
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 0

@@ -1,4 +1,4 @@
--- Note that a session is in use, and move its end, at most once an interval.
+-- Note that a session is in use, and postpone its expiry, at most once in each interval.
 --
 -- KEYS  1 the session (hash)   2 the account's sessions (sorted set; may be absent)
 -- ARGV  1 digest of the id, the member of KEYS[2]   2 idle limit, ms   3 interval, ms

@@ -4,10 +4,10 @@ import signal
 import socket
 
 from service.embedded import places
-from service.embedded.engine import Engine, State
+from service.embedded.engine import Engine, Readiness
 
 
-class Redis(Engine):
+class RedisEngine(Engine):
     """A Redis server that keeps its data in an append-only file in its directory."""
 
     title = "Redis"
@@ -36,7 +36,7 @@ class Redis(Engine):
         }
         return [str(program), *(word for key in settings for word in (f"--{key}", settings[key]))]
 
-    def _probe(self) -> State:
+    def _probe(self) -> Readiness:
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(1)
@@ -44,5 +44,5 @@ class Redis(Engine):
                 connection.sendall(b"PING\r\n")
                 answer = connection.recv(64)
         except OSError:
-            return State.SILENT
-        return State.READY if answer.startswith(b"+PONG") else State.RECOVERING
+            return Readiness.SILENT
+        return Readiness.READY if answer.startswith(b"+PONG") else Readiness.RECOVERING

@@ -13,21 +13,21 @@ import psycopg
 from psycopg import sql
 
 from service.embedded import places
-from service.embedded.engine import Engine, State
+from service.embedded.engine import Engine, Readiness
 
 NAME = "coatcheck"
 PORT = "5432"  # part of the socket's name; nothing listens on TCP
 
 
-class Postgres(Engine):
-    """A PostgreSQL server. It refuses to run as root, so root starts it as nobody."""
+class PostgresEngine(Engine):
+    """A PostgreSQL server. It does not run as root, so root starts it as the user `nobody`."""
 
     title = "PostgreSQL"
     socket_name = f".s.PGSQL.{PORT}.lock"
     programs = frozenset({"postgres", "initdb"})
     stopping = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
-    # An immediate stop, which works for orphans of a dead server too. The next start recovers
-    # everything that was committed.
+    # An immediate stop also works for orphans of a dead server. The next start recovers everything
+    # that was committed.
     sweeping = signal.SIGQUIT
 
     @property
@@ -54,8 +54,8 @@ class Postgres(Engine):
     def _is_leftover(self, process: psutil.Process) -> bool:
         if not super()._is_leftover(process):
             return False
-        # A running server ends its children itself. It would treat a child that we end as a crash,
-        # and take seconds to handle it.
+        # A running server ends its children itself. If we ended one, the server would take seconds
+        # to recover from what it considers a crash.
         parent = process.parent()
         return parent is None or not super()._is_leftover(parent)
 
@@ -109,7 +109,7 @@ class Postgres(Engine):
         command = [str(self._program("postgres")), "-D", str(self._data)]
         return command + [word for key in settings for word in ("-c", f"{key}={settings[key]}")]
 
-    def _probe(self) -> State:
+    def _probe(self) -> Readiness:
         try:
             with psycopg.connect(
                 self.superuser_url, autocommit=True, connect_timeout=2
@@ -117,11 +117,11 @@ class Postgres(Engine):
                 self._provide(connection)
         except psycopg.OperationalError as problem:
             recovering = "the database system is" in str(problem)
-            return State.RECOVERING if recovering else State.SILENT
-        return State.READY
+            return Readiness.RECOVERING if recovering else Readiness.SILENT
+        return Readiness.READY
 
     def _provide(self, connection: psycopg.Connection) -> None:
-        """Create the role and the database, unless an earlier start has."""
+        """Create the role and the database if they do not exist."""
         name = sql.Identifier(NAME)
         if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [NAME]).fetchone():
             connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))

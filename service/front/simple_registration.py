@@ -1,0 +1,54 @@
+"""Finds the username in a registration that is simple enough for the event loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from service.accounts.usernames import MAX_LENGTH, Username
+from service.errors import InvalidInput
+from service.front.bodies import Headers
+from service.registration import attempt as attempts
+from service.web.answers import JSON
+from service.web.bodies import MAX_BODY
+
+# A request with one of these headers needs checks that only Flask makes.
+FLASK_ONLY_HEADERS = frozenset({b"idempotency-key", b"origin", b"sec-fetch-site"})
+
+
+class _Sent(msgspec.Struct):
+    username: str
+    password: str
+    remember: bool = False
+
+
+_decode = msgspec.json.Decoder(_Sent).decode
+
+
+def username_of(headers: Headers, body: bytes) -> Username | None:
+    """The username in a simple and valid registration; None if Flask must look at the request.
+
+    Args:
+        headers: of the request, with names in lower case.
+        body: of the request.
+    """
+    kind: Any = None
+    for name, value in headers:
+        if name in FLASK_ONLY_HEADERS:
+            return None
+        if name == b"content-type":
+            kind = value
+    if kind != JSON.encode() or len(body) > MAX_BODY:
+        return None
+    try:
+        sent = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    # Checking a long or non-ASCII value may hold the loop for too long.
+    if not sent.password.isascii() or len(sent.username) > MAX_LENGTH:
+        return None
+    try:
+        return attempts.parse(sent.username, sent.password, None).username
+    except InvalidInput:
+        return None
