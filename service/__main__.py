@@ -1,7 +1,6 @@
 """The command line: `python -m service`."""
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -157,7 +156,7 @@ def _services() -> Iterator[Services]:
     settings = config.load()
     services = services_of(create_app(settings))
     # Standard output is for what the command finds.
-    logs.configure(settings.log_format, settings.log_level, sys.stderr)
+    logs.configure(settings.log_format, settings.log_level, logs.STDERR)
     try:
         yield services
     finally:

@@ -22,12 +22,12 @@ def client(
     app: Flask,
     redis: Redis,
     database: psycopg.Connection,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> Iterator[FlaskClient]:
     yield app.test_client()
     assert redis.dbsize() == 0
     assert database.execute("SELECT count(*) FROM accounts").fetchone() == (0,)
-    assert PASSWORD not in "".join(capsys.readouterr())
+    assert PASSWORD not in "".join(capfd.readouterr())
 
 
 @pytest.mark.parametrize("path", ["/api/v1/accounts", "/api/v1/sessions"])
