@@ -19,20 +19,21 @@ KEY_SHAPE = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_KEY}}}")
 
 @dataclass(frozen=True)
 class Attempt:
-    """A valid username and password, and the key that identifies a repeated request."""
+    """A valid username and password, and the idempotency key that identifies a repetition."""
 
     username: Username
     password: str = field(repr=False)
-    given_key: str | None = field(repr=False)  # the client's Idempotency-Key, if it sent one
+    sent_idempotency_key: str | None = field(repr=False)
 
     @cached_property
     def idempotency_key(self) -> str:
-        """The client's Idempotency-Key, or a random one."""
-        return self.given_key or secrets.token_urlsafe(24)
+        """The one that the client sent, or a random one."""
+        return self.sent_idempotency_key or secrets.token_urlsafe(24)
 
     @cached_property
     def key_digest(self) -> str:
-        """What the row and the cache keep of the key: 128 bits of its SHA-256, in hexadecimal."""
+        """What the row and the cache keep of the idempotency key: the first 128 bits of its
+        SHA-256, in hexadecimal."""
         return hashlib.sha256(self.idempotency_key.encode()).hexdigest()[:32]
 
     @cached_property

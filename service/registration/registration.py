@@ -67,8 +67,8 @@ class Registration:
         Args:
             raw_username: as typed.
             raw_password: as typed.
-            idempotency_key: sent by the client. A request repeated within a day, with the same
-                key, name and password, gets its account instead of "taken".
+            idempotency_key: the client's, if it sent one. A request that is repeated within a day,
+                with the same key, name and password, gets its account instead of "taken".
 
         Returns:
             The account; its row is committed.
@@ -77,7 +77,7 @@ class Registration:
             InvalidInput: the input is unacceptable; lists everything that is wrong.
             UsernameTaken: a committed row has the name.
             RegistrationUnresolved: Postgres failed halfway, and the account may exist. Carries the
-                key with which the request is safe to repeat.
+                idempotency key with which the request is safe to repeat.
             Unavailable: Postgres does not answer, too many passwords are waiting to be hashed, or
                 a rival takes too long.
         """
@@ -187,9 +187,9 @@ class Registration:
         )
 
     def _own_earlier(self, attempt: Attempt, taken: Taken) -> Account | None:
-        """The account that this client registered earlier, if it did. The key alone proves
-        nothing."""
-        if attempt.given_key is None or taken.key_digest != attempt.key_digest:
+        """The account that this client registered earlier, if it did. The same idempotency key is
+        not enough: its client must know the password."""
+        if taken.key_digest != attempt.key_digest:
             return None
         found = self._accounts.credentials(attempt.username)
         return found[0] if found and self._hasher.verify(attempt.password, found[1]) else None

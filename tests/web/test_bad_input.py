@@ -91,7 +91,7 @@ def test_remember_must_be_true_or_false(client: FlaskClient) -> None:
         (b"username=bob", (422, 401)),
         (b"username=b%00b&password=correct+horse+battery", (422, 401)),
         (b"username=b%FFb&password=correct+horse+battery", (400, 400)),
-        (b"username=bob&attempt=%FF&next=%FF", (400, 400)),
+        (b"username=bob&idempotency_key=%FF&next=%FF", (400, 400)),
         (b"username=bob" + b"&more=1" * 20, (400, 400)),
         (b"username=" + HUGE.encode(), (413, 413)),
     ],

@@ -22,12 +22,12 @@ def show(template: str, fields: Mapping[str, str], error: CoatcheckError | None 
     if problem and isinstance(error, UsernameTaken):
         wrong = {"username": problem.detail}
     # After a 503 the account may exist; sent again with the same key, the form finds it.
-    kept = fields.get("attempt") if isinstance(error, Unavailable) else None
+    kept = fields.get("idempotency_key") if isinstance(error, Unavailable) else None
     page = render_template(
         template,
         username=fields.get("username", ""),
         remember="remember" in fields,
-        attempt=kept or secrets.token_urlsafe(16),
+        idempotency_key=kept or secrets.token_urlsafe(16),
         next=next_path(fields),
         wrong=wrong,
         notice=problem.detail if problem and not wrong.keys() & {"username", "password"} else None,

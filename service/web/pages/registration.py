@@ -32,7 +32,7 @@ def register() -> Page:
     fields = form_fields()
     try:
         account = services().registration.register(
-            fields.get("username", ""), fields.get("password", ""), fields.get("attempt")
+            fields.get("username", ""), fields.get("password", ""), fields.get("idempotency_key")
         )
     except (InvalidInput, UsernameTaken, Unavailable) as error:
         return show("registration/form.html", fields, error)
