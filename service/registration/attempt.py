@@ -38,17 +38,17 @@ class Attempt:
 
     @cached_property
     def token(self) -> str:
-        """Identifies the claim: no other attempt has this token, not even a repeated request."""
+        """Identifies the claim. Not even a repeated request has the same token."""
         return secrets.token_urlsafe(12)
 
 
 def parse(raw_username: str, raw_password: str, idempotency_key: str | None) -> Attempt:
-    """Check everything, and report everything that is wrong at once.
+    """Check everything, and report all that is wrong at once.
 
     Args:
         raw_username: as typed.
         raw_password: as typed.
-        idempotency_key: the client's, if it sent one.
+        idempotency_key: the one that the client sent, if any.
 
     Raises:
         InvalidInput: the input is unacceptable.

@@ -1,5 +1,5 @@
-"""Single flight: of all the requests in one process for the same name, one leads and the others wait
-for what it finds (the idea of Go's x/sync/singleflight).
+"""Single flight: of all the requests in one process for the same name, one leads, and the others
+wait for what it finds (the idea of Go's x/sync/singleflight).
 
 A thousand waiting requests then cost Redis as much as one.
 """

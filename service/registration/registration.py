@@ -53,19 +53,20 @@ class Registration:
     def register(
         self, raw_username: str, raw_password: str, idempotency_key: str | None = None
     ) -> Account:
-        """Create an account, or find the one that the same request created earlier.
+        """Create an account, or find the one that the same request has already created.
 
         Args:
             raw_username: as typed.
             raw_password: as typed.
-            idempotency_key: the client's, if it sent one. A request that is repeated within a day,
-                with the same key, name and password, gets its account instead of "taken".
+            idempotency_key: the one that the client sent, if any. A request that is repeated
+                within a day, with the same key, name and password, gets its account instead of
+                "taken".
 
         Returns:
             The account; its row is committed.
 
         Raises:
-            InvalidInput: the input is unacceptable; lists everything that is wrong.
+            InvalidInput: the input is unacceptable. Lists all that is wrong.
             UsernameTaken: a committed row has the name.
             RegistrationUnresolved: Postgres failed halfway, and the account may exist. Carries the
                 idempotency key with which the request is safe to repeat.
@@ -85,8 +86,8 @@ class Registration:
         raise UsernameTaken
 
     def availability(self, raw_username: str) -> str | None:
-        """Why the name cannot be registered right now: taken, pending, reserved or invalid; None
-        if it can.
+        """Why the name cannot be registered now: taken, pending, reserved or invalid. None if it
+        can.
 
         Raises:
             DatabaseUnavailable: the cache does not know, and Postgres does not answer.
