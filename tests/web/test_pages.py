@@ -98,7 +98,7 @@ def test_with_the_session_store_down_forms_are_shown_and_nobody_is_signed_out(
     home = client.get("/", headers=BROWSER)
     assert home.status_code == 503
     assert home.headers["Retry-After"] == "1"
-    assert "You are not signed out" in home.text
+    assert "You have not been signed out" in home.text
     registered = client.post("/register", data=BOB, headers=BROWSER)
     assert registered.status_code == 201
     assert "You are registered, Bob" in registered.text
