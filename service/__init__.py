@@ -42,16 +42,16 @@ log = structlog.get_logger()
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Build the application with all its parts. Nothing connects yet.
+    """Build the application with all its parts. Connections open on demand.
 
     Args:
-        settings: read from the environment by default.
+        settings: by default, those in the environment.
 
     Returns:
         A Flask application. You may add routes that use `flask.session`.
 
     Raises:
-        ConfigurationError: a setting is missing or wrong.
+        ConfigurationError: a setting is missing or malformed.
     """
     settings = settings or config.load()
     logs.configure(settings.log_format, settings.log_level)
@@ -107,7 +107,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.wsgi_app = with_security_headers(  # type: ignore[method-assign, assignment]
         _within_redis_time_budget(app.wsgi_app)
     )
-    device_name("")  # loads its patterns now, which takes a quarter of a second
+    device_name("")  # loads its patterns now, so that no request waits for them
     error_handlers.register(app)
     for blueprint in (*pages.blueprints, *api.blueprints, health):
         app.register_blueprint(blueprint)
@@ -132,7 +132,7 @@ def _configure(app: Flask, settings: Settings) -> None:
 
 
 def _within_redis_time_budget(application: WSGIApplication) -> WSGIApplication:
-    """An application in which one request does not wait again and again for an absent Redis."""
+    """Limit the time that each request to `application` waits for Redis in all."""
 
     def bounded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         with RedisTimeBudget():

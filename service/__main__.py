@@ -1,7 +1,6 @@
 """The command line: `python -m service`."""
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -31,12 +30,12 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands)
 def main() -> None:
-    """Coatcheck: sessions and accounts."""
+    """Manage Coatcheck, its accounts and its sessions."""
 
 
 @main.command()
 def migrate() -> None:
-    """Bring the database to the newest schema."""
+    """Update the database to the newest schema."""
     from service.storage import migrations
 
     applied = migrations.migrate(config.load().database_url)
@@ -45,13 +44,16 @@ def migrate() -> None:
 
 @main.command()
 def serve() -> None:
-    """Run everything here, with embedded engines unless the settings name others."""
+    """Run the service, for development.
+
+    It starts its own Postgres and Redis, unless DATABASE_URL and REDIS_URL name others.
+    """
     try:
         from service.embedded.supervisor import serve as supervise
     except ModuleNotFoundError as missing:
         # The production image contains neither the engines nor their libraries.
         raise click.ClickException(
-            "Embedded engines are for development only; run gunicorn instead."
+            "This installation has no Postgres and Redis of its own. Run gunicorn instead."
         ) from missing
 
     supervise(os.environ)
@@ -59,13 +61,13 @@ def serve() -> None:
 
 @main.group()
 def accounts() -> None:
-    """Accounts, by username."""
+    """List, show and change accounts."""
 
 
 @accounts.command("list")
-@click.option("--limit", default=50, show_default=True, help="How many, newest first.")
+@click.option("--limit", default=50, show_default=True, help="How many to list.")
 def list_accounts(limit: int) -> None:
-    """The newest accounts that are neither disabled nor deleted."""
+    """List the newest active accounts."""
     with _services() as services:
         for member in services.accounts.newest_members(limit, None):
             click.echo(f"{member.id}\t{member.username}\t{member.created_at:%Y-%m-%d %H:%M:%S%z}")
@@ -74,7 +76,7 @@ def list_accounts(limit: int) -> None:
 @accounts.command()
 @click.argument("username")
 def show(username: str) -> None:
-    """One account."""
+    """Show an account."""
     with _services() as services:
         account, disabled_at = _find(services, username)
     click.echo(f"id\t{account.id}\nusername\t{account.username}")
@@ -85,16 +87,16 @@ def show(username: str) -> None:
 @accounts.command()
 @click.argument("username")
 def disable(username: str) -> None:
-    """End an account's sessions and block sign-ins."""
+    """End an account's sessions and block new sign-ins."""
     with _services() as services:
         ended = services.revocation.disable(username)
-    click.echo(f"Disabled {username}, and ended {ended} sessions.")
+    click.echo(f"Disabled {username} and ended {_counted(ended, 'session')}.")
 
 
 @accounts.command()
 @click.argument("username")
 def enable(username: str) -> None:
-    """Undo disable."""
+    """Allow sign-ins to an account again."""
     with _services() as services:
         services.revocation.enable(username)
     click.echo(f"Enabled {username}.")
@@ -103,29 +105,35 @@ def enable(username: str) -> None:
 @accounts.command()
 @click.argument("username")
 def delete(username: str) -> None:
-    """Delete an account and end its sessions; its name stays taken for a quarantine."""
+    """Delete an account and its sessions.
+
+    For a while, nobody else can register its name.
+    """
     with _services() as services:
         ended = services.revocation.delete(username)
-    click.echo(f"Deleted {username}, and ended {ended} sessions.")
+    click.echo(f"Deleted {username} and ended {_counted(ended, 'session')}.")
 
 
 @accounts.command()
 def release_names() -> None:
-    """Free the names whose quarantine is over. Safe at any time, in several places at once."""
+    """Free the names of deleted accounts.
+
+    Only names whose quarantine is over become free. Run this daily.
+    """
     with _services() as services:
         released = services.accounts.release_retired()
-    click.echo(f"Released {released} names.")
+    click.echo(f"Freed {_counted(released, 'name')}.")
 
 
 @main.group()
 def sessions() -> None:
-    """The sessions of an account, by username."""
+    """List and end the sessions of an account."""
 
 
 @sessions.command("list")
 @click.argument("username")
 def list_sessions(username: str) -> None:
-    """The account's current sessions."""
+    """List an account's sessions."""
     with _services() as services:
         account, _ = _find(services, username)
         for device in services.session_store.devices(account.locator):
@@ -139,10 +147,14 @@ def list_sessions(username: str) -> None:
 @sessions.command()
 @click.argument("username")
 def revoke(username: str) -> None:
-    """End every session of an account."""
+    """End all sessions of an account."""
     with _services() as services:
         ended = services.revocation.revoke(username)
-    click.echo(f"Ended {ended} sessions of {username}.")
+    click.echo(f"Ended {_counted(ended, 'session')} of {username}.")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _find(services: Services, username: str) -> tuple[Account, datetime | None]:
@@ -156,8 +168,8 @@ def _find(services: Services, username: str) -> tuple[Account, datetime | None]:
 def _services() -> Iterator[Services]:
     settings = config.load()
     services = services_of(create_app(settings))
-    # Standard output is for what the command finds.
-    logs.configure(settings.log_format, settings.log_level, sys.stderr)
+    # Standard output is for the results.
+    logs.configure(settings.log_format, settings.log_level, logs.STDERR)
     try:
         yield services
     finally:

@@ -1,7 +1,4 @@
-"""Every error of the service: a code, and the parameters of the sentence that shows it.
-
-No error has a sentence: `service.web.messages` composes it where a person or a program reads it.
-"""
+"""Every error of the service: a code, and parameters for its sentence in service.web.messages."""
 
 from __future__ import annotations
 
@@ -14,8 +11,8 @@ from typing import ClassVar
 class CoatcheckError(Exception):
     """Base of every error that this service raises on purpose.
 
-    `code`, the name of the class in snake case, names the error in logs and in the catalogue of
-    sentences. `parameters` are for the sentence, and hold nothing secret.
+    `code` is the name of the class in snake case; logs and the sentences are keyed by it.
+    `parameters` complete the sentence, and contain nothing secret.
     """
 
     code: ClassVar[str]
@@ -32,18 +29,18 @@ class CoatcheckError(Exception):
 
 
 class StartupError(Exception):
-    """The service cannot start, or go on; the message tells the operator why in one line."""
+    """The service cannot start, or cannot go on. The message tells the operator why in one line."""
 
 
 class MigrationFailed(CoatcheckError):
-    """The database could not be brought to the newest schema."""
+    """The database cannot be migrated to the newest schema."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason=reason)
 
 
 class Unavailable(CoatcheckError):
-    """Something that the request needs does not answer, or the service has no capacity left.
+    """Something that the request needs does not answer, or the service is at its capacity.
 
     `retry_after` is in seconds.
     """
@@ -64,8 +61,11 @@ class UsernameCacheUnavailable(Unavailable):
 
 
 class DatabaseUnavailable(Unavailable):
-    """Postgres does not answer. If it fails during a write, the write may have happened all the
-    same (`may_have_happened`); without a connection, it has not."""
+    """Postgres does not answer.
+
+    If it fails during a write, the write may have happened (`may_have_happened`). Without a
+    connection, it has not.
+    """
 
     def __init__(self, may_have_happened: bool = False) -> None:
         super().__init__()
@@ -73,8 +73,10 @@ class DatabaseUnavailable(Unavailable):
 
 
 class RegistrationUnresolved(Unavailable):
-    """Postgres failed while it created an account, and cannot say whether the account exists.
-    The same request is safe to repeat with `idempotency_key`."""
+    """Postgres failed during a registration, and the account may exist.
+
+    The same request is safe to repeat with `idempotency_key`.
+    """
 
     def __init__(self, idempotency_key: str) -> None:
         super().__init__()
@@ -82,7 +84,7 @@ class RegistrationUnresolved(Unavailable):
 
 
 class RivalTooSlow(Unavailable):
-    """Other requests want the same name, and it stays undecided for too long."""
+    """Other requests want the same name, and take too long."""
 
 
 class TooManyHashes(Unavailable):
@@ -92,7 +94,7 @@ class TooManyHashes(Unavailable):
 class Busy(Unavailable):
     """A request has waited too long for a thread.
 
-    `retry_after` is the time that the waiting requests will take, in seconds.
+    `retry_after` is how long the waiting requests will take, in seconds.
     """
 
     def __init__(self, retry_after: int) -> None:
@@ -101,7 +103,7 @@ class Busy(Unavailable):
 
 
 class NoHost(CoatcheckError):
-    """The request does not name the host that it is for."""
+    """The request has no Host header."""
 
 
 class BodyTooLarge(CoatcheckError):
@@ -123,11 +125,7 @@ class WrongMediaType(CoatcheckError):
 
 
 class NotJson(CoatcheckError):
-    """The body is not JSON."""
-
-
-class NotAnObject(CoatcheckError):
-    """The body is JSON, but not an object."""
+    """The body is not a JSON object."""
 
 
 class UnreadableForm(CoatcheckError):
@@ -147,7 +145,7 @@ class FieldError:
 
 
 class InvalidInput(CoatcheckError):
-    """The client's input is unacceptable; `errors` says why, field by field."""
+    """The client's input is unacceptable. `errors` says why, field by field."""
 
     def __init__(self, *errors: FieldError) -> None:
         super().__init__()
@@ -158,7 +156,7 @@ class InvalidInput(CoatcheckError):
 
 
 class UsernameTaken(CoatcheckError):
-    """An account with that name exists: its row is committed."""
+    """A committed row has that name."""
 
 
 class NoSuchAccount(CoatcheckError):
@@ -166,11 +164,11 @@ class NoSuchAccount(CoatcheckError):
 
 
 class InvalidCredentials(CoatcheckError):
-    """Unknown name, wrong password or disabled account; the error does not say which."""
+    """Unknown name, wrong password or disabled account. The client does not learn which."""
 
 
 class WrongPassword(CoatcheckError):
-    """The operation requires the account's current password, and this is a different one."""
+    """The operation requires the account's current password, and that was another one."""
 
 
 class NoSuchSession(CoatcheckError):
@@ -185,7 +183,7 @@ class SessionTooLarge(CoatcheckError):
 
 
 class SessionRevoked(CoatcheckError):
-    """The account's sessions were revoked while this sign-in was in flight."""
+    """The account's sessions were revoked during this sign-in."""
 
 
 class NotSignedIn(CoatcheckError):

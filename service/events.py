@@ -1,4 +1,4 @@
-"""What happens to accounts. Each happening is counted and logged, both here and nowhere else."""
+"""What happens to accounts. Only this module counts and logs it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Event(StrEnum):
 
 
 def emit(event: Event, account_id: int | None, **particulars: object) -> None:
-    """Pass on what has just happened.
+    """Count and log what has just happened.
 
     Args:
-        account_id: the account that it happened to; None if no such account is known.
-        particulars: what else the log should say. Never anything that a client typed, and no id or
-            digest of a session.
+        account_id: the account to which it happened; None if it is unknown.
+        particulars: what else the log says: nothing that a client typed, and no id or digest of a
+            session.
     """
     metrics.ACCOUNT_EVENTS.labels(event).inc()
     log.info(event, account_id=account_id, **particulars)

@@ -1,22 +1,93 @@
-"""Log lines: one form for our own and for the libraries'."""
+"""Log lines: one form for our own and for the libraries'. Nothing that logs waits for a reader."""
 
 from __future__ import annotations
 
 import logging
-import sys
-from typing import TextIO
+import os
+import select
+import stat
+from contextlib import suppress
 
 import structlog
 
+STDOUT, STDERR = 1, 2
+ROOM = select.PIPE_BUF  # bytes that a pipe which is ready takes whole
 
-def configure(form: str, level: str, stream: TextIO | None = None) -> None:
-    """Send every log line to `stream`, by default standard output.
+log = structlog.get_logger()
+
+
+class Output:
+    """A descriptor to write lines to, as far as its reader keeps up. Not thread-safe."""
+
+    def __init__(self, descriptor: int = STDOUT) -> None:
+        self._descriptor, self._own = descriptor, -1
+        with suppress(OSError):
+            if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                # Another process may fill the pipe after the poll. Opened anew, it does not block
+                # us, and still blocks others.
+                flags = os.O_WRONLY | os.O_NONBLOCK
+                self._descriptor = self._own = os.open(f"/proc/self/fd/{descriptor}", flags)
+        self._poll = select.poll()
+        self._poll.register(self._descriptor, select.POLLOUT)
+
+    def __del__(self) -> None:
+        if self._own != -1:
+            os.close(self._own)
+
+    def write(self, chunk: bytes) -> bool:
+        """Write up to ROOM bytes, and return whether they could be written without waiting.
+
+        Raises:
+            OSError: they will never be read.
+        """
+        try:
+            return bool(self._poll.poll(0) and os.write(self._descriptor, chunk))
+        except BlockingIOError:
+            return False
+
+
+class Handler(logging.Handler):
+    """Writes log lines, and drops those that would have to wait; later, it logs how many."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._output = Output(descriptor)
+        self._lost, self._is_cut = 0, False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line; logging calls this from one thread at a time."""
+        try:
+            text = "\n" * self._is_cut + self.format(record) + "\n"
+            if not self._is_written(text.encode(errors="backslashreplace")):
+                self._lost += 1
+            elif self._lost:
+                lost, self._lost = self._lost, 0
+                log.warning("log_lines_lost", lines=lost)
+                if self._lost:  # not even this line could be written
+                    self._lost = lost
+        except Exception:  # noqa: BLE001 (as in every handler)
+            self.handleError(record)
+
+    def _is_written(self, line: bytes) -> bool:
+        for start in range(0, len(line), ROOM):
+            try:
+                written = self._output.write(line[start : start + ROOM])
+            except OSError:
+                written = False
+            if not written:
+                self._is_cut |= start > 0
+                return False
+        self._is_cut = False
+        return True
+
+
+def configure(form: str, level: str, descriptor: int = STDOUT) -> None:
+    """Send every log line to `descriptor`.
 
     Args:
         form: "json" for machines, "console" for people.
         level: the least severity that is logged.
     """
-    stream = stream or sys.stdout
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -26,7 +97,7 @@ def configure(form: str, level: str, stream: TextIO | None = None) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        else structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor))
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -34,7 +105,7 @@ def configure(form: str, level: str, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(stream)
+    handler = Handler(descriptor)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

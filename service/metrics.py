@@ -1,4 +1,4 @@
-"""Every metric, named once. All workers count into one directory, which gunicorn.conf.py names."""
+"""Every metric. All workers count into one directory, which gunicorn.conf.py chooses."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ SHED = Counter("coatcheck_shed_requests", "Requests rejected for lack of a free 
 
 
 class Tally:
-    """Counts on the event loop, and passes the sum on once for each turn of the loop.
-
-    A counter that all workers share costs as much as a look at a session.
-    """
+    """Counts on the event loop, and passes the sum on once per turn of the loop: a counter that
+    all workers share costs as much as reading a session."""
 
     def __init__(self, counter: Counter) -> None:
         self._counter = counter

@@ -207,14 +207,20 @@ def test_a_session_that_is_signed_out_twice_at_a_time_is_one_event(
     ],
 )
 def test_what_an_operator_does_is_one_event_and_logged_beside_the_answer(
-    bob: FlaskClient, environ: dict[str, str], before: list[str], command: str, event: str
+    bob: FlaskClient,
+    environ: dict[str, str],
+    capfd: pytest.CaptureFixture[str],
+    before: list[str],
+    command: str,
+    event: str,
 ) -> None:
     number = account_id(bob)
     runner = CliRunner(env=environ | {"COATCHECK_LOG_FORMAT": "json"})
     for each in before:
         runner.invoke(main, ["accounts", each, "bob"])
+    capfd.readouterr()
     result = runner.invoke(main, ["accounts", command, "bob"])
-    [line] = [json.loads(line) for line in result.stderr.splitlines()]
+    [line] = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     assert (line["event"], line["account_id"]) == (event, number)
     assert event not in result.stdout
 

@@ -1,1 +1,1 @@
-"""Accounts: the rows in Postgres, their usernames, and what ends their sessions."""
+"""Accounts: their rows in Postgres, their usernames, and what ends their sessions."""

@@ -12,7 +12,7 @@ from service.sessions.record import Owner
 class Account:
     """One row of `accounts`, without the password hash.
 
-    A sign-in needs `locator` and `session_epoch`: see service.sessions.store.
+    service.sessions.store explains `locator` and `session_epoch`.
     """
 
     id: int

@@ -13,7 +13,7 @@ from service.storage.postgres import Postgres
 
 ACCOUNT: Final = "id, username, session_locator, session_epoch, created_at"
 
-# If a rival's row is not committed yet, this waits for its commit or rollback.
+# While a rival's row is not committed, this waits for its commit or rollback.
 INSERT: Final = f"""
     INSERT INTO accounts
         (username, canonical_username, password_hash, session_locator, registration_key)
@@ -22,11 +22,6 @@ INSERT: Final = f"""
     RETURNING {ACCOUNT}
 """
 REGISTERED: Final = """
-    SELECT CASE WHEN created_at > now() - interval '1 day' THEN registration_key ELSE '' END,
-           extract(epoch FROM retired_at + make_interval(secs => %s) - now())::float
-    FROM accounts WHERE canonical_username = %s
-"""
-REGISTERED_AMONG: Final = """
     SELECT canonical_username,
            CASE WHEN created_at > now() - interval '1 day' THEN registration_key ELSE '' END,
            extract(epoch FROM retired_at + make_interval(secs => %s) - now())::float
@@ -43,7 +38,7 @@ CREDENTIALS_BY_ID: Final = f"""
     SELECT {ACCOUNT}, password_hash FROM accounts
     WHERE id = %s AND disabled_at IS NULL AND retired_at IS NULL
 """
-# Only replaces the hash that was verified: of two simultaneous changes, one fails.
+# Replaces only the hash that was verified: of two simultaneous changes, one fails.
 CHANGE_PASSWORD: Final = f"""
     UPDATE accounts SET password_hash = %s, session_epoch = session_epoch + 1
     WHERE id = %s AND password_hash = %s RETURNING {ACCOUNT}
@@ -64,7 +59,7 @@ FIND: Final = f"""
     SELECT {ACCOUNT}, disabled_at FROM accounts
     WHERE canonical_username = %s AND retired_at IS NULL
 """
-# Only replaces the hash that was verified: a password changed meanwhile stays changed.
+# Replaces only the hash that was verified, and so never undoes a change of the password.
 REHASH: Final = "UPDATE accounts SET password_hash = %s WHERE id = %s AND password_hash = %s"
 NEWEST: Final = """
     SELECT id, username, created_at FROM accounts
@@ -88,7 +83,7 @@ RELEASE: Final = """
 class Registered:
     """A committed row that has a name."""
 
-    key_digest: str  # of the idempotency key that registered it; empty after a day
+    key_digest: str  # of the idempotency key with which it was registered; empty after a day
     quarantine_left: float | None  # seconds; None: not retired
 
 
@@ -99,7 +94,7 @@ class AccountRepository:
     def __init__(self, postgres: Postgres, quarantine: float) -> None:
         """
         Args:
-            postgres: where the table is.
+            postgres: has the table.
             quarantine: seconds for which the name of a deleted account stays taken.
         """
         self._postgres = postgres
@@ -109,62 +104,56 @@ class AccountRepository:
         self, username: Username, password_hash: str, locator: str, key_digest: str
     ) -> Account | None:
         """Add an account and commit; None if a committed row has the name."""
-        row = self._fetch_one(
+        return self._account(
             INSERT, (username.spelling, username.canonical, password_hash, locator, key_digest)
         )
-        return Account(*row) if row else None
 
     def registered(self, username: Username) -> Registered | None:
         """The committed row that has the name, retired or not."""
-        row = self._fetch_one(REGISTERED, (self._quarantine, username.canonical))
-        return Registered(*row) if row else None
+        return self.registered_among([username]).get(username.canonical)
 
     def registered_among(self, usernames: Collection[Username]) -> dict[str, Registered]:
         """The committed rows that have any of these names, retired or not, by canonical name."""
         names = [username.canonical for username in usernames]
         with self._postgres.connection() as connection:
-            rows = connection.execute(REGISTERED_AMONG, (self._quarantine, names)).fetchall()
+            rows = connection.execute(REGISTERED, (self._quarantine, names)).fetchall()
         return {name: Registered(key_digest, left) for name, key_digest, left in rows}
 
     def with_hash(self, username: Username, password_hash: str) -> Account | None:
         """The account with exactly this name and hash."""
-        row = self._fetch_one(WITH_HASH, (username.canonical, password_hash))
-        return Account(*row) if row else None
+        return self._account(WITH_HASH, (username.canonical, password_hash))
 
     def credentials(self, username: Username) -> tuple[Account, str] | None:
-        """An account that is not disabled, with its password hash, read in one statement."""
-        row = self._fetch_one(CREDENTIALS, (username.canonical,))
-        return (Account(*row[:-1]), row[-1]) if row else None
+        """An account that is neither disabled nor deleted, and its password hash."""
+        return self._account_and_more(CREDENTIALS, username.canonical)
 
     def credentials_of(self, account_id: int) -> tuple[Account, str] | None:
         """The same, by account id."""
-        row = self._fetch_one(CREDENTIALS_BY_ID, (account_id,))
-        return (Account(*row[:-1]), row[-1]) if row else None
+        return self._account_and_more(CREDENTIALS_BY_ID, account_id)
 
     def find(self, username: Username) -> tuple[Account, datetime | None] | None:
-        """An account, and when it was disabled, if it is."""
-        row = self._fetch_one(FIND, (username.canonical,))
-        return (Account(*row[:-1]), row[-1]) if row else None
+        """An account, and when it was disabled; None if it is not."""
+        return self._account_and_more(FIND, username.canonical)
 
     def change_password(self, account_id: int, old: str, new: str) -> Account | None:
-        """Replace the hash `old` with `new` and raise the session epoch; None if the password has
-        changed meanwhile."""
-        return self._changed(CHANGE_PASSWORD, (new, account_id, old))
+        """Replace the hash `old` with `new` and raise the session epoch; None if `old` is no longer
+        the account's hash."""
+        return self._account(CHANGE_PASSWORD, (new, account_id, old))
 
     def raise_epoch(self, account_id: int) -> Account | None:
-        """Raise the session epoch, so that in-flight sign-ins come too late."""
-        return self._changed(RAISE_EPOCH, (account_id,))
+        """Raise the session epoch, so that sign-ins under way come too late."""
+        return self._account(RAISE_EPOCH, (account_id,))
 
     def disable(self, username: Username) -> Account | None:
         """Reject sign-ins from now on, and raise the session epoch, even if already disabled."""
-        return self._changed(DISABLE, (username.canonical,))
+        return self._account(DISABLE, (username.canonical,))
 
     def enable(self, username: Username) -> Account | None:
         """Accept sign-ins again."""
-        return self._changed(ENABLE, (username.canonical,))
+        return self._account(ENABLE, (username.canonical,))
 
     def replace_hash(self, account_id: int, old: str, new: str) -> None:
-        """Replace the hash `old` with `new`; does nothing if the password has changed meanwhile."""
+        """Replace the hash `old` with `new`, if `old` is still the account's hash."""
         with self._postgres.connection() as connection:
             connection.execute(REHASH, (new, account_id, old))
 
@@ -177,18 +166,22 @@ class AccountRepository:
     def retire(self, username: Username) -> Account | None:
         """Empty an account, keep its name taken and raise its session epoch, even if already
         retired. None if there is no such account."""
-        return self._changed(RETIRE, (username.canonical,))
+        return self._account(RETIRE, (username.canonical,))
 
     def release_retired(self) -> int:
-        """Free the names whose quarantine is over; returns how many. May run at any time, even in
-        several places at once: each row is deleted once."""
+        """Free the names whose quarantine is over, and return their number. Several processes may
+        do this at once."""
         with self._postgres.connection() as connection:
             return connection.execute(RELEASE, (self._quarantine,)).rowcount
 
-    def _changed(self, statement: str, parameters: tuple[Any, ...]) -> Account | None:
-        """The account that an UPDATE changed; None if there was none."""
+    def _account(self, statement: str, parameters: tuple[Any, ...]) -> Account | None:
         row = self._fetch_one(statement, parameters)
         return Account(*row) if row else None
+
+    def _account_and_more(self, statement: str, parameter: int | str) -> tuple[Account, Any] | None:
+        """An account, and the last column of its row."""
+        row = self._fetch_one(statement, (parameter,))
+        return (Account(*row[:-1]), row[-1]) if row else None
 
     def _fetch_one(self, statement: Any, parameters: tuple[Any, ...]) -> Any:
         with self._postgres.connection() as connection:

@@ -1,12 +1,12 @@
-"""Ends sessions: signing out, and across both stores password change, disabling and deletion.
+"""Ends sessions: when somebody signs out, and when an account changes in both stores.
 
 The order leaves no gap. Postgres comes first: it raises the session epoch, so that a sign-in that
 reads the account from now on reads the new epoch. Redis follows: one script stores the new epoch,
-rejects sign-ins that read an older one, and ends the sessions. The revocation is acknowledged only
-then. Each operation is safe to repeat after a failure halfway.
+rejects sign-ins that read an older one, and ends the sessions. Only then is the revocation
+acknowledged. Every operation is safe to repeat after a failure halfway.
 
-A change of the account has happened once Postgres has committed it, and a revocation once Redis has
-carried it out: that is when each is noted as an event.
+A change of an account is an event once Postgres has committed it, a revocation once Redis has
+carried it out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from service.accounts import usernames
 from service.accounts.account import Account
 from service.accounts.repository import AccountRepository
-from service.credentials import hashing, passwords
+from service.credentials import passwords
 from service.credentials.hashing import PasswordHasher
 from service.errors import NoSuchAccount, NoSuchSession, NotSignedIn, WrongPassword
 from service.events import Event, emit
@@ -23,10 +23,11 @@ from service.sessions.store import SessionStore
 
 
 class Revocation:
-    """Ends the sessions of accounts, and changes what ends all of them.
+    """Ends sessions, and makes the changes to accounts that end all of them.
 
-    Every method raises DatabaseUnavailable or SessionStoreUnavailable if a store does not answer.
-    The revocation may then be half done; repeat it.
+    Every method raises DatabaseUnavailable or SessionStoreUnavailable if a store does not answer;
+    the revocation may then be half done, and is safe to repeat. Methods that take a username raise
+    NoSuchAccount if no account has it, and InvalidInput if no account can have it.
     """
 
     def __init__(
@@ -53,8 +54,7 @@ class Revocation:
         emit(Event.SESSION_REVOKED, user.owner.account_id)
 
     def revoke_several(self, user: SignedIn, everywhere: bool) -> int:
-        """End the user's other sessions; with `everywhere`, this one too. Returns how many
-        ended."""
+        """End the user's other sessions; with `everywhere`, this one too. Returns their number."""
         account = self._accounts.raise_epoch(user.owner.account_id)
         return self._revoke(account, None if everywhere else user.record)
 
@@ -67,17 +67,17 @@ class Revocation:
         Raises:
             InvalidInput: the new password is unacceptable.
             WrongPassword: `raw_current` is wrong, or the password changed at the same time.
-            NotSignedIn: the session has ended meanwhile.
+            NotSignedIn: the session has just ended.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
         new = passwords.check_new(raw_new)
         account, encoded = self._credentials(user)
-        if hashing.matches(self._hasher, raw_current, encoded):
+        if self._hasher.verify(raw_current, encoded):
             changed = self._accounts.change_password(account.id, encoded, self._hasher.hash(new))
             if changed is None:
                 raise WrongPassword
-            self._end(_noted(Event.PASSWORD_CHANGED, changed), user.record)
-        elif self._hasher.verify(new, encoded):  # a retry, after a failure halfway
+            self._end(_emitted(Event.PASSWORD_CHANGED, changed), user.record)
+        elif self._hasher.verify(raw_new, encoded):  # a retry, after a failure halfway
             self._revoke(self._accounts.raise_epoch(account.id), user.record)
         else:
             raise WrongPassword
@@ -91,51 +91,37 @@ class Revocation:
 
         Raises:
             WrongPassword: that is not the account's password.
-            NotSignedIn: the account has been deleted or disabled meanwhile.
+            NotSignedIn: the account has just been deleted or disabled.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
         account, encoded = self._credentials(user)
-        if not hashing.matches(self._hasher, raw_password, encoded):
+        if not self._hasher.verify(raw_password, encoded):
             raise WrongPassword
         self.delete(account.username)
 
     def delete(self, raw_username: str) -> int:
-        """Delete an account. Its name stays taken for the quarantine. Returns how many sessions
-        ended.
-
-        Raises:
-            NoSuchAccount: no account has that name.
-            InvalidInput: no account can have that name.
-        """
+        """Delete an account; its name stays taken for the quarantine. Returns the number of
+        sessions that ended."""
         retired = self._accounts.retire(usernames.parse(raw_username))
-        return self._end(_noted(Event.DELETED, retired))
+        return self._end(_emitted(Event.DELETED, retired))
 
     def disable(self, raw_username: str) -> int:
-        """Block sign-ins to the account until it is enabled. Returns how many sessions ended.
-
-        Raises:
-            NoSuchAccount: no account has that name.
-            InvalidInput: no account can have that name.
-        """
+        """Block sign-ins to an account until it is enabled. Returns the number of sessions that
+        ended."""
         disabled = self._accounts.disable(usernames.parse(raw_username))
-        return self._end(_noted(Event.DISABLED, disabled))
+        return self._end(_emitted(Event.DISABLED, disabled))
 
     def enable(self, raw_username: str) -> None:
-        """Undo `disable`; raises what it raises."""
-        _noted(Event.ENABLED, self._accounts.enable(usernames.parse(raw_username)))
+        """Undo `disable`."""
+        _emitted(Event.ENABLED, self._accounts.enable(usernames.parse(raw_username)))
 
     def revoke(self, raw_username: str) -> int:
-        """End every session of an account. Returns how many ended.
-
-        Raises:
-            NoSuchAccount: no account has that name.
-            InvalidInput: no account can have that name.
-        """
+        """End every session of an account. Returns their number."""
         found = self._accounts.find(usernames.parse(raw_username))
         return self._revoke(self._accounts.raise_epoch(found[0].id) if found else None)
 
     def _revoke(self, account: Account | None, keep: Record | None = None) -> int:
-        """End sessions for their own sake. Returns how many ended."""
+        """End sessions, and nothing else. Returns their number."""
         if account is None:
             raise NoSuchAccount
         ended = self._end(account, keep)
@@ -150,14 +136,14 @@ class Revocation:
     def _credentials(self, user: SignedIn) -> tuple[Account, str]:
         found = self._accounts.credentials_of(user.owner.account_id)
         if found is None:
-            # Its deletion or disabling may have failed halfway and left sessions behind.
+            # A deletion or disabling that failed halfway may have left sessions behind.
             self._revoke(self._accounts.raise_epoch(user.owner.account_id))
             raise NotSignedIn
         return found
 
 
-def _noted(event: Event, account: Account | None) -> Account:
-    """The account, once it is noted what happened to it."""
+def _emitted(event: Event, account: Account | None) -> Account:
+    """Emit the event that has happened to the account, and return the account."""
     if account is None:
         raise NoSuchAccount
     emit(event, account.id)

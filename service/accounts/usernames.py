@@ -13,10 +13,10 @@ from precis_i18n import get_profile
 from service.errors import FieldError, InvalidInput
 
 MIN_LENGTH, MAX_LENGTH = 2, 32  # code points
-# PRECIS takes longer over longer input; no name of 32 code points needs more than this.
+# PRECIS is slow for long input, and no name of MAX_LENGTH code points needs more than this.
 MAX_RAW_LENGTH = 4 * MAX_LENGTH
 
-# Scripts that languages combine; any other mixture serves to imitate a name.
+# Scripts that languages combine. Any other mixture could imitate a name.
 MIXTURES = (
     frozenset({"LATIN", "HAN", "HIRAGANA", "KATAKANA"}),
     frozenset({"LATIN", "HAN", "BOPOMOFO"}),
@@ -43,7 +43,7 @@ class Username:
         return self.canonical in RESERVED
 
 
-@lru_cache(maxsize=4096)  # parsing takes 120 µs, and a name under attack comes again and again
+@lru_cache(maxsize=4096)  # a name under attack comes again and again
 def parse(raw: str) -> Username:
     """Apply RFC 8265, UsernameCaseMapped, which ignores case, width and composition.
 
@@ -54,8 +54,8 @@ def parse(raw: str) -> Username:
         The name: `canonical` for comparison, `spelling` (UsernameCasePreserved) for display.
 
     Raises:
-        InvalidInput: the name does not have 2 to 32 code points with a letter or digit among
-            them, or mixes scripts as no language does.
+        InvalidInput: the name is too short or too long, contains a character that is not allowed,
+            has no letter or digit, or mixes scripts as no language does.
     """
     if len(raw) > MAX_RAW_LENGTH:
         raise InvalidInput(FieldError("username", "too_long", {"limit": MAX_LENGTH}))
@@ -73,7 +73,7 @@ def parse(raw: str) -> Username:
 
 def _forms(raw: str) -> tuple[str, str]:
     if raw and raw.isascii() and raw.isprintable() and " " not in raw:
-        return raw.lower(), raw  # the same result as from the profiles, 240 µs sooner
+        return raw.lower(), raw  # what the profiles would return, but much sooner
     try:
         return _canonical.enforce(raw), _spelling.enforce(raw)
     except UnicodeEncodeError:

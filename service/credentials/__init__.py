@@ -1,1 +1,1 @@
-"""What people prove who they are with. Nothing here knows about accounts."""
+"""How people prove who they are. Nothing here knows about accounts."""

@@ -26,12 +26,12 @@ NICENESS = 5
 class PasswordHasher:
     """argon2id (RFC 9106; OWASP Password Storage Cheat Sheet), a few hashes at a time.
 
-    libsodium computes them, in half the time of the reference library: it uses AVX2 and AVX-512
-    where the machine has them. It releases the interpreter's lock. Its threads run at a lower
-    priority than the others; on few cores they would otherwise delay even a rejection.
+    libsodium computes them, because it uses AVX2 and AVX-512 where the machine has them. It
+    releases the interpreter's lock. Its threads have a lower priority than the others: on few
+    cores, they would otherwise delay even a rejection.
 
-    Passwords are hashed in the order in which they arrive; one whose turn does not come in time is
-    rejected.
+    Passwords are hashed in the order in which they arrive. A password whose turn does not come in
+    time is rejected with TooManyHashes.
     """
 
     def __init__(self, memory_kib: int, time_cost: int, threads: int, longest_wait: float) -> None:
@@ -47,11 +47,10 @@ class PasswordHasher:
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
         self._owner: int | None = None
-        # A hash whose password nobody knows.
-        self._decoy = self._computed(secrets.token_urlsafe())
+        self._decoy = self._computed(secrets.token_urlsafe())  # nobody knows its password
 
     def hash(self, password: str) -> str:
-        """The encoded hash of a prepared password.
+        """The encoded hash of a password.
 
         Args:
             password: as `prepare` returns it.
@@ -61,20 +60,24 @@ class PasswordHasher:
         """
         return self._run("hash", lambda: self._computed(password))
 
-    def verify(self, password: str, encoded: str) -> bool:
-        """Whether `encoded` is a hash of the prepared password.
+    def verify(self, raw: str, encoded: str | None) -> bool:
+        """Whether `encoded` is a hash of the password.
+
+        A check takes the same time if there is no hash, or if no password can look like `raw`:
+        otherwise its duration would tell which names exist.
+
+        Args:
+            raw: as typed.
+            encoded: None if there is no hash to compare with.
 
         Raises:
             TooManyHashes: its turn does not come in time.
         """
-        return self._run("verify", lambda: _matches(password, encoded))
-
-    def verify_nothing(self) -> None:
-        """Take as long as `verify`, for a login that fails without a hash to compare with.
-
-        Raises what `verify` raises.
-        """
-        self.verify("", self._decoy)
+        try:
+            password = prepare(raw)
+        except InvalidInput:
+            password, encoded = "", None
+        return self._run("verify", lambda: _matches(password, encoded or self._decoy))
 
     def is_outdated(self, encoded: str) -> bool:
         """Whether the hash was made with parameters that are no longer in use."""
@@ -96,7 +99,7 @@ class PasswordHasher:
         return result
 
     def _pool(self) -> ThreadPoolExecutor:
-        """The threads, which a process starts for its first hash: they do not survive a fork."""
+        """The threads. A process starts them for its first hash: they do not survive a fork."""
         if self._executor is None or self._owner != os.getpid():
             with self._lock:
                 if self._executor is None or self._owner != os.getpid():
@@ -105,18 +108,6 @@ class PasswordHasher:
                     )
                     self._owner = os.getpid()
         return self._executor
-
-
-def matches(hasher: PasswordHasher, raw: str, encoded: str) -> bool:
-    """Whether `encoded` is a hash of `raw`, a password as typed.
-
-    Raises:
-        TooManyHashes: its turn does not come in time.
-    """
-    try:
-        return hasher.verify(prepare(raw), encoded)
-    except InvalidInput:
-        return False
 
 
 def _matches(password: str, encoded: str) -> bool:
@@ -132,5 +123,5 @@ def _parameters(encoded: str) -> str:
 
 
 def _be_nice() -> None:
-    if sys.platform == "linux":  # the only system where each thread has its own niceness
+    if sys.platform == "linux":  # the only system on which each thread has its own niceness
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

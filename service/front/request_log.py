@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 from typing import Any
 
 import msgspec
 
+from service.logs import ROOM, STDOUT, Output
+
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # requested every few seconds
-STDOUT = 1
-ROOM = select.PIPE_BUF  # bytes that a pipe accepts without blocking once it is ready
 MOST_KEPT = 10_000  # lines, while their reader is stuck
 RETRY = 0.05  # seconds
 LONGEST_PATH = 512  # characters; even if JSON needs six bytes for each, a line fits into ROOM
@@ -37,12 +36,10 @@ class RequestLog:
     """Writes once in each turn of the event loop, and never waits for the reader."""
 
     def __init__(self, descriptor: int = STDOUT) -> None:
-        self._descriptor = descriptor
+        self._output = Output(descriptor)
         self._lines: list[bytes] = []
         self._dropped = 0
         self._pid = os.getpid()
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLOUT)
         self._flushing: Any = None
 
     def note(
@@ -73,13 +70,11 @@ class RequestLog:
         """Write as many lines as the reader accepts now."""
         self._flushing = None
         while self._lines:
-            if not self._poll.poll(0):
-                self._flushing = asyncio.get_running_loop().call_later(RETRY, self.flush)
-                return
             count = self._fitting()
-            chunk = b"".join(self._lines[:count])
             try:
-                os.write(self._descriptor, chunk)
+                if not self._output.write(b"".join(self._lines[:count])):
+                    self._flushing = asyncio.get_running_loop().call_later(RETRY, self.flush)
+                    return
             except OSError:  # the reader is gone
                 self._dropped += count
             del self._lines[:count]

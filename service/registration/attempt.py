@@ -19,35 +19,36 @@ KEY_SHAPE = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_KEY}}}")
 
 @dataclass(frozen=True)
 class Attempt:
-    """A valid username and password, and the key that identifies a repeated request."""
+    """A valid username and password, and the idempotency key that identifies a repetition."""
 
     username: Username
     password: str = field(repr=False)
-    given_key: str | None = field(repr=False)  # the client's Idempotency-Key, if it sent one
+    sent_idempotency_key: str | None = field(repr=False)
 
     @cached_property
     def idempotency_key(self) -> str:
-        """The client's Idempotency-Key, or a random one."""
-        return self.given_key or secrets.token_urlsafe(24)
+        """The one that the client sent, or a random one."""
+        return self.sent_idempotency_key or secrets.token_urlsafe(24)
 
     @cached_property
     def key_digest(self) -> str:
-        """What the row and the cache keep of the key: 128 bits of its SHA-256, in hexadecimal."""
+        """What the row and the cache keep of the idempotency key: the first 128 bits of its
+        SHA-256, in hexadecimal."""
         return hashlib.sha256(self.idempotency_key.encode()).hexdigest()[:32]
 
     @cached_property
     def token(self) -> str:
-        """Identifies the claim: no other attempt has this token, not even a repeated request."""
+        """Identifies the claim. Not even a repeated request has the same token."""
         return secrets.token_urlsafe(12)
 
 
 def parse(raw_username: str, raw_password: str, idempotency_key: str | None) -> Attempt:
-    """Check everything, and report everything that is wrong at once.
+    """Check everything, and report all that is wrong at once.
 
     Args:
         raw_username: as typed.
         raw_password: as typed.
-        idempotency_key: the client's, if it sent one.
+        idempotency_key: the one that the client sent, if any.
 
     Raises:
         InvalidInput: the input is unacceptable.

@@ -1,4 +1,4 @@
-"""Single flight: of all the requests in one process for the same name, one proceeds and the others
+"""Single flight: of all the requests in one process for the same name, one leads, and the others
 wait for what it finds (the idea of Go's x/sync/singleflight).
 
 A thousand waiting requests then cost Redis as much as one.
@@ -7,36 +7,21 @@ A thousand waiting requests then cost Redis as much as one.
 from __future__ import annotations
 
 import threading
-from typing import Generic, TypeVar
+from concurrent.futures import Future
 
-T = TypeVar("T")
+from service.registration.username_cache import Taken
 
-
-class Flight(Generic[T]):
-    """One attempt under way. `found` is set when it lands; None means that it failed."""
-
-    def __init__(self) -> None:
-        self._landed = threading.Event()
-        self.found: T | None = None
-
-    def wait(self, seconds: float) -> bool:
-        """Whether it lands within `seconds`."""
-        return self._landed.wait(seconds)
-
-    def land(self, found: T | None) -> None:
-        """Wake everyone who is waiting."""
-        self.found = found
-        self._landed.set()
+Flight = Future[Taken | None]  # what its leader finds; None if it fails
 
 
-class Flights(Generic[T]):
-    """The attempts under way in this process, by name."""
+class Flights:
+    """The flights under way in this process, by name."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._flights: dict[str, Flight[T]] = {}
+        self._flights: dict[str, Flight] = {}
 
-    def join(self, name: str, overdue: Flight[T] | None = None) -> tuple[Flight[T], bool]:
+    def join(self, name: str, overdue: Flight | None = None) -> tuple[Flight, bool]:
         """The flight for `name`, and whether the caller leads it. The leader must call `leave`.
 
         Args:
@@ -47,12 +32,12 @@ class Flights(Generic[T]):
             flight = self._flights.get(name)
             if flight is not None and flight is not overdue:
                 return flight, False
-            flight = self._flights[name] = Flight()
+            flight = self._flights[name] = Future()
             return flight, True
 
-    def leave(self, name: str, flight: Flight[T], found: T | None) -> None:
-        """End the flight that the caller leads, and share what it found; None if it failed."""
+    def leave(self, name: str, flight: Flight, found: Taken | None) -> None:
+        """End the flight that the caller leads, and tell the others what it found."""
         with self._lock:
             if self._flights.get(name) is flight:
                 del self._flights[name]
-        flight.land(found)
+        flight.set_result(found)

@@ -1,10 +1,9 @@
-"""What is known of a name: by the cache first, and by the index in the end."""
+"""What the cache and the index know about a name."""
 
 from __future__ import annotations
 
 import random
 import time
-from enum import Enum
 
 import structlog
 
@@ -17,37 +16,34 @@ from service.registration.username_cache import LONGEST_LIFETIME, State, Taken, 
 log = structlog.get_logger()
 
 RIVAL_TIMEOUT = 3.0  # seconds that an attempt waits for a rival before it proceeds unclaimed
-# A rival that finds the name in the index takes a few milliseconds; one that hashes takes 30.
+# Seconds. Short at first, because a rival that finds the name in the index needs no hash.
 FIRST_POLL, LONGEST_POLL = 0.005, 0.05
 LOOK_INTERVAL = 0.5  # seconds between looks at the index: a rival may die after its commit
 
 
-class Claim(Enum):
-    """How an attempt may proceed."""
-
-    HELD = "held"
-    NONE = "none"  # Redis or a rival does not answer in time; the index decides all the same
-
-
 class Names:
-    """Claims names in the cache, looks them up in the index, and publishes what is taken.
+    """Claims names in the cache, looks them up in the index, and publishes taken ones.
 
-    Only the index can fail: each method that asks it raises DatabaseUnavailable.
+    An outage of the cache is only logged. An outage of the index raises DatabaseUnavailable.
     """
 
     def __init__(self, accounts: AccountRepository, cache: UsernameCache) -> None:
         self._accounts = accounts
         self._cache = cache
 
-    def claim(self, attempt: Attempt) -> Claim | Taken:
-        """Wait until the attempt may proceed, or the name is taken."""
+    def claim(self, attempt: Attempt) -> Taken | None:
+        """Wait until the attempt may proceed (None), or the name is taken.
+
+        The attempt proceeds without a claim if Redis or a rival does not answer in time: the index
+        decides all the same.
+        """
         started = looked = time.monotonic()
         interval = FIRST_POLL
         try:
             while (state := self._cache.claim(attempt.username, attempt.token)) is State.PENDING:
                 now = time.monotonic()
                 if now > started + RIVAL_TIMEOUT:
-                    return Claim.NONE
+                    return None
                 if now > looked + LOOK_INTERVAL:
                     looked = now
                     if taken := self.registered(attempt.username):
@@ -56,11 +52,11 @@ class Names:
                 interval = min(1.5 * interval, LONGEST_POLL)
         except UsernameCacheUnavailable:
             log.warning("username_cache_unavailable", step="claim")
-            return Claim.NONE
-        return state if isinstance(state, Taken) else Claim.HELD
+            return None
+        return state if isinstance(state, Taken) else None
 
     def release(self, attempt: Attempt) -> None:
-        """Give up the attempt's claim."""
+        """Give up the attempt's claim, if it has one."""
         try:
             self._cache.release(attempt.username, attempt.token)
         except UsernameCacheUnavailable:
@@ -75,7 +71,7 @@ class Names:
         return (self.registered(username) or state) if state is State.ABSENT else state
 
     def registered(self, username: Username) -> Taken | None:
-        """What the index says about the name; a name that is taken is published."""
+        """Whether the name is in the index. If it is, the cache learns it."""
         row = self._accounts.registered(username)
         if row is None:
             return None
@@ -93,6 +89,6 @@ class Names:
 
 
 def may_be_published(row: Registered) -> bool:
-    """Whether the cache may call the name taken. A retired name becomes free one day, and no entry
-    may outlive its quarantine."""
+    """Whether the cache may call the name taken. A retired name becomes free after its quarantine,
+    which no entry may outlive."""
     return row.quarantine_left is None or row.quarantine_left > 2 * LONGEST_LIFETIME

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from contextlib import suppress
 
 import structlog
 
@@ -24,31 +24,22 @@ from service.registration import attempt as attempts
 from service.registration import names
 from service.registration.attempt import Attempt
 from service.registration.flights import Flight, Flights
-from service.registration.names import Claim, Names
+from service.registration.names import Names
 from service.registration.username_cache import State, Taken, UsernameCache
 from service.sessions.ids import new_locator
 
 log = structlog.get_logger()
 
-PATIENCE = 9.0  # seconds that a request waits for rivals in all
+PATIENCE = 9.0  # seconds that a request waits for all its rivals together
 
-
-@dataclass(frozen=True)
-class Created:
-    """The attempt has created the account: its row is committed, and the name is taken."""
-
-    account: Account
-    taken: Taken
-
-
-Outcome = Created | Taken
+Outcome = Account | Taken  # the account that the attempt has created, or whose name it is
 
 
 class Registration:
-    """Registers accounts: one winner for each name, at the price of one hash.
+    """Registers accounts: one winner for each name, at the cost of one hash.
 
-    The order is cache, flight, claim, index, hash, INSERT, publish: each step sees only the
-    attempts that the cheaper steps before it could not reject.
+    The steps are flight, claim, index, hash, INSERT and publish. Each sees only the attempts that
+    the cheaper steps before it could not reject.
     """
 
     def __init__(
@@ -57,47 +48,49 @@ class Registration:
         self._accounts = accounts
         self._names = Names(accounts, cache)
         self._hasher = hasher
-        self._flights: Flights[Taken] = Flights()
+        self._flights = Flights()
 
     def register(
         self, raw_username: str, raw_password: str, idempotency_key: str | None = None
     ) -> Account:
-        """Create an account, or find the one that the same request created earlier.
+        """Create an account, or find the one that the same request has already created.
 
         Args:
             raw_username: as typed.
             raw_password: as typed.
-            idempotency_key: sent by the client. A request repeated within a day, with the same
-                key, name and password, gets its account instead of "taken".
+            idempotency_key: the one that the client sent, if any. A request that is repeated
+                within a day, with the same key, name and password, gets its account instead of
+                "taken".
 
         Returns:
             The account; its row is committed.
 
         Raises:
-            InvalidInput: the input is unacceptable; lists everything that is wrong.
+            InvalidInput: the input is unacceptable. Lists all that is wrong.
             UsernameTaken: a committed row has the name.
             RegistrationUnresolved: Postgres failed halfway, and the account may exist. Carries the
-                key with which the request is safe to repeat.
-            Unavailable: Postgres does not answer, too many passwords are waiting to be hashed, or
-                a rival takes too long.
+                idempotency key with which the request is safe to repeat.
+            DatabaseUnavailable: Postgres does not answer.
+            TooManyHashes: too many passwords are waiting to be hashed.
+            RivalTooSlow: other requests for the name take too long.
         """
         attempt = attempts.parse(raw_username, raw_password, idempotency_key)
         outcome = self._fly(attempt)
-        if isinstance(outcome, Created):
+        if isinstance(outcome, Account):
             metrics.REGISTRATIONS.labels("registered").inc()
-            emit(Event.REGISTERED, outcome.account.id)
-            return outcome.account
-        if account := self._own_earlier(attempt, outcome):
+            emit(Event.REGISTERED, outcome.id)
+            return outcome
+        if account := self._own_earlier(attempt, raw_password, outcome):
             return account
         metrics.REGISTRATIONS.labels("taken").inc()
         raise UsernameTaken
 
     def availability(self, raw_username: str) -> str | None:
-        """Why the name cannot be registered right now: taken, pending, reserved or invalid; None
-        if it can.
+        """Why the name cannot be registered now: taken, pending, reserved or invalid. None if it
+        can.
 
         Raises:
-            DatabaseUnavailable: the answer is up to Postgres, which does not respond.
+            DatabaseUnavailable: the cache does not know, and Postgres does not answer.
         """
         try:
             username = usernames.parse(raw_username)
@@ -113,52 +106,50 @@ class Registration:
     def _fly(self, attempt: Attempt) -> Outcome:
         """Lead this process's flight for the name, or wait for the one under way."""
         name, deadline = attempt.username.canonical, time.monotonic() + PATIENCE
-        overdue: Flight[Taken] | None = None
+        overdue: Flight | None = None
         while (left := deadline - time.monotonic()) > 0:
             flight, leading = self._flights.join(name, overdue)
             if leading:
                 return self._lead(attempt, flight)
-            overdue = None if flight.wait(min(left, names.RIVAL_TIMEOUT)) else flight
-            if flight.found:
-                return flight.found
+            with suppress(TimeoutError):
+                if taken := flight.result(min(left, names.RIVAL_TIMEOUT)):
+                    return taken
+            overdue = None if flight.done() else flight
         raise RivalTooSlow
 
-    def _lead(self, attempt: Attempt, flight: Flight[Taken]) -> Outcome:
-        """Make the attempt, and share with the requests that wait for it what it finds."""
+    def _lead(self, attempt: Attempt, flight: Flight) -> Outcome:
+        """Make the attempt, and tell the requests that wait for it what it finds."""
         taken: Taken | None = None
         try:
             outcome = self._claim_and_create(attempt)
-            taken = outcome.taken if isinstance(outcome, Created) else outcome
+            taken = outcome if isinstance(outcome, Taken) else Taken(attempt.key_digest)
             return outcome
         finally:
             self._flights.leave(attempt.username.canonical, flight, taken)
 
     def _claim_and_create(self, attempt: Attempt) -> Outcome:
-        """Create the account under a claim, which is released unless the account exists."""
-        claim = self._names.claim(attempt)
-        if isinstance(claim, Taken):
-            return claim
+        """Create the account under a claim, and release the claim if that fails."""
+        if taken := self._names.claim(attempt):
+            return taken
         outcome: Outcome | None = None
         try:
             outcome = self._create(attempt)
             return outcome
         finally:
-            # A published name has no claim left, but not every retired name is published.
-            if claim is Claim.HELD and not isinstance(outcome, Created):
+            # Also if the name is taken: the name of a deleted account may not be published.
+            if not isinstance(outcome, Account):
                 self._names.release(attempt)
 
     def _create(self, attempt: Attempt) -> Outcome:
         """Ask the index, hash, and insert the row."""
         if taken := self._names.registered(attempt.username):
             return taken
-        account = self._insert(attempt, self._hasher.hash(attempt.password))
-        if account:
-            taken = Taken(attempt.key_digest)
-            self._names.publish(attempt.username, taken)
-            return Created(account, taken)
+        if account := self._insert(attempt, self._hasher.hash(attempt.password)):
+            self._names.publish(attempt.username, Taken(attempt.key_digest))
+            return account
         if taken := self._names.registered(attempt.username):
             return taken
-        raise DatabaseUnavailable  # released at this very moment: the next attempt may have it
+        raise DatabaseUnavailable  # the name has just become free: the next attempt may get it
 
     def _insert(self, attempt: Attempt, password_hash: str) -> Account | None:
         """Insert the row and commit; None if another committed row has the name."""
@@ -172,8 +163,8 @@ class Registration:
 
     def _insert_again(self, attempt: Attempt, password_hash: str) -> Account | None:
         """Find out what became of an INSERT whose answer was lost. The second INSERT waits until
-        the first commits or rolls back. If it meets a row with this hash, that row is the first
-        one's: no other hash has this salt."""
+        the first commits or rolls back. If there is a row with this hash, it is from the first
+        INSERT: no other hash has this salt."""
         try:
             return self._insert_once(attempt, password_hash) or self._accounts.with_hash(
                 attempt.username, password_hash
@@ -186,10 +177,10 @@ class Registration:
             attempt.username, password_hash, new_locator(), attempt.key_digest
         )
 
-    def _own_earlier(self, attempt: Attempt, taken: Taken) -> Account | None:
-        """The account that this client registered earlier, if it did. The key alone proves
-        nothing."""
-        if attempt.given_key is None or taken.key_digest != attempt.key_digest:
+    def _own_earlier(self, attempt: Attempt, raw_password: str, taken: Taken) -> Account | None:
+        """The account that this client registered earlier, if it did. The same idempotency key is
+        not enough: the client must know the password."""
+        if taken.key_digest != attempt.key_digest:
             return None
         found = self._accounts.credentials(attempt.username)
-        return found[0] if found and self._hasher.verify(attempt.password, found[1]) else None
+        return found[0] if found and self._hasher.verify(raw_password, found[1]) else None

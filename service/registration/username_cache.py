@@ -1,7 +1,7 @@
 """The username cache: Redis in front of the unique index.
 
 It rejects duplicates before they cost a hash or a query, and lets one of many racing attempts
-proceed. It is never the authority: without it, registration is slower and just as correct.
+proceed. It is never the authority: without it, registration is slower, and just as correct.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TAKEN_LIFETIME = 3600  # seconds, ± 20 %, so that names cached together do not 
 TAKEN_JITTER = 0.2
 LONGEST_LIFETIME = TAKEN_LIFETIME * (1 + TAKEN_JITTER)
 MOST_REMEMBERED = 4096  # names, in each worker
-REMEMBERED = 1.0  # seconds for which a worker does not ask again whether a name is taken
+REMEMBERED = 1.0  # seconds during which a worker does not ask again whether a name is taken
 
 
 class State(Enum):
@@ -46,15 +46,14 @@ STATES = {state.value: state for state in State}
 class Taken:
     """A committed row has the name."""
 
-    key_digest: str  # of the idempotency key that registered it; empty after a day
+    key_digest: str  # of the idempotency key with which it was registered; empty after a day
 
 
 class UsernameCache:
     """One string per name, `coatcheck:username:CANONICAL`: `pending:TOKEN` while an attempt is
     under way, then `taken:KEY_DIGEST`.
 
-    Every method that asks Redis raises UsernameCacheUnavailable within a second if Redis does not
-    answer.
+    If Redis does not answer, methods that ask it raise UsernameCacheUnavailable within a second.
     """
 
     def __init__(self, redis: Redis | RedisCluster) -> None:
@@ -83,12 +82,12 @@ class UsernameCache:
         return state
 
     def remembers(self, username: Username) -> bool:
-        """Whether this process has just learned that the name is taken, which is final."""
+        """Whether this process has just learned that the name is taken."""
         seen = self._seen_taken.get(username.canonical, -math.inf)
         return time.monotonic() - seen < REMEMBERED
 
     def publish(self, username: Username, taken: Taken) -> None:
-        """Record that a committed row has the name. Any process that has seen the row may do so."""
+        """Record that a committed row has the name. Any process that has seen the row may do it."""
         self.remember(username)
         with failing_as(UsernameCacheUnavailable):
             self._redis.execute_command(*self.publication(username, taken))  # type: ignore[no-untyped-call]
@@ -101,7 +100,7 @@ class UsernameCache:
         return ("SET", key_of(username), f"taken:{taken.key_digest}", "PX", str(milliseconds))
 
     def release(self, username: Username, token: str) -> None:
-        """Give up the claim of `token`; a rival's claim stays."""
+        """Give up the claim of `token`. A rival's claim stays."""
         with failing_as(UsernameCacheUnavailable):
             self._release(keys=[key_of(username)], args=[token])
 
@@ -127,5 +126,5 @@ def _state(answer: bytes) -> State | Taken:
     word, _, rest = answer.decode().partition(":")
     if word == "taken":
         return Taken(rest)
-    # An entry that nobody here has written says nothing: the cache is never the authority.
+    # An entry of an unknown form says nothing: the cache is never the authority.
     return STATES.get(word, State.ABSENT)

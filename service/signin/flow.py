@@ -1,6 +1,6 @@
 """The one path to a session: a first factor, what is still missing, the session.
 
-A way to sign in ends in a `Proof`, or in `note_refusal` and an error.
+A way to sign in ends in a `Proof`, or in the event SIGN_IN_REFUSED and an error.
 """
 
 from __future__ import annotations
@@ -20,23 +20,18 @@ from service.sessions.store import SessionStore
 
 @dataclass(frozen=True)
 class Proof:
-    """That whoever sends the request owns an account."""
+    """The client has shown that it owns an account."""
 
     account: Account
-    method: str  # by which they have shown it: the first factor
+    method: str  # the first factor
 
 
 class Reason(StrEnum):
-    """Why a sign-in was refused. For the operator: the client must not learn it."""
+    """Why a sign-in is refused. Only the operator learns it; the client must not."""
 
-    NO_SUCH_ACCOUNT = "no_such_account"  # or it is disabled or deleted, which costs a query to tell
+    NO_SUCH_ACCOUNT = "no_such_account"  # or the account is disabled or deleted
     WRONG_PASSWORD = "wrong_password"  # noqa: S105
-    OVERTAKEN = "overtaken"  # the account's sessions were revoked meanwhile
-
-
-def note_refusal(reason: Reason, account_id: int | None = None) -> None:
-    """Note that a sign-in is refused."""
-    emit(Event.SIGN_IN_REFUSED, account_id, reason=reason)
+    OVERTAKEN = "overtaken"  # a revocation of the account's sessions was faster
 
 
 class SignIn:
@@ -49,17 +44,17 @@ class SignIn:
         """Sign in: the browser gets a new session of the account, under a new id.
 
         Args:
-            session: of the request. What it holds goes over into the new one if it was anonymous;
-                its id is dead.
-            request: says where it comes from.
+            session: the session of the request. It ends; the new one takes over what it holds if
+                it was anonymous.
+            request: says which address and program it comes from.
             remember: whether the new session outlives the browser.
 
         Raises:
-            SessionRevoked: the account's sessions were revoked since the account was read.
+            SessionRevoked: the account's sessions have been revoked since the account was read.
             SessionStoreUnavailable: Redis does not answer; nobody is signed in.
         """
         account, methods = proof.account, (proof.method,)
-        # What is still missing, such as a second factor, is asked for here, before any session.
+        # Anything else that is required, such as a second factor, belongs here.
         new = NewSession(
             owner=account.owner,
             locator=account.locator,
@@ -72,7 +67,7 @@ class SignIn:
         try:
             self._start(session, new)
         except SessionRevoked:
-            note_refusal(Reason.OVERTAKEN, account.id)
+            emit(Event.SIGN_IN_REFUSED, account.id, reason=Reason.OVERTAKEN)
             raise
         emit(Event.SIGNED_IN, account.id, methods=methods)
 

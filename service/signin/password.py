@@ -10,7 +10,8 @@ from service.accounts.repository import AccountRepository
 from service.credentials import passwords
 from service.credentials.hashing import PasswordHasher
 from service.errors import InvalidCredentials, InvalidInput, Unavailable
-from service.signin.flow import Proof, Reason, note_refusal
+from service.events import Event, emit
+from service.signin.flow import Proof, Reason
 
 log = structlog.get_logger()
 
@@ -26,8 +27,7 @@ class PasswordFactor:
     def prove(self, raw_username: str, raw_password: str) -> Proof:
         """Proof that the client owns the account with this name.
 
-        If the hash was made with outdated parameters, it is renewed: only now is the password
-        available.
+        A hash with outdated parameters is renewed, because the password is at hand only now.
 
         Raises:
             InvalidCredentials: no account has that name, the password is wrong, or the account is
@@ -35,36 +35,29 @@ class PasswordFactor:
             DatabaseUnavailable: Postgres does not answer.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
-        found, password = self._find(raw_username), _prepared(raw_password)
-        if found is None or password is None:
-            self._hasher.verify_nothing()
-        elif self._hasher.verify(password, found[1]):
-            self._renew(*found, password)
-            return Proof(found[0], passwords.METHOD)
-        if found:
-            note_refusal(Reason.WRONG_PASSWORD, found[0].id)
-        else:
-            note_refusal(Reason.NO_SUCH_ACCOUNT)
-        raise InvalidCredentials
+        account, encoded = self._find(raw_username) or (None, None)
+        is_right = self._hasher.verify(raw_password, encoded)
+        if account is None:
+            emit(Event.SIGN_IN_REFUSED, None, reason=Reason.NO_SUCH_ACCOUNT)
+            raise InvalidCredentials
+        if not is_right or encoded is None:
+            emit(Event.SIGN_IN_REFUSED, account.id, reason=Reason.WRONG_PASSWORD)
+            raise InvalidCredentials
+        if self._hasher.is_outdated(encoded):
+            self._renew(account, encoded, raw_password)
+        return Proof(account, passwords.METHOD)
 
-    def _renew(self, account: Account, encoded: str, password: str) -> None:
+    def _renew(self, account: Account, encoded: str, raw_password: str) -> None:
         """Hash again with the current parameters. If that is impossible now, the next login does
         it."""
-        if self._hasher.is_outdated(encoded):
-            try:
-                self._accounts.replace_hash(account.id, encoded, self._hasher.hash(password))
-            except Unavailable as error:
-                log.warning("rehash_postponed", reason=error.code)
+        try:
+            renewed = self._hasher.hash(passwords.prepare(raw_password))
+            self._accounts.replace_hash(account.id, encoded, renewed)
+        except Unavailable as error:
+            log.warning("rehash_postponed", reason=error.code)
 
     def _find(self, raw_username: str) -> tuple[Account, str] | None:
         try:
             return self._accounts.credentials(usernames.parse(raw_username))
         except InvalidInput:
             return None
-
-
-def _prepared(raw_password: str) -> str | None:
-    try:
-        return passwords.prepare(raw_password)
-    except InvalidInput:
-        return None

@@ -1,1 +1,1 @@
-"""What clients see: pages, JSON API, health. Views parse, call and respond."""
+"""What clients see: pages, JSON API and health. Views parse, call and respond."""

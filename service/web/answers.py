@@ -1,4 +1,4 @@
-"""A response before any framework: the event loop sends it as it is, and Flask wraps it."""
+"""A response without any framework: the event loop sends it as it is, and Flask wraps it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import msgspec
 from flask import Response
 
 JSON = "application/json"
-# Of every response that depends on who is signed in.
+# The headers of every response that depends on who is signed in.
 PRIVATE = (("Cache-Control", "no-store"), ("Vary", "Cookie"))
 
-TITLES = {status.value: status.phrase for status in HTTPStatus}  # statuses in words
+TITLES = {status.value: status.phrase for status in HTTPStatus}
 
 encode = msgspec.json.Encoder().encode
 
@@ -32,13 +32,13 @@ class Answer(NamedTuple):
         return TITLES[self.status]
 
     def response(self) -> Response:
-        """The same for Flask."""
+        """The answer as a response of Flask."""
         response = Response(self.body, self.status, self.headers)
         if not any(name == "Content-Type" for name, _ in self.headers):
-            del response.headers["Content-Type"]  # which Flask makes up
+            del response.headers["Content-Type"]  # Flask's default
         return response
 
 
 def json_answer(status: int, document: Any, *headers: tuple[str, str]) -> Answer:
-    """An answer in JSON."""
+    """An answer with a JSON body."""
     return Answer(status, (("Content-Type", JSON), *headers), encode(document))

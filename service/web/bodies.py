@@ -1,4 +1,4 @@
-"""What a client sent, brought into shape."""
+"""What a client sends in a body, checked and typed."""
 
 from __future__ import annotations
 
@@ -9,17 +9,10 @@ from urllib.parse import parse_qsl
 
 from flask import request
 
-from service.errors import (
-    FieldError,
-    InvalidInput,
-    NotAnObject,
-    NotJson,
-    UnreadableForm,
-    WrongMediaType,
-)
+from service.errors import FieldError, InvalidInput, NotJson, UnreadableForm, WrongMediaType
 from service.web.answers import JSON
 
-MAX_BODY, LARGEST_BODY = 16 * 1024, 64 * 1024  # bytes: of most routes; of session data
+MAX_BODY, LARGEST_BODY = 16 * 1024, 64 * 1024  # bytes: on most routes; for session data
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -37,7 +30,7 @@ def json_object() -> dict[str, Any]:
 
     Raises:
         WrongMediaType: the body is declared as something else.
-        NotJson, NotAnObject: it is something else.
+        NotJson: it is something else.
     """
     if request.mimetype != JSON:
         raise WrongMediaType(JSON)
@@ -46,21 +39,18 @@ def json_object() -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise NotJson from None
     if not isinstance(body, dict):
-        raise NotAnObject
+        raise NotJson
     return body
 
 
 def json_credentials() -> Credentials:
-    """Those in the JSON body; raises what `json_object` and `credentials_in` raise."""
-    return credentials_in(json_object())
-
-
-def credentials_in(body: dict[str, Any]) -> Credentials:
-    """Username, password and, if given, remember.
+    """Username, password and, if it is there, remember, from the JSON body.
 
     Raises:
-        InvalidInput: one is missing or has another type; names each.
+        InvalidInput: at least one of them is missing or has another type.
+        WrongMediaType, NotJson: as `json_object` does.
     """
+    body = json_object()
     errors = _not_strings(body, "username", "password")
     if not isinstance(body.get("remember", False), bool):
         errors.append(FieldError("remember", "type"))
@@ -70,10 +60,11 @@ def credentials_in(body: dict[str, Any]) -> Credentials:
 
 
 def json_strings(*fields: str) -> dict[str, str]:
-    """The string members of the JSON body that have these names.
+    """These fields of the JSON body, which must be strings.
 
     Raises:
-        InvalidInput: one is missing or has another type; names each.
+        InvalidInput: at least one of them is missing or has another type.
+        WrongMediaType, NotJson: as `json_object` does.
     """
     body = json_object()
     if errors := _not_strings(body, *fields):
@@ -112,7 +103,7 @@ def form_fields() -> dict[str, str]:
     if request.mimetype != FORM:
         raise WrongMediaType(FORM)
     try:
-        # Not request.form: it keeps bytes that are no UTF-8 as percent signs, a valid name.
+        # request.form would turn bytes that are not UTF-8 into percent signs, a valid name.
         return dict(parse_qsl(request.get_data().decode(), errors="strict", max_num_fields=20))
     except ValueError:
         raise UnreadableForm from None

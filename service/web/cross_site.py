@@ -1,8 +1,8 @@
-"""Refuses unsafe requests that another site made a browser send.
+"""Rejects unsafe requests that another site makes a browser send.
 
-Instead of tokens in forms: every current browser says where a request comes from
-(W3C Fetch Metadata; OWASP CSRF Prevention Cheat Sheet). A client that says neither is no
-browser, and carries no cookie that it was not given on purpose.
+Forms need no tokens, because every current browser says where a request comes from (W3C Fetch
+Metadata; OWASP CSRF Prevention Cheat Sheet). A client that says nothing is a program, which sends a
+cookie only on purpose.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def refuse_cross_site() -> None:
-    """To be called before each request.
+    """Check a request; Flask calls this before each one.
 
     Raises:
         CrossSite: the request may change something and comes from another origin.

@@ -1,4 +1,4 @@
-"""Sign-in state: who it is, signing in, signing out."""
+"""The user of the current request: who it is, signing in, signing out."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from flask import request
 from flask import session as flask_session
 
 from service.errors import NotSignedIn
-from service.sessions.record import Owner, Record, SignedIn
+from service.sessions.record import Owner, SignedIn
 from service.sessions.session import Session
 from service.signin.flow import Proof
 from service.web.services import services
 
 
 def session() -> Session:
-    """`flask.session`, as the type that it is."""
+    """`flask.session` with its real type."""
     return cast(Session, flask_session)
 
 
@@ -28,7 +28,7 @@ def signed_in() -> SignedIn:
     """Who is signed in, and with which session.
 
     Raises:
-        NotSignedIn: nobody is.
+        NotSignedIn: nobody is signed in.
     """
     record = session().record
     if record is None or record.metadata.owner is None:
@@ -37,26 +37,20 @@ def signed_in() -> SignedIn:
 
 
 def sign_in(proof: Proof, remember: bool) -> None:
-    """Give the browser a session of the account whose owner has sent the request; raises what
-    `SignIn.proceed` raises."""
+    """Give the browser a session of the account. Raises what `SignIn.proceed` raises."""
     services().sign_in.proceed(proof, session(), request, remember)
 
 
-def continue_as(record: Record) -> None:
-    """Go on with the session under the new id that it was given."""
-    session().replace_record(record)
-
-
 def forget() -> None:
-    """Have the browser forget the id of a session that has ended."""
+    """Delete the browser's cookie, because its session has ended."""
     session().replace_record(None)
 
 
 def sign_out() -> None:
-    """End the session, if there is one, and have the browser forget its id.
+    """End the session, if there is one, and delete its cookie.
 
     Raises:
-        SessionStoreUnavailable: Redis does not answer; the session may live on.
+        SessionStoreUnavailable: Redis does not answer; the session may still exist.
     """
     if record := session().record:
         services().revocation.sign_out(record)
@@ -69,7 +63,7 @@ def revoke(handle: str) -> None:
     Raises:
         NotSignedIn: nobody is signed in.
         NoSuchSession: the user has no session with that handle.
-        SessionStoreUnavailable: Redis does not answer; the session may live on.
+        SessionStoreUnavailable: Redis does not answer; the session may still exist.
     """
     user = signed_in()
     services().revocation.revoke_one(user, handle)

@@ -1,4 +1,4 @@
-"""Errors in Flask: a problem document for programs, a page for people."""
+"""How Flask responds to errors: with a problem document for programs, a page for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.web.problems import PROBLEM, Problem, http_problem, problem_of
 
 
 def register(app: Flask) -> None:
-    """Answer every error of `app`."""
+    """Have `app` respond to every error in this way."""
     app.register_error_handler(CoatcheckError, answer)
     app.register_error_handler(HTTPException, answer_http)
 
@@ -22,18 +22,18 @@ def answer(error: CoatcheckError) -> Response:
 
 
 def answer_http(error: HTTPException) -> Response:
-    """The response to an error of HTTP, or to one that nobody foresaw (500)."""
-    own_words = vars(error).get("description")  # the class has English ones, which we replace
+    """The response to an error of Flask, or to an unexpected one (500)."""
+    detail = vars(error).get("description")  # the sentence of a view; the class has Werkzeug's
     headers = tuple(
         header
         for header in error.get_headers()
         if header[0] not in ("Content-Type", "Content-Length")
     )
-    return _response(http_problem(error.code or 500, own_words, headers))
+    return _response(http_problem(error.code or 500, detail, headers))
 
 
 def answer_unsaved(error: CoatcheckError, response: Response) -> None:
-    """Make of a finished response the one that says that its session could not be saved."""
+    """Turn a finished response into an error, because its session could not be saved."""
     replacement = answer(error)
     response.status = replacement.status
     response.set_data(replacement.get_data())
@@ -45,7 +45,7 @@ def answer_unsaved(error: CoatcheckError, response: Response) -> None:
 
 
 def wants_page() -> bool:
-    """Whether the client is a person's browser, looking for a page."""
+    """Whether the client prefers a page, as browsers do."""
     offered = [PROBLEM, JSON, "text/html"]
     return (
         not request.path.startswith("/api/")

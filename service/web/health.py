@@ -1,4 +1,4 @@
-"""Is it alive, and can it serve?"""
+"""Whether the service is alive, and whether it can serve."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 health = Blueprint("health", __name__)
 
 
-# The process answers. Says nothing of what it depends on: restarting would not help.
+# Says nothing about the stores: if they are down, restarting this process does not help.
 ALIVE = json_answer(200, {"status": "ok"})
 
 
@@ -38,8 +38,8 @@ def alive() -> Response:
 @health.get("/readyz")
 @needs_no_session
 def ready() -> tuple[dict[str, Any], int]:
-    """Whether requests can be served. Without the username cache they can, only dearer; with a
-    Redis that evicts sessions they can, until it is full."""
+    """Whether requests can be served. Without the username cache they can, at a higher cost; with
+    a Redis that evicts sessions they can, until it is full."""
     parts = {
         "postgres": _answer(services().postgres.ping),
         "sessions": _answer(services().session_store.ping),
@@ -56,7 +56,7 @@ def ready() -> tuple[dict[str, Any], int]:
 @health.get("/metrics")
 @needs_no_session
 def metrics() -> Response:
-    """What all workers have counted, as Prometheus text."""
+    """The counts of all workers, as Prometheus text."""
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
@@ -65,8 +65,8 @@ def metrics() -> Response:
 
 
 def warn_of_eviction(app: Flask) -> None:
-    """Say in the log if a full Redis may delete sessions, or if that is unknown.
-    For the start of a worker: returns within a second whatever Redis does."""
+    """Log a warning if a full Redis may delete sessions, or if that is unknown. Returns within a
+    second whatever Redis does, because a worker calls it before it serves."""
     found, why = _eviction(app)
     if found == EVICTS:
         effect = "a full Redis deletes sessions and so signs people out: set noeviction"
@@ -76,7 +76,7 @@ def warn_of_eviction(app: Flask) -> None:
 
 
 def _eviction(app: Flask) -> tuple[str, str]:
-    """Whether sessions can be evicted, and by which policy or why that is not known."""
+    """Whether sessions can be evicted, and by which policy, or why that is unknown."""
     try:
         evicting = eviction_policies(services_of(app).session_redis) - {"noeviction"}
     except EvictionUnknown as error:

@@ -1,4 +1,4 @@
-"""The one place that decides what a response to an error says: status, code, headers, sentence.
+"""What a response to an error says: status, code, headers and sentence.
 
 The API, the pages, the event loop and the tutorial's JSON all show a `Problem`.
 """
@@ -17,7 +17,6 @@ PROBLEM = "application/problem+json"
 OUTCOMES: dict[type[CoatcheckError], tuple[int, str]] = {
     errors.NoHost: (400, "malformed"),
     errors.NotJson: (400, "malformed"),
-    errors.NotAnObject: (400, "malformed"),
     errors.UnreadableForm: (400, "malformed"),
     errors.InvalidCredentials: (401, "invalid_credentials"),
     errors.SessionRevoked: (401, "invalid_credentials"),
@@ -34,7 +33,7 @@ OUTCOMES: dict[type[CoatcheckError], tuple[int, str]] = {
     errors.InvalidInput: (422, "invalid"),
     errors.Unavailable: (503, "unavailable"),
 }
-# Of responses that no error of ours explains.
+# For errors that come from Flask.
 CODES = {
     400: "malformed",
     404: "not_found",
@@ -50,7 +49,7 @@ class Problem(NamedTuple):
     status: int
     code: str
     detail: str
-    headers: Headers = ()  # those that say what the client can do
+    headers: Headers = ()  # what the client can do next
     errors: tuple[dict[str, str], ...] = ()  # one for each field: field, code, message
 
     @property
@@ -59,7 +58,7 @@ class Problem(NamedTuple):
         return TITLES[self.status]
 
     def answer(self, *headers: tuple[str, str]) -> Answer:
-        """The problem document (RFC 9457), with more headers if there are any."""
+        """The problem document (RFC 9457), with additional headers."""
         document = {
             "type": f"urn:coatcheck:problem:{self.code}",
             "title": self.title,
@@ -74,7 +73,7 @@ class Problem(NamedTuple):
 
 
 def problem_of(error: CoatcheckError) -> Problem:
-    """What to respond to an error."""
+    """The problem that a client learns about from an error."""
     kind = Unavailable if isinstance(error, Unavailable) else type(error)
     status, code = OUTCOMES[kind]
     headers: Headers = ()
@@ -92,7 +91,7 @@ def problem_of(error: CoatcheckError) -> Problem:
 
 
 def http_problem(status: int, detail: str | None = None, headers: Headers = ()) -> Problem:
-    """What to respond if only the status says what is wrong, and perhaps `detail`."""
+    """The problem if only a status is known, and perhaps a sentence (`detail`)."""
     code = CODES.get(status, "internal" if status >= 500 else "refused")
     detail = detail or SENTENCES.get(str(status)) or TITLES[status]
     return Problem(status, code, detail, headers)

@@ -1,4 +1,4 @@
-"""What a view declares about itself, for the event loop in front of it."""
+"""What a view declares to the event loop in front of it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PASSWORD, NO_SESSION = "_hashes_a_password", "_needs_no_session"
 
 
 def hashes_a_password(view: View) -> View:
-    """Have the view's requests wait for their turn to hash, apart from all others."""
+    """Declare that the view hashes a password: its requests wait in a queue of their own."""
     setattr(view, PASSWORD, True)
     return view
 
 
 def needs_no_session(view: View) -> View:
-    """Spare the view's requests the look at the session."""
+    """Declare that the view uses no session, so that none is read."""
     setattr(view, NO_SESSION, True)
     return view
 
@@ -30,11 +30,11 @@ class Routes:
     def __init__(self, app: Flask) -> None:
         """
         Args:
-            app: with all its routes.
+            app: an application with all its routes.
 
         Raises:
-            ValueError: a view that hashes a password has an argument in its path, which the event
-                loop could not tell from others.
+            ValueError: the path of a view that hashes a password has an argument, so the event loop
+                could not recognize it.
         """
         self._passwords: set[tuple[str, str]] = set()
         self._without_session: set[str] = set()
@@ -57,7 +57,7 @@ class Routes:
         return (method, path) in self._passwords
 
     def may_use_the_session(self, path: str) -> bool:
-        """Whether the view of this route may look at the session."""
+        """Whether the view of this route may use the session."""
         return path not in self._without_session and not (
             self._static and path.startswith(self._static)
         )

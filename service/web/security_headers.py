@@ -1,6 +1,6 @@
-"""Headers that every response carries (OWASP Secure Headers Project).
+"""Headers that every response has (OWASP Secure Headers Project).
 
-Added in front of Flask: to its header objects they would cost more than the session.
+They are added outside Flask, because its header objects are slow.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ADDED, NAMES = list(HEADERS), {name.lower() for name, _ in HEADERS}
 
 
 def with_security_headers(application: WSGIApplication) -> WSGIApplication:
-    """`application` with HEADERS on each of its responses, except those that it sets itself."""
+    """Add HEADERS to every response of `application`, except those that it sets itself."""
 
     def secured(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The objects that views call, as create_app wires them."""
+"""The objects that views use; create_app builds them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Services:
     def close(self) -> None:
         """Close every open connection; new ones open on demand.
 
-        Call it before a fork, so that no two processes share a connection, and at the end.
+        Call it at the end, and before a fork, so that no two processes share a connection.
         """
         self.postgres.close()
         self.session_redis.close()

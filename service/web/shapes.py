@@ -1,4 +1,4 @@
-"""Accounts and sessions as the API shows them to their owner."""
+"""How the API shows accounts and sessions to their owner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.sessions.record import Device, Owner, Record
 
 
 def signed_in_json(owner: Owner, record: Record) -> dict[str, Any]:
-    """A signed-in account with the session that asks."""
+    """The signed-in account and its current session."""
     return {"account": account_json(owner), "session": _session_json(record.device, current=True)}
 
 
@@ -26,7 +26,7 @@ def account_json(owner: Owner) -> dict[str, Any]:
 
 
 def sessions_json(devices: list[Device], current: Record) -> list[dict[str, Any]]:
-    """The sessions of an account, for `current`, which is one of them."""
+    """The sessions of an account, one of which is `current`."""
     return [_session_json(device, current.has_handle(device.handle)) for device in devices]
 
 
@@ -42,15 +42,15 @@ def _session_json(device: Device, current: bool) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=1024)  # the same few browsers again and again, a millisecond each
+@lru_cache(maxsize=1024)  # parsing is slow, and most people use the same few browsers
 def device_name(user_agent: str) -> str:
-    """Browser and system, as far as the User-Agent tells: "Firefox on Linux"."""
+    """Browser and system, as far as the User-Agent says: "Firefox on Linux"."""
     found = parse(user_agent)
     browser = found.user_agent.family if found.user_agent else "Unknown program"
     return f"{browser} on {found.os.family}" if found.os else browser
 
 
-@lru_cache(maxsize=4096)  # a session that is checked again and again was created but once
+@lru_cache(maxsize=4096)  # the times of a session rarely change, however often it is checked
 def rfc3339(seconds: float) -> str:
     """Unix seconds as RFC 3339, UTC, to the millisecond."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

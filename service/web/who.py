@@ -1,7 +1,4 @@
-"""Who is signed in, in the words of `/auth/verify` and of `/api/v1/sessions/current`.
-
-Flask's views and the event loop both answer with these.
-"""
+"""What `/auth/verify` and `/api/v1/sessions/current` say, in Flask and on the event loop."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ def current_session_answer(record: Record | None) -> Answer:
 
 
 def unavailable_answer(path: str, error: SessionStoreUnavailable) -> Answer:
-    """503: nobody can tell right now."""
+    """503: the session store is down, so nobody can tell."""
     problem = problem_of(error)
     if path == CURRENT:
         return problem.answer(*PRIVATE)

@@ -58,10 +58,10 @@ def test_the_command_line_says_in_a_sentence_what_is_wrong(
     unknown = command(environ, "accounts", "show", "nobody-at-all")
     assert (unknown.exit_code, unknown.output) == (
         1,
-        "Error: There is no account with that name.\n",
+        "Error: No account has that username.\n",
     )
     invalid = command(environ, "accounts", "show", "x")
-    assert invalid.output == "Error: A username has at least 2 characters.\n"
+    assert invalid.output == "Error: A username needs at least 2 characters.\n"
 
 
 def test_the_command_line_deletes_and_releases(
@@ -70,14 +70,14 @@ def test_the_command_line_deletes_and_releases(
     client = app.test_client()
     client.post("/api/v1/accounts", json=BOB)
     deleted = command(environ, "accounts", "delete", "BOB")
-    assert (deleted.exit_code, deleted.stdout) == (0, "Deleted BOB, and ended 1 sessions.\n")
+    assert (deleted.exit_code, deleted.stdout) == (0, "Deleted BOB and ended 1 session.\n")
     unknown = command(environ, "accounts", "delete", "ada")
     assert (unknown.exit_code, unknown.stderr) == (
         1,
-        "Error: There is no account with that name.\n",
+        "Error: No account has that username.\n",
     )
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '31 days'")
-    assert command(environ, "accounts", "release-names").stdout == "Released 1 names.\n"
+    assert command(environ, "accounts", "release-names").stdout == "Freed 1 name.\n"
 
 
 def test_a_deletion_cut_short_is_finished_when_its_owner_repeats_it(

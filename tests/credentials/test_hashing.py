@@ -33,13 +33,17 @@ def test_only_the_password_that_was_hashed_verifies(hasher: PasswordHasher) -> N
     assert not hasher.verify("battery staple", encoded)
 
 
-def test_verifying_nothing_computes_a_hash_all_the_same(
-    hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("password", "has_hash"), [("correct horse", False), ("\0", True), ("\ud800", True)]
+)
+def test_a_check_that_can_only_fail_computes_a_hash_all_the_same(
+    hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch, password: str, has_hash: bool
 ) -> None:
+    encoded = hasher.hash("correct horse") if has_hash else None
     verified = []
     real = argon2id.verify
     monkeypatch.setattr(argon2id, "verify", lambda *a: verified.append(a) or real(*a))
-    hasher.verify_nothing()
+    assert not hasher.verify(password, encoded)
     assert len(verified) == 1
 
 

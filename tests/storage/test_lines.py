@@ -11,7 +11,7 @@ from redis.exceptions import (
 )
 
 from service.embedded import RedisEngine
-from service.storage import wire
+from service.storage import line
 from service.storage.lines import connect
 from tests.faults import frozen
 from tests.loops import elapse, on_loop
@@ -40,7 +40,7 @@ async def test_reads_that_are_in_flight_together_travel_as_one_pipeline(
 async def test_a_batch_has_so_many_commands_and_no_more(
     redis: Redis, redis_engine: RedisEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "LARGEST", 10)
+    monkeypatch.setattr(line, "LARGEST", 10)
     async with lines_to(redis_engine.url) as lines:
         numbers = [lines.call(KEY, b"ECHO", str(number).encode()) for number in range(105)]
         assert await asyncio.gather(*numbers) == [str(n).encode() for n in range(105)]

@@ -23,12 +23,12 @@ def client(
     app: Flask,
     redis: Redis,
     database: psycopg.Connection,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> Iterator[FlaskClient]:
     yield app.test_client()
     assert redis.dbsize() == 0
     assert database.execute("SELECT count(*) FROM accounts").fetchone() == (0,)
-    assert PASSWORD not in "".join(capsys.readouterr())
+    assert PASSWORD not in "".join(capfd.readouterr())
 
 
 @pytest.mark.parametrize("path", ["/api/v1/accounts", "/api/v1/sessions"])
@@ -92,7 +92,7 @@ def test_remember_must_be_true_or_false(client: FlaskClient) -> None:
         (b"username=bob", (422, 401)),
         (b"username=b%00b&password=correct+horse+battery", (422, 401)),
         (b"username=b%FFb&password=correct+horse+battery", (400, 400)),
-        (b"username=bob&attempt=%FF&next=%FF", (400, 400)),
+        (b"username=bob&idempotency_key=%FF&next=%FF", (400, 400)),
         (b"username=bob" + b"&more=1" * 20, (400, 400)),
         (b"username=" + HUGE.encode(), (413, 413)),
     ],

@@ -77,72 +77,72 @@ def readiness(app: Flask) -> tuple[int, str, str]:
     return response.status_code, response.json["status"], response.json["parts"]["sessions"]
 
 
-def warnings_at_start(app: Flask, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    capsys.readouterr()
+def warnings_at_start(app: Flask, capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    capfd.readouterr()
     warn_of_eviction(app)
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     return [line for line in lines if line["level"] == "warning"]
 
 
 @pytest.mark.parametrize("name", ["allkeys-lru", "volatile-ttl"])
 def test_a_session_store_that_evicts_is_reported(
-    settings: Settings, redis: Redis, name: str, capsys: pytest.CaptureFixture[str]
+    settings: Settings, redis: Redis, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with built(settings) as app, policy(redis, name):
         assert readiness(app) == (200, "degraded", "evicts")
-        [line] = warnings_at_start(app, capsys)
+        [line] = warnings_at_start(app, capfd)
     assert (line["event"], line["maxmemory_policy"]) == ("session_store_evicts", name)
     assert "signs people out" in line["effect"]
 
 
 def test_a_session_store_that_evicts_nothing_is_not_reported(
-    settings: Settings, capsys: pytest.CaptureFixture[str]
+    settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with built(settings) as app:
         assert readiness(app) == (200, "ready", "ok")
-        assert warnings_at_start(app, capsys) == []
+        assert warnings_at_start(app, capfd) == []
 
 
 def test_any_master_of_a_cluster_may_be_the_one_that_evicts(
-    settings: Settings, cluster_engine: Group, capsys: pytest.CaptureFixture[str]
+    settings: Settings, cluster_engine: Group, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with built(settings, redis_url=cluster_engine.url) as app:
         assert readiness(app) == (200, "ready", "ok")
         for node in cluster_engine.masters():
             with policy(node.client, "allkeys-lfu"):
                 assert readiness(app) == (200, "degraded", "evicts")
-                [line] = warnings_at_start(app, capsys)
+                [line] = warnings_at_start(app, capfd)
                 assert line["maxmemory_policy"] == "allkeys-lfu"
 
 
 def test_under_sentinel_the_master_is_asked(
-    settings: Settings, sentinel_engine: Group, capsys: pytest.CaptureFixture[str]
+    settings: Settings, sentinel_engine: Group, capfd: pytest.CaptureFixture[str]
 ) -> None:
     master = sentinel_engine.only_master()
     with built(settings, redis_url=sentinel_engine.url) as app:
         assert readiness(app) == (200, "ready", "ok")
         with policy(master.client, "allkeys-random"):
             assert readiness(app) == (200, "degraded", "evicts")
-            assert len(warnings_at_start(app, capsys)) == 1
+            assert len(warnings_at_start(app, capfd)) == 1
 
 
 def test_the_username_cache_may_evict(
-    settings: Settings, redis: Redis, sentinel_engine: Group, capsys: pytest.CaptureFixture[str]
+    settings: Settings, redis: Redis, sentinel_engine: Group, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with built(settings, redis_url=sentinel_engine.url) as app, policy(redis, "allkeys-lru"):
         assert readiness(app) == (200, "ready", "ok")
-        assert warnings_at_start(app, capsys) == []
+        assert warnings_at_start(app, capfd) == []
 
 
 def test_a_redis_user_that_may_not_ask_is_reported_and_served(
-    settings: Settings, redis: Redis, capsys: pytest.CaptureFixture[str]
+    settings: Settings, redis: Redis, capfd: pytest.CaptureFixture[str]
 ) -> None:
     redis.acl_setuser("guest", enabled=True, nopass=True, keys="*", commands=["+@all", "-info"])
     url = settings.redis_url.replace("unix://", "unix://guest:any@")
     try:
         with built(settings, redis_url=url) as app:
             assert readiness(app) == (200, "ready", "unchecked")
-            [line] = warnings_at_start(app, capsys)
+            [line] = warnings_at_start(app, capfd)
     finally:
         redis.acl_deluser("guest")
     assert line["event"] == "session_store_eviction_unknown"
@@ -150,12 +150,12 @@ def test_a_redis_user_that_may_not_ask_is_reported_and_served(
 
 
 def test_a_redis_that_does_not_answer_stops_no_start(
-    settings: Settings, redis_engine: RedisEngine, capsys: pytest.CaptureFixture[str]
+    settings: Settings, redis_engine: RedisEngine, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with built(settings) as app:
         started = time.monotonic()
         with frozen(redis_engine):
-            lines = warnings_at_start(app, capsys)
+            lines = warnings_at_start(app, capfd)
         assert time.monotonic() - started < 1.1
     assert [line["event"] for line in lines] == ["session_store_eviction_unknown"]
 

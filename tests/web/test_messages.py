@@ -71,7 +71,7 @@ def test_no_sentence_is_without_an_error() -> None:
 
 def test_invalid_input_has_a_sentence_for_each_field() -> None:
     error = InvalidInput(FieldError("username", "too_short", {"limit": 2}), FieldError("a", "type"))
-    assert sentence(error) == "A username has at least 2 characters. a must be a string."
+    assert sentence(error) == "A username needs at least 2 characters. a must be a string."
 
 
 def test_a_log_shows_code_and_parameters_and_nothing_secret() -> None:

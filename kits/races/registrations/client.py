@@ -12,7 +12,7 @@ from urllib.parse import quote
 from kits.races.history import SUCCESSES, History, RegistrationOperation
 from kits.races.http_client import FORM, REQUEST_TIMEOUT, HttpClient, Response
 
-HIDDEN_FIELD = re.compile(r'name="attempt" value="([^"]+)"')
+HIDDEN_FIELD = re.compile(r'name="idempotency_key" value="([^"]+)"')
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class RegistrationClient(HttpClient):
     def _submit(self, attempt: Attempt, timeout: float) -> Response:
         """Submit the form as the last response contained it, or the same one again."""
         body = {"username": attempt.spelling, "password": attempt.password}
-        body["attempt"] = self._hidden.get(attempt.id, attempt.key)
+        body["idempotency_key"] = self._hidden.get(attempt.id, attempt.key)
         page = {"Accept": "text/html"}
         response = self._send("POST", "/register", body, page, timeout, FORM)
         if isinstance(response.body, str) and (again := HIDDEN_FIELD.search(response.body)):

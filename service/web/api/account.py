@@ -1,4 +1,4 @@
-"""The signed-in account: changing its password, and deleting it."""
+"""Changing the password of the signed-in account, and deleting it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ def change_password() -> tuple[str, int]:
     """Change the password: this session gets a new id, and all others end."""
     user = current.signed_in()
     body = json_strings("current_password", "new_password")
-    current.continue_as(
-        services().revocation.change_password(user, body["current_password"], body["new_password"])
+    changed = services().revocation.change_password(
+        user, body["current_password"], body["new_password"]
     )
+    current.session().replace_record(changed)
     return "", 204
 
 
 @blueprint.delete("")
 @hashes_a_password
 def delete() -> tuple[str, int]:
-    """Delete the account: every session ends, and the name stays taken for a quarantine."""
+    """Delete the account: every session ends, and the name stays taken for a while."""
     user = current.signed_in()
     services().revocation.delete_own(user, json_strings("password")["password"])
     current.forget()

@@ -21,8 +21,8 @@ blueprint = Blueprint("accounts", __name__)
 @blueprint.post("/accounts")
 @hashes_a_password
 def register() -> tuple[dict[str, Any], int]:
-    """Register and sign in. If the session store is down, the account exists all the same: the
-    answer is 201 without a session, not an error that makes the client try again."""
+    """Register and sign in. If the session store is down, the answer is 201 without a session: the
+    account exists, and an error would make the client try again."""
     credentials = json_credentials()
     account = services().registration.register(
         credentials.username, credentials.password, request.headers.get("Idempotency-Key")
@@ -36,6 +36,6 @@ def register() -> tuple[dict[str, Any], int]:
 
 @blueprint.get("/usernames/<username>")
 def availability(username: str) -> dict[str, Any]:
-    """Whether the name can be registered, and if not, why."""
+    """Whether the name can be registered, and why not."""
     reason = services().registration.availability(username)
     return {"username": username, "available": reason is None, "reason": reason}

@@ -1,5 +1,4 @@
-"""Who is signed in? The event loop answers these checks too, for requests that it need not pass on
-to Flask."""
+"""Session checks. Under gunicorn, the event loop answers most of them without Flask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the current session holds."""
+"""The data in the current session."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ PATH = "/sessions/current/data"
 
 @blueprint.get(PATH)
 def read() -> dict[str, Any]:
-    """What the session holds."""
+    """Show the data."""
     return current.session().copy()
 
 
 @blueprint.patch(PATH)
 def change() -> dict[str, Any]:
-    """Change what the session holds by a JSON merge patch (RFC 7396)."""
+    """Change the data with a JSON merge patch (RFC 7396)."""
     request.max_content_length = LARGEST_BODY
     session = current.session()
     for key, value in json_object().items():

@@ -1,4 +1,4 @@
-"""The pages, for people with a browser."""
+"""The pages."""
 
 from service.web.pages import account, home, registration, sign_in
 

@@ -11,6 +11,7 @@ from service.errors import InvalidInput, NoSuchSession, NotSignedIn, WrongPasswo
 from service.web import current
 from service.web.bodies import form_fields
 from service.web.error_handlers import answer, wants_page
+from service.web.pages.forms import Page
 from service.web.problems import problem_of
 from service.web.routes import hashes_a_password
 from service.web.services import services
@@ -18,12 +19,10 @@ from service.web.shapes import sessions_json
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
-Page = str | Response | tuple[str, int]
-
 
 @blueprint.errorhandler(NotSignedIn)
 def first_sign_in(error: NotSignedIn) -> Response:
-    """Send people to the sign-in form and back afterwards; reject what they send with a form."""
+    """Send people to the sign-in form, and back afterwards. A form that they submit is rejected."""
     if request.method != "GET" or not wants_page():
         return answer(error)
     return redirect(url_for("sign_in.form", next=request.full_path.rstrip("?")), 303)
@@ -31,14 +30,14 @@ def first_sign_in(error: NotSignedIn) -> Response:
 
 @blueprint.get("")
 def overview() -> Page:
-    """Devices, and the forms to change the password and to delete the account."""
+    """Show the devices, and the forms to change the password and delete the account."""
     return _overview()
 
 
 @blueprint.post("/sessions/<handle>/revoke")
 def revoke_one(handle: str) -> Page:
     """End one session, which signs out if it is the current one."""
-    with suppress(NoSuchSession):  # it has ended meanwhile, and the list will show that
+    with suppress(NoSuchSession):  # it has just ended, as the page will show
         current.revoke(handle)
     return redirect(url_for("account.overview" if current.owner() else "home.page"), 303)
 
@@ -63,7 +62,7 @@ def change_password() -> Page:
     except (InvalidInput, WrongPassword) as error:
         problem = problem_of(error)
         return _overview(problem.status, password_notice=problem.detail)
-    current.continue_as(changed)
+    current.session().replace_record(changed)
     return redirect(url_for("account.overview"), 303)
 
 

@@ -1,4 +1,4 @@
-"""The forms for a username and a password, and where they lead."""
+"""The forms with username and password, and where people go from there."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Page = str | Response | tuple[str, int] | tuple[str, int, Headers]
 
 
 def show(template: str, fields: Mapping[str, str], error: CoatcheckError | None = None) -> Page:
-    """A form with what was typed except the password; after an error, with what was wrong."""
+    """A form with what was typed, except the password; after an error, it says what is wrong."""
     problem = problem_of(error) if error else None
     wrong = {each["field"]: each["message"] for each in problem.errors} if problem else {}
     if problem and isinstance(error, UsernameTaken):
         wrong = {"username": problem.detail}
-    # After a 503 the account may exist; sent again with the same key, the form finds it.
-    kept = fields.get("attempt") if isinstance(error, Unavailable) else None
+    # After a 503 the account may exist. With the same idempotency key, the form finds it.
+    kept = fields.get("idempotency_key") if isinstance(error, Unavailable) else None
     page = render_template(
         template,
         username=fields.get("username", ""),
         remember="remember" in fields,
-        attempt=kept or secrets.token_urlsafe(16),
+        idempotency_key=kept or secrets.token_urlsafe(16),
         next=next_path(fields),
         wrong=wrong,
         notice=problem.detail if problem and not wrong.keys() & {"username", "password"} else None,
@@ -36,8 +36,8 @@ def show(template: str, fields: Mapping[str, str], error: CoatcheckError | None 
 
 
 def next_path(fields: Mapping[str, str]) -> str:
-    """Where to go after signing in: always a path of this site, whatever the request asks for.
-    Browsers read `//host` and `/\\host` as other sites, and drop control characters first."""
+    """The path to go to after signing in, which is always on this site. Browsers drop control
+    characters, and then take `//host` and `/\\host` for other sites."""
     path = fields.get("next", "")
     harmless = path.isascii() and path.isprintable() and "\\" not in path
     if harmless and path.startswith("/") and not path.startswith("//"):

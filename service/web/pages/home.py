@@ -14,7 +14,7 @@ blueprint = Blueprint("home", __name__)
 
 @blueprint.get("/")
 def page() -> str:
-    """Show who is signed in, and the members; show everyone else the way in."""
+    """Show who is signed in, and the members. Everyone else sees how to sign in."""
     owner = current.owner()
     if owner is None:
         return render_template("home/welcome.html")

@@ -1,16 +1,23 @@
-"""The page on which people register."""
+"""The registration page."""
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 
 from service.credentials import passwords
-from service.errors import InvalidInput, SessionStoreUnavailable, Unavailable, UsernameTaken
+from service.errors import (
+    CoatcheckError,
+    InvalidInput,
+    SessionStoreUnavailable,
+    Unavailable,
+    UsernameTaken,
+)
 from service.signin.flow import Proof
-from service.web import current, tutorial
-from service.web.answers import JSON
-from service.web.bodies import form_fields
+from service.web import current
+from service.web.answers import JSON, json_answer
+from service.web.bodies import form_fields, json_credentials
 from service.web.pages.forms import Page, show
+from service.web.problems import problem_of
 from service.web.routes import hashes_a_password
 from service.web.services import services
 
@@ -26,13 +33,13 @@ def form() -> Page:
 @blueprint.post("/register")
 @hashes_a_password
 def register() -> Page:
-    """Register and sign in; answer JSON as the original tutorial does."""
+    """Register and sign in."""
     if request.mimetype == JSON:
-        return tutorial.register()
+        return _register_as_in_the_tutorial()
     fields = form_fields()
     try:
         account = services().registration.register(
-            fields.get("username", ""), fields.get("password", ""), fields.get("attempt")
+            fields.get("username", ""), fields.get("password", ""), fields.get("idempotency_key")
         )
     except (InvalidInput, UsernameTaken, Unavailable) as error:
         return show("registration/form.html", fields, error)
@@ -41,3 +48,17 @@ def register() -> Page:
     except SessionStoreUnavailable:
         return render_template("registration/registered.html", username=account.username), 201
     return redirect(url_for("home.page"), 303)
+
+
+def _register_as_in_the_tutorial() -> Response:
+    """What clients of the original tutorial expect: 201 {message, username}; 409, 400 or 503
+    {error}. Nobody is signed in."""
+    try:
+        credentials = json_credentials()
+        account = services().registration.register(credentials.username, credentials.password)
+    except CoatcheckError as error:
+        problem = problem_of(error)
+        status = 400 if isinstance(error, InvalidInput) else problem.status
+        return json_answer(status, {"error": problem.detail}, *problem.headers).response()
+    registered = {"message": "User registered.", "username": account.username}
+    return json_answer(201, registered).response()

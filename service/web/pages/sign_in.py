@@ -1,4 +1,4 @@
-"""The page on which people sign in, and the way out."""
+"""The sign-in page, and signing out."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_with_the_session_store_down_forms_are_shown_and_nobody_is_signed_out(
     home = client.get("/")
     assert home.status_code == 503
     assert home.headers["Retry-After"] == "1"
-    assert "You are not signed out" in home.text
+    assert "You have not been signed out" in home.text
     registered = client.post("/register", data=BOB)
     assert registered.status_code == 201
     assert "You are registered, Bob" in registered.text
@@ -116,12 +116,12 @@ def test_pages_run_no_script_and_no_style_but_our_own(client: FlaskClient) -> No
 def test_a_form_sent_twice_ends_signed_in_and_not_taken(app: Flask, client: FlaskClient) -> None:
     """G3: a double click is a success."""
     form = client.get("/register").text
-    attempt = form.partition('name="attempt" value="')[2].partition('"')[0]
-    assert len(attempt) > 20
+    idempotency_key = form.partition('name="idempotency_key" value="')[2].partition('"')[0]
+    assert len(idempotency_key) > 20
     for each in (client, app.test_client()):
-        response = each.post("/register", data=BOB | {"attempt": attempt})
+        response = each.post("/register", data=BOB | {"idempotency_key": idempotency_key})
         assert (response.status_code, response.location) == (303, "/")
-    other = client.post("/register", data=BOB | {"attempt": "another-form"})
+    other = client.post("/register", data=BOB | {"idempotency_key": "another-form"})
     assert other.status_code == 409
 
 
@@ -137,14 +137,14 @@ def test_a_form_shown_again_after_an_outage_finds_the_account_that_it_made(
 
     with monkeypatch.context() as broken:
         broken.setattr(Registration, "register", unresolved)
-        shown = client.post("/register", data=BOB | {"attempt": "this-form"})
+        shown = client.post("/register", data=BOB | {"idempotency_key": "this-form"})
     assert shown.status_code == 503
-    attempt = shown.text.partition('name="attempt" value="')[2].partition('"')[0]
-    again = client.post("/register", data=BOB | {"attempt": attempt})
+    idempotency_key = shown.text.partition('name="idempotency_key" value="')[2].partition('"')[0]
+    again = client.post("/register", data=BOB | {"idempotency_key": idempotency_key})
     assert (again.status_code, again.location) == (303, "/")
 
 
 def test_a_form_that_was_tampered_with_says_what_is_wrong(client: FlaskClient) -> None:
-    response = client.post("/register", data=BOB | {"attempt": "x" * 300})
+    response = client.post("/register", data=BOB | {"idempotency_key": "x" * 300})
     assert response.status_code == 422
     assert 'role="alert"' in response.text
