@@ -63,7 +63,23 @@ def create_app(settings: Settings | None = None) -> Flask:
         static_folder="web/static",
     )
     _configure(app, settings)
+    services = app.extensions[EXTENSION] = _wired(settings)
+    app.session_interface = SessionInterface(
+        app, services.session_store, error_handlers.answer_unsaved
+    )
+    app.before_request(refuse_cross_site)
+    app.wsgi_app = _wrapped(  # type: ignore[method-assign, assignment]
+        app.wsgi_app, settings.trusted_proxies
+    )
+    error_handlers.register(app)
+    for blueprint in (*pages.blueprints, *api.blueprints, health):
+        app.register_blueprint(blueprint)
+    device_name("")  # loads its patterns now, so that no request waits for them
+    return app
 
+
+def _wired(settings: Settings) -> Services:
+    """Every object that views need, with all that it needs itself."""
     postgres = Postgres(settings.database_url)
     accounts = AccountRepository(postgres, settings.name_quarantine)
     cache_redis = redis.connect(settings.cache_redis_url)
@@ -80,8 +96,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         Limits(settings.remembered_session_idle, settings.remembered_session_lifetime),
     )
     session_store = SessionStore(session_redis, session_rules, settings.sessions_per_account)
-    app.session_interface = SessionInterface(app, session_store, error_handlers.answer_unsaved)
-    app.extensions[EXTENSION] = Services(
+    return Services(
         serving=Serving(
             cookie_name=settings.session_cookie_name,
             redis_url=settings.redis_url,
@@ -103,15 +118,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         session_rules=session_rules,
         session_store=session_store,
     )
-    app.before_request(refuse_cross_site)
-    app.wsgi_app = with_security_headers(  # type: ignore[method-assign, assignment]
-        _within_redis_time_budget(app.wsgi_app)
-    )
-    device_name("")  # loads its patterns now, so that no request waits for them
-    error_handlers.register(app)
-    for blueprint in (*pages.blueprints, *api.blueprints, health):
-        app.register_blueprint(blueprint)
-    return app
 
 
 def _configure(app: Flask, settings: Settings) -> None:
@@ -125,10 +131,13 @@ def _configure(app: Flask, settings: Settings) -> None:
     )
     app.jinja_env.undefined = StrictUndefined
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    if proxies := settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies
-        )
+
+
+def _wrapped(application: WSGIApplication, proxies: int) -> WSGIApplication:
+    """The layers around Flask, from the inside out."""
+    if proxies:
+        application = ProxyFix(application, x_for=proxies, x_proto=proxies, x_host=proxies)
+    return with_security_headers(_within_redis_time_budget(application))
 
 
 def _within_redis_time_budget(application: WSGIApplication) -> WSGIApplication:

@@ -39,6 +39,11 @@ class WsgiResponse:
     sent: int
 
 
+TRUE = ("wsgi.input_terminated", "wsgi.multithread", "wsgi.multiprocess")
+CONSTANTS = {"SCRIPT_NAME": "", "wsgi.version": (1, 0), "wsgi.run_once": False}
+CONSTANTS |= dict.fromkeys(TRUE, True)
+
+
 def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
     """The environment of a request for WSGI (PEP 3333).
 
@@ -49,8 +54,8 @@ def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
     client = scope.get("client") or ("", 0)
     path = scope["raw_path"]
     environ: WSGIEnvironment = {
+        **CONSTANTS,
         "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": "",
         # Each character stands for one byte.
         "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
@@ -60,14 +65,9 @@ def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
         "REMOTE_ADDR": client[0],
         "REMOTE_PORT": str(client[1]),
         "CONTENT_LENGTH": str(len(body)),
-        "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope["scheme"],
         "wsgi.input": BytesIO(body),
-        "wsgi.input_terminated": True,
         "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
     }
     for name, value in scope["headers"]:
         key = _variable(name)
