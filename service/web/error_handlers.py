@@ -23,7 +23,7 @@ def answer(error: CoatcheckError) -> Response:
 
 def answer_http(error: HTTPException) -> Response:
     """The response to an error of Flask, or to an unexpected one (500)."""
-    detail = vars(error).get("description")  # the sentence of a view; the class has Werkzeug's
+    detail = vars(error).get("description")  # from a view; Werkzeug's own are in the class
     headers = tuple(
         header
         for header in error.get_headers()
