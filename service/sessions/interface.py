@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NoReturn
 
+import msgspec
 import structlog
 from flask import Flask, Request, Response
 from flask_session.base import ServerSideSessionInterface
@@ -93,7 +94,8 @@ class SessionInterface(FlaskSessionInterface):
         """
         if record := session.record:
             self._save(session)
-            session.replace_record(self._store.rotate(record))
+            saved = msgspec.structs.replace(record, fields=session.encoded())
+            session.replace_record(self._store.rotate(saved))
 
     def _save(self, session: Session) -> None:
         changed, removed = session.changes()

@@ -57,6 +57,14 @@ def client(app: Flask) -> FlaskClient:
     def regenerate() -> str:
         session["colour"] = "blue"
         app.session_interface.regenerate(session)
+        return session["colour"]
+
+    @app.post("/regenerate-and-restore")
+    def regenerate_and_restore() -> str:
+        before = session["colour"]
+        session["colour"] = "blue"
+        app.session_interface.regenerate(session)
+        session["colour"] = before
         return "ok"
 
     client = app.test_client()
@@ -233,7 +241,7 @@ def test_regenerate_gives_a_new_id_and_keeps_what_the_session_holds(
 ) -> None:
     client.post("/set/size/big")
     old = client.get_cookie(COOKIE)
-    client.post("/regenerate")
+    assert client.post("/regenerate").text == "blue"
     new = client.get_cookie(COOKIE)
     assert old is not None
     assert new is not None
@@ -241,3 +249,11 @@ def test_regenerate_gives_a_new_id_and_keeps_what_the_session_holds(
     assert (value(client, "size"), value(client, "colour")) == ("big", "blue")
     client.set_cookie(COOKIE, old.value)
     assert value(client, "size") is None
+
+
+def test_what_follows_regenerate_in_the_same_view_is_compared_with_what_was_saved(
+    client: FlaskClient,
+) -> None:
+    client.post("/set/colour/red")
+    client.post("/regenerate-and-restore")
+    assert value(client, "colour") == "red"
