@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from config import ConfigurationError, load
+from service.front.listening import require_free_addresses as on_starting  # noqa: F401
 
 MEMORY = "/dev/shm"  # noqa: S108
 METRICS = "coatcheck-metrics-"
