@@ -11,6 +11,7 @@ from contextlib import suppress
 import structlog
 
 STDOUT, STDERR = 1, 2
+LONGEST_PATH = 512  # characters; even if JSON needs six bytes for each, a line fits into ROOM
 ROOM = select.PIPE_BUF  # bytes that a pipe which is ready takes whole
 
 log = structlog.get_logger()
@@ -113,3 +114,14 @@ def configure(form: str, level: str, descriptor: int = STDOUT) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+
+
+def without_secrets(path: str) -> str:
+    """A request's path as far as it may be logged. A target that is not a path may contain a login,
+    and what follows a # may be a token."""
+    return path.partition("#")[0][:LONGEST_PATH] if path.startswith("/") else "*"
+
+
+def loggable(path: str) -> str:
+    """The same in one line, for a log that may be plain text."""
+    return without_secrets(path).encode("unicode_escape").decode()

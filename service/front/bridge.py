@@ -16,6 +16,7 @@ from service.front.connection import CONNECTION
 from service.front.lanes import Lane
 from service.front.request_log import RequestLog
 from service.front.wsgi import Exchange, WsgiResponse, environ_of, start_message
+from service.logs import loggable
 from service.web.answers import Answer
 from service.web.problems import http_problem, problem_of
 from service.web.security_headers import HEADERS
@@ -113,7 +114,7 @@ class Bridge:
         except (ClientGone, asyncio.CancelledError):
             raise ClientGone from None
         except Exception:
-            log.exception("request_failed", path=scope["path"])
+            log.exception("request_failed", path=loggable(scope["path"]))
             return http_problem(500).answer()
 
 

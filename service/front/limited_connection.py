@@ -76,6 +76,11 @@ class LimitedConnection(ASGIProtocol):  # type: ignore[misc]
             self._stalled.cancel()
             self._stalled = None
 
+    def _resume_reading(self) -> None:
+        # gunicorn resumes after each request, however much is still waiting behind it.
+        if self._closed or self._http1_buffered() <= self._max_buffer_size:
+            super()._resume_reading()
+
     def connection_lost(self, error: Exception | None) -> None:
         """Drop the timers, and release a response that waits for the client to read."""
         if self._stalled:

@@ -9,12 +9,11 @@ from typing import Any
 
 import msgspec
 
-from service.logs import ROOM, STDOUT, Output
+from service.logs import ROOM, STDOUT, Output, without_secrets
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # requested every few seconds
 MOST_KEPT = 10_000  # lines, while their reader is stuck
 RETRY = 0.05  # seconds
-LONGEST_PATH = 512  # characters; even if JSON needs six bytes for each, a line fits into ROOM
 
 encode = msgspec.json.Encoder().encode
 
@@ -58,8 +57,7 @@ class RequestLog:
             self._dropped += 1
             return
         ms = round(seconds * 1000, 1)
-        # A target that is not a path may contain a login, and the part after a # may be a token.
-        path = path.partition("#")[0][:LONGEST_PATH] if path.startswith("/") else "*"
+        path = without_secrets(path)
         line = Line("request", method, path, status, size, ms, self._pid, reason)
         # JSON escapes line breaks, so a path cannot forge a line of the log.
         self._lines.append(encode(line) + b"\n")

@@ -18,6 +18,7 @@ from urllib.parse import unquote_to_bytes
 import structlog
 
 from service.front.bodies import ClientGone, Scope, Send
+from service.logs import loggable
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -78,6 +79,8 @@ def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
         if key != "CONTENT_LENGTH":
             environ[key] = text
     environ.pop("HTTP_TRANSFER_ENCODING", None)  # the body is complete
+    if not environ.get("HTTP_IF_MODIFIED_SINCE", "GMT").endswith("GMT"):
+        del environ["HTTP_IF_MODIFIED_SINCE"]  # not a date of HTTP; Werkzeug fails on some of them
     environ.pop("HTTP_UPGRADE", None)  # ignoring it declines it (RFC 9110, section 7.8)
     return environ
 
@@ -136,7 +139,7 @@ class Exchange:
             if not self._was_streamed or isinstance(error, ClientGone):
                 raise
             # Only closing the connection shows the client that the response is incomplete.
-            log.exception("stream_failed", path=self._environ["PATH_INFO"])
+            log.exception("stream_failed", path=loggable(self._environ["PATH_INFO"]))
             raise ClientGone from error
         finally:
             if hasattr(pieces, "close"):

@@ -7,11 +7,15 @@ cookie only on purpose.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import request
 
 from service.errors import CrossSite
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -28,5 +32,14 @@ def refuse_cross_site() -> None:
     if site := environ.get("HTTP_SEC_FETCH_SITE"):
         if site not in ("same-origin", "none"):
             raise CrossSite
-    elif (origin := environ.get("HTTP_ORIGIN")) and urlsplit(origin).netloc != request.host:
+    elif (origin := environ.get("HTTP_ORIGIN")) and not _is_ours(origin, environ):
         raise CrossSite
+
+
+def _is_ours(origin: str, environ: WSGIEnvironment) -> bool:
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:
+        return False
+    # As the client sent it: Flask's own is empty for some hosts, like that of `null`.
+    return host != "" and host == environ.get("HTTP_HOST")

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import structlog
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from service.errors import CoatcheckError
+from service.logs import loggable
 from service.web.answers import JSON
 from service.web.problems import PROBLEM, Problem, http_problem, problem_of
+
+log = structlog.get_logger()
 
 
 def register(app: Flask) -> None:
     """Have `app` respond to every error in this way."""
     app.register_error_handler(CoatcheckError, answer)
     app.register_error_handler(HTTPException, answer_http)
+    app.log_exception = _log  # type: ignore[method-assign]
 
 
 def answer(error: CoatcheckError) -> Response:
@@ -51,6 +58,11 @@ def wants_page() -> bool:
         not request.path.startswith("/api/")
         and request.accept_mimetypes.best_match(offered) == "text/html"
     )
+
+
+def _log(exc_info: Any) -> None:
+    """Flask's own line contains the path as the client sent it."""
+    log.error("request_failed", path=loggable(request.path), exc_info=exc_info)
 
 
 def _response(problem: Problem) -> Response:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
 import pytest
 
-from tests.front.raw import Raw
+from tests.front.raw import ALIVE, Raw
 from tests.front.test_hostile_http import MALFORMED
 from tests.servers import Server, gunicorn
+
+MOST_GROWTH = 16 * 1024 * 1024  # bytes
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +32,16 @@ def test_what_is_wrong_is_rejected_without_the_parser_in_c(server: Server, sent:
     """Perhaps later, for want of a line's end: the limit on time ends it then."""
     with Raw(server.url) as raw:
         assert 400 <= raw.send(sent).response().status <= 501
+
+
+def test_a_client_that_pipelines_and_never_reads_fills_no_memory(server: Server) -> None:
+    [worker] = map(psutil.Process, server.workers())
+    before, sent = worker.memory_info().rss, 0
+    with Raw(server.url, receive_buffer=4096) as raw:
+        raw.socket.settimeout(1)
+        with suppress(TimeoutError, ConnectionError):
+            while sent < 2 * MOST_GROWTH:
+                raw.send(ALIVE * 1000)
+                sent += 1000 * len(ALIVE)
+        assert worker.memory_info().rss - before < MOST_GROWTH
+    assert sent < 2 * MOST_GROWTH

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import pytest
 
+from service import logs
 from service.front import request_log
 from service.front.request_log import RequestLog
 from tests.loops import eventually, on_loop, turns
@@ -93,7 +94,7 @@ async def test_a_long_path_is_cut(pipe: Pipe) -> None:
     note(log, "/" + "\n" * 100_000)
     await turns()
     [line] = pipe.received()
-    assert len(line["path"]) == request_log.LONGEST_PATH
+    assert len(line["path"]) == logs.LONGEST_PATH
 
 
 @on_loop

@@ -23,6 +23,9 @@ def client(app: Flask) -> FlaskClient:
         {"Origin": "https://evil.example"},
         {"Origin": "http://localhost.evil.example"},
         {"Origin": "null"},
+        {"Origin": "null", "Host": "with_underscore"},
+        {"Origin": "http://", "Host": "with_underscore"},
+        {"Origin": "http://[", "Host": "["},
     ],
 )
 @pytest.mark.parametrize(
@@ -51,6 +54,7 @@ def test_an_unsafe_request_from_another_site_is_rejected_on_every_path(
         {"Sec-Fetch-Site": "same-origin"},
         {"Sec-Fetch-Site": "none"},
         {"Origin": "http://localhost"},
+        {"Origin": "http://with_underscore", "Host": "with_underscore"},
         {},
     ],
 )

@@ -113,3 +113,19 @@ def front_response(error: CoatcheckError) -> list[dict[str, Any]]:
 
     respond()
     return sent
+
+
+def test_a_view_that_fails_logs_its_path_in_one_line_and_without_secrets(
+    app: Flask, capfd: pytest.CaptureFixture[str]
+) -> None:
+    app.testing = False
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    @app.before_request
+    def fail() -> None:
+        raise RuntimeError
+
+    assert app.test_client().get("/fail/a%0Aforged line%23sesame").status_code == 500
+    [line] = [line for line in capfd.readouterr().out.splitlines() if "request_failed" in line]
+    assert "forged" in line
+    assert "sesame" not in line
