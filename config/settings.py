@@ -30,6 +30,17 @@ REDIS_URL = re.compile(
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
+MALFORMED = {  # by pydantic's type of the error
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "is too large",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be on or off",
+    "literal_error": "must be {expected}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "value_error": "{error}",
+}
+
 
 class ConfigurationError(Exception):
     """A setting is unknown, missing or malformed; the message is one line that names it."""
@@ -50,10 +61,7 @@ class Settings(BaseModel):
     )
     throttling: bool = Field(True, description="off: no throttling, for load tests")
     trusted_proxies: int = Field(
-        0,
-        ge=0,
-        le=10,
-        description="how many proxies in front set X-Forwarded-* headers that can be trusted",
+        0, ge=0, le=10, description="how many proxies in front set X-Forwarded-* headers to trust"
     )
     session_idle: int = Field(
         30 * MINUTE, ge=2, description="a session ends after this long without a request"
@@ -79,10 +87,7 @@ class Settings(BaseModel):
         4, ge=1, le=64, description="requests that Flask serves at the same time, per worker"
     )
     thread_wait: float = Field(
-        0.5,
-        ge=0.05,
-        le=10,
-        description="how long a request may wait for a thread before it gets 503",
+        0.5, ge=0.05, le=10, description="how long a request waits for a thread before it gets 503"
     )
     hashing_threads: int = Field(
         default_factory=lambda others: max(1, (os.cpu_count() or 1) // others["web_concurrency"]),
@@ -93,10 +98,7 @@ class Settings(BaseModel):
         ),
     )
     hashing_wait: float = Field(
-        0.8,
-        ge=0.05,
-        le=10,
-        description="how long a password may wait to be hashed before the request gets 503",
+        0.8, ge=0.05, le=10, description="how long a password waits to be hashed before a 503"
     )
     log_format: Literal["json", "console"] = Field("json", description="format of the log lines")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -194,4 +196,4 @@ def _one_line(error: ValidationError) -> str:
     name = variable(str(first["loc"][0]))
     if first["type"] == "missing":
         return f"{name} is not set"
-    return f"{name}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{name}: {MALFORMED[first['type']].format(**first.get('ctx', {}))}"

@@ -107,7 +107,7 @@ def enable(username: str) -> None:
 def delete(username: str) -> None:
     """Delete an account and its sessions.
 
-    For a while, nobody else can register its name.
+    For a while, nobody can register its name, not even its owner.
     """
     with _services() as services:
         ended = services.revocation.delete(username)

@@ -6,6 +6,7 @@ that still use the directory are left over from a killed supervisor, and it ends
 
 import fcntl
 import os
+import shlex
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -51,7 +52,7 @@ def serve(environ: Mapping[str, str]) -> None:
     stop = _Stop()
     try:
         with _lock(data), _sweep([web, *engines.values()], stop):
-            _run(settings, list(embedded.values()), web, stop)
+            _run(settings, embedded, web, stop)
     except StopRequested:
         say("Coatcheck has stopped.")
 
@@ -116,11 +117,13 @@ def _sweep(parts: Sequence[Part], stop: _Stop) -> Iterator[None]:
             part.end_leftovers()
 
 
-def _run(settings: config.Settings, engines: Sequence[Engine], web: Gunicorn, stop: _Stop) -> None:
+def _run(
+    settings: config.Settings, engines: Mapping[str, Engine], web: Gunicorn, stop: _Stop
+) -> None:
     with ExitStack() as running:
         # First, because everything else takes longer.
         running.enter_context(reserve(settings.port))
-        for engine in engines:
+        for engine in engines.values():
             say(f"Starting {engine.title} ...")
             running.enter_context(engine)
             stop.check()
@@ -130,9 +133,11 @@ def _run(settings: config.Settings, engines: Sequence[Engine], web: Gunicorn, st
         say(f"Starting gunicorn with {settings.web_concurrency} workers ...")
         running.callback(web.stop)
         web.start(settings.port)
+        for name, engine in engines.items():  # not a URL that was given, which may hold a password
+            say(f"{name}={shlex.quote(engine.url)}")
         say(f"Coatcheck is ready: {web.url}")
         stop.check()
-        _await_an_end([*engines, web])
+        _await_an_end([*engines.values(), web])
 
 
 def _await_an_end(parts: Sequence[Part]) -> None:

@@ -98,6 +98,25 @@ def test_a_wrong_setting_is_rejected_in_one_line_that_names_it(
     assert named in refusal(**variables)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("PORT", "http", "must be a whole number"),
+        ("PORT", "9" * 5000, "is too large"),
+        ("PORT", "70000", "must be at most 65535"),
+        ("WEB_CONCURRENCY", "0", "must be at least 1"),
+        ("COATCHECK_THREAD_WAIT", "soon", "must be a number"),
+        ("COATCHECK_THREAD_WAIT", "0.01", "must be at least 0.05"),
+        ("COATCHECK_THREAD_WAIT", "nan", "must be at most 10"),
+        ("COATCHECK_THROTTLING", "perhaps", "must be on or off"),
+        ("COATCHECK_LOG_FORMAT", "xml", "must be 'json' or 'console'"),
+        ("DATABASE_URL", "mysql://localhost", "must be a postgresql:// URL"),
+    ],
+)
+def test_a_rejection_says_what_the_value_must_be(name: str, value: str, sentence: str) -> None:
+    assert refusal(**{name: value}) == f"{name}: {sentence}"
+
+
 def test_a_rejection_does_not_repeat_the_password_in_a_url() -> None:
     assert "hunter2" not in refusal(DATABASE_URL="mysql://root:hunter2@localhost/coatcheck")
 
