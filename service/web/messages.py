@@ -67,6 +67,8 @@ def sentence(error: CoatcheckError | FieldError) -> str:
     if isinstance(error, InvalidInput):
         return " ".join(map(sentence, error.errors))
     if isinstance(error, CoatcheckError):
-        return SENTENCES[error.code].format(**error.parameters)
+        codes = (getattr(kind, "code", None) for kind in type(error).__mro__)
+        text = next(SENTENCES[code] for code in codes if code in SENTENCES)
+        return text.format(**error.parameters)
     own = SENTENCES.get(f"{error.field}/{error.code}")
     return (own or SENTENCES[f"*/{error.code}"]).format(field=error.field, **error.parameters)

@@ -74,8 +74,7 @@ class Problem(NamedTuple):
 
 def problem_of(error: CoatcheckError) -> Problem:
     """The problem that a client learns about from an error."""
-    kind = Unavailable if isinstance(error, Unavailable) else type(error)
-    status, code = OUTCOMES[kind]
+    status, code = next(OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)
     headers: Headers = ()
     if isinstance(error, Unavailable):
         headers = (("Retry-After", str(error.retry_after)),)

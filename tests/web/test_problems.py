@@ -13,6 +13,7 @@ from service.errors import (
     CoatcheckError,
     DatabaseUnavailable,
     FieldError,
+    InvalidCredentials,
     InvalidInput,
     MigrationFailed,
     RegistrationUnresolved,
@@ -24,7 +25,7 @@ from service.errors import (
 from service.front import registrations
 from service.front.bridge import Bridge
 from service.registration.registration import Registration
-from service.web.problems import OUTCOMES
+from service.web.problems import OUTCOMES, problem_of
 from tests.loops import on_loop
 from tests.passwords import BOB
 from tests.web.test_messages import error_classes
@@ -64,6 +65,13 @@ def test_every_error_has_a_status_and_a_code(error: type[CoatcheckError]) -> Non
     status, code = OUTCOMES[Unavailable if issubclass(error, Unavailable) else error]
     assert 400 <= status < 500 or (status == 503 and issubclass(error, Unavailable))
     assert code
+
+
+def test_a_subclass_of_an_error_gets_the_same_response() -> None:
+    class LockedOut(InvalidCredentials):
+        pass
+
+    assert problem_of(LockedOut()) == problem_of(InvalidCredentials())
 
 
 @pytest.mark.parametrize("error", [UsernameTaken(), INVALID, *UNAVAILABLE], ids=str)
