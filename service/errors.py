@@ -87,6 +87,10 @@ class RivalTooSlow(Unavailable):
     """Other requests want the same name, and take too long."""
 
 
+class NameJustReleased(Unavailable):
+    """The name became free just after the attempt to insert a row. The next attempt may get it."""
+
+
 class TooManyHashes(Unavailable):
     """Too many passwords are waiting to be hashed."""
 

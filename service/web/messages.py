@@ -16,6 +16,7 @@ SENTENCES = {
         "We do not know yet whether you are registered. Try again with the same name and password."
     ),
     "rival_too_slow": "Someone else is registering that username right now.",
+    "name_just_released": "That username has just become free. Try again.",
     "too_many_hashes": "Too many people are signing in or registering right now.",
     "busy": "The service is too busy right now.",
     "no_host": "The request has no Host header.",

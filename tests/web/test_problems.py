@@ -16,6 +16,7 @@ from service.errors import (
     InvalidCredentials,
     InvalidInput,
     MigrationFailed,
+    NameJustReleased,
     RegistrationUnresolved,
     RivalTooSlow,
     TooManyHashes,
@@ -34,6 +35,7 @@ ADVICE = {"retry-after", "idempotency-key"}
 UNAVAILABLE = [
     Busy(3),
     DatabaseUnavailable(),
+    NameJustReleased(),
     RegistrationUnresolved("a-key"),
     RivalTooSlow(),
     TooManyHashes(),
