@@ -32,13 +32,6 @@ class StartupError(Exception):
     """The service cannot start, or cannot go on. The message tells the operator why in one line."""
 
 
-class MigrationFailed(CoatcheckError):
-    """The database cannot be migrated to the newest schema."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason=reason)
-
-
 class Unavailable(CoatcheckError):
     """Something that the request needs does not answer, or the service is at its capacity.
 

@@ -7,7 +7,6 @@ from service.errors import CoatcheckError, FieldError, InvalidInput
 # The keys are an error's code; a field and a code, or "*" and a code for any field; or the status
 # of a response about which nothing more is known.
 SENTENCES = {
-    "migration_failed": "The database cannot be migrated: {reason}",
     "session_store_unavailable": "Sessions are unavailable at the moment.",
     "eviction_unknown": "Redis does not say whether it deletes sessions when it is full.",
     "username_cache_unavailable": "The username cache is unavailable at the moment.",
