@@ -1,6 +1,6 @@
 """What a response to an error says: status, code, headers and sentence.
 
-The API, the pages, the event loop and the tutorial's JSON all show a `Problem`.
+The API, the pages, the event loop and the JSON form of POST /register all show a `Problem`.
 """
 
 from __future__ import annotations
