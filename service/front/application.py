@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 
 from service.errors import SessionStoreUnavailable
-from service.front.bodies import Headers, Receive, Scope, Send
+from service.front.asgi import RawHeaders, Receive, Scope, Send
 from service.front.bridge import Bridge, has_host
 from service.front.lanes import Lane
 from service.front.registrations import PATH as REGISTER
@@ -44,7 +44,7 @@ class Front(Bridge):
         super().__init__(application, serving.threads, serving.thread_wait, max_body)
         self._views = Routes(application)
         self._cookie = serving.cookie_name
-        self._routes: dict[str, Callable[[Headers], Coroutine[Any, Any, Answer]]] = {
+        self._routes: dict[str, Callable[[RawHeaders], Coroutine[Any, Any, Answer]]] = {
             who.VERIFY: self._verify,
             who.CURRENT: self._current_session,
             "/healthz": self._healthz,
@@ -100,7 +100,7 @@ class Front(Bridge):
         return await self.hand_over(self._pages, scope, body, send, **extra)
 
     def answer_at_once(
-        self, method: str, path: str, headers: Headers, body: bytes
+        self, method: str, path: str, headers: RawHeaders, body: bytes
     ) -> Coroutine[Any, Any, Answer] | None:
         """A coroutine that answers the request if it is one of the most frequent; otherwise
         None."""
@@ -110,26 +110,26 @@ class Front(Bridge):
         return route(headers) if route else None
 
     def _route(
-        self, method: str, path: str, headers: Headers
-    ) -> Callable[[Headers], Coroutine[Any, Any, Answer]] | None:
+        self, method: str, path: str, headers: RawHeaders
+    ) -> Callable[[RawHeaders], Coroutine[Any, Any, Answer]] | None:
         return self._routes.get(path) if method in READ and has_host(headers) else None
 
-    async def _verify(self, headers: Headers) -> Answer:
+    async def _verify(self, headers: RawHeaders) -> Answer:
         try:
             return who.verify_answer(await self._record(headers))
         except SessionStoreUnavailable as error:
             return who.unavailable_answer(who.VERIFY, error)
 
-    async def _current_session(self, headers: Headers) -> Answer:
+    async def _current_session(self, headers: RawHeaders) -> Answer:
         try:
             return who.current_session_answer(await self._record(headers))
         except SessionStoreUnavailable as error:
             return who.unavailable_answer(who.CURRENT, error)
 
-    async def _healthz(self, _: Headers) -> Answer:
+    async def _healthz(self, _: RawHeaders) -> Answer:
         return ALIVE
 
-    async def _record(self, headers: Headers) -> Record | None:
+    async def _record(self, headers: RawHeaders) -> Record | None:
         session_id = self._session_id(headers)
         return await self._reader.read(session_id) if session_id else None
 
@@ -146,7 +146,7 @@ class Front(Bridge):
             return fail
         return lambda: record
 
-    def _session_id(self, headers: Headers) -> SessionId | None:
+    def _session_id(self, headers: RawHeaders) -> SessionId | None:
         cookies = [value for name, value in headers if name == b"cookie"]
         if not cookies:
             return None

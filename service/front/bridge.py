@@ -11,7 +11,8 @@ from typing import Any
 import structlog
 
 from service.errors import BodyTooLarge, BodyTooSlow, NoHost, Unavailable
-from service.front.bodies import ClientGone, Headers, Receive, Scope, Send, read_body
+from service.front.asgi import ClientGone, RawHeaders, Receive, Scope, Send
+from service.front.bodies import read_body
 from service.front.connection import CONNECTION
 from service.front.lanes import Lane
 from service.front.request_log import RequestLog
@@ -68,7 +69,7 @@ class Bridge:
         return await self.hand_over(self._pages, scope, body, send)
 
     def answer_at_once(
-        self, method: str, path: str, headers: Headers, body: bytes
+        self, method: str, path: str, headers: RawHeaders, body: bytes
     ) -> Coroutine[Any, Any, Answer] | None:
         """None: every request goes to the application."""
         del method, path, headers, body
@@ -137,7 +138,7 @@ def _raw(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...
     return tuple((name.lower().encode(), value.encode("latin-1")) for name, value in headers)
 
 
-def has_host(headers: Headers) -> bool:
+def has_host(headers: RawHeaders) -> bool:
     """Whether the request names its host."""
     return any(name == b"host" for name, _ in headers)
 

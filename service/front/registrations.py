@@ -18,7 +18,7 @@ from service import metrics
 from service.accounts.repository import AccountRepository
 from service.accounts.usernames import Username
 from service.errors import Busy, RivalTooSlow, UsernameTaken
-from service.front.bodies import Headers
+from service.front.asgi import RawHeaders
 from service.front.lanes import Lane
 from service.front.lookups import Lookups
 from service.front.simple_registration import username_of
@@ -65,7 +65,7 @@ class Registrations:
         self._taken = metrics.Tally(metrics.REGISTRATIONS.labels("taken"))
 
     async def answer(
-        self, headers: Headers, body: bytes, proceed: Callable[[], Awaitable[T]]
+        self, headers: RawHeaders, body: bytes, proceed: Callable[[], Awaitable[T]]
     ) -> Answer | T:
         """Reject a registration, or return what `proceed` returns.
 
@@ -92,7 +92,7 @@ class Registrations:
                 return problem_of(RivalTooSlow()).answer()
         return await self._reject_taken()
 
-    def rejection(self, headers: Headers, body: bytes) -> Coroutine[Any, Any, Answer] | None:
+    def rejection(self, headers: RawHeaders, body: bytes) -> Coroutine[Any, Any, Answer] | None:
         """A coroutine that rejects the request, if it is already clear that the name is taken or
         that no thread will become free in time; None if the request has a chance."""
         username = username_of(headers, body)
