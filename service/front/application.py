@@ -54,24 +54,24 @@ class Front(Bridge):
         """Start the threads, and set up the clients of Redis."""
         await super().start()
         services, serving, application = self._services, self._services.serving, self._application
-        self._passwords = Lane(
+        await self._page_lane.run(lambda: warn_of_eviction(application))
+        self._password_lane = Lane(
             "passwords", serving.hashing_threads + PREPARING, serving.hashing_wait, holds_back=True
         )
-        await self._passwords.run(lambda: warn_of_eviction(application))
-        self._lookups = Lane("lookups", 1, serving.thread_wait, holds_back=False)
+        self._lookup_lane = Lane("lookups", 1, serving.thread_wait, holds_back=False)
         self._reader = SessionReader(lines.connect(serving.redis_url), services.session_rules)
         self._registrations = Registrations(
             services.username_cache,
             lines.connect(serving.cache_redis_url),
             services.accounts,
-            self._lookups,
-            self._passwords,
+            self._lookup_lane,
+            self._password_lane,
         )
 
     async def close(self) -> None:
         """Close what `start` opened, and the application's own connections."""
-        self._passwords.close()
-        self._lookups.close()
+        self._password_lane.close()
+        self._lookup_lane.close()
         await self._reader.close()
         await self._registrations.close()
         await super().close()
@@ -86,7 +86,7 @@ class Front(Bridge):
         if self._views.is_for_passwords(method, path):
 
             async def proceed() -> WsgiResponse:
-                return await self.hand_over(self._passwords, scope, body, send)
+                return await self.hand_over(self._password_lane, scope, body, send)
 
             if path == REGISTER:
                 return await self._registrations.answer(scope["headers"], body, proceed)
@@ -97,7 +97,7 @@ class Front(Bridge):
         )
         if session_id:
             extra[PREREAD] = await self._preread(session_id)
-        return await self.hand_over(self._pages, scope, body, send, **extra)
+        return await self.hand_over(self._page_lane, scope, body, send, **extra)
 
     def answer_at_once(
         self, method: str, path: str, headers: RawHeaders, body: bytes

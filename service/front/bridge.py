@@ -45,11 +45,11 @@ class Bridge:
     async def start(self) -> None:
         """Start the threads."""
         self._loop = asyncio.get_running_loop()
-        self._pages = Lane("pages", self._threads, self._longest_wait, holds_back=False)
+        self._page_lane = Lane("pages", self._threads, self._longest_wait, holds_back=False)
 
     async def close(self) -> None:
         """End the threads, and write the rest of the log."""
-        self._pages.close()
+        self._page_lane.close()
         self.log.flush()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,7 +66,7 @@ class Bridge:
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> Answer | WsgiResponse:
         """The response to a request."""
         body = await self._body_of(scope, receive)
-        return await self.hand_over(self._pages, scope, body, send)
+        return await self.hand_over(self._page_lane, scope, body, send)
 
     def answer_at_once(
         self, method: str, path: str, headers: RawHeaders, body: bytes
