@@ -32,13 +32,6 @@ class StartupError(Exception):
     """The service cannot start, or cannot go on. The message tells the operator why in one line."""
 
 
-class MigrationFailed(CoatcheckError):
-    """The database cannot be migrated to the newest schema."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason=reason)
-
-
 class Unavailable(CoatcheckError):
     """Something that the request needs does not answer, or the service is at its capacity.
 
@@ -85,6 +78,10 @@ class RegistrationUnresolved(Unavailable):
 
 class RivalTooSlow(Unavailable):
     """Other requests want the same name, and take too long."""
+
+
+class NameJustReleased(Unavailable):
+    """The name became free just after the attempt to insert a row. The next attempt may get it."""
 
 
 class TooManyHashes(Unavailable):

@@ -12,7 +12,7 @@ from service.sessions.record import Owner
 class Account:
     """One row of `accounts`, without the password hash.
 
-    service.sessions.store explains `locator` and `session_epoch`.
+    service.sessions.ids explains `locator`, service.accounts.revocation `session_epoch`.
     """
 
     id: int

@@ -132,7 +132,7 @@ class AccountRepository:
         return self._account_and_more(CREDENTIALS_BY_ID, account_id)
 
     def find(self, username: Username) -> tuple[Account, datetime | None] | None:
-        """An account, and when it was disabled; None if it is not."""
+        """An account, if it exists, and when it was disabled, if it is."""
         return self._account_and_more(FIND, username.canonical)
 
     def change_password(self, account_id: int, old: str, new: str) -> Account | None:

@@ -54,9 +54,12 @@ class Revocation:
         emit(Event.SESSION_REVOKED, user.owner.account_id)
 
     def revoke_several(self, user: SignedIn, everywhere: bool) -> int:
-        """End the user's other sessions; with `everywhere`, this one too. Returns their number."""
-        account = self._accounts.raise_epoch(user.owner.account_id)
-        return self._revoke(account, None if everywhere else user.record)
+        """End the user's other sessions; with `everywhere`, this one too. Returns their number.
+
+        Raises:
+            NotSignedIn: the account no longer exists.
+        """
+        return self._revoke_own(user, None if everywhere else user.record)
 
     def change_password(self, user: SignedIn, raw_current: str, raw_new: str) -> Record:
         """Change the password; every other session ends, and this one gets a new id.
@@ -78,7 +81,7 @@ class Revocation:
                 raise WrongPassword
             self._end(_emitted(Event.PASSWORD_CHANGED, changed), user.record)
         elif self._hasher.verify(raw_new, encoded):  # a retry, after a failure halfway
-            self._revoke(self._accounts.raise_epoch(account.id), user.record)
+            self._revoke_own(user, user.record)
         else:
             raise WrongPassword
         rotated = self._sessions.rotate(user.record, (passwords.METHOD,))
@@ -118,12 +121,19 @@ class Revocation:
     def revoke(self, raw_username: str) -> int:
         """End every session of an account. Returns their number."""
         found = self._accounts.find(usernames.parse(raw_username))
-        return self._revoke(self._accounts.raise_epoch(found[0].id) if found else None)
-
-    def _revoke(self, account: Account | None, keep: Record | None = None) -> int:
-        """End sessions, and nothing else. Returns their number."""
+        account = self._accounts.raise_epoch(found[0].id) if found else None
         if account is None:
             raise NoSuchAccount
+        return self._revoke(account)
+
+    def _revoke_own(self, user: SignedIn, keep: Record | None = None) -> int:
+        account = self._accounts.raise_epoch(user.owner.account_id)
+        if account is None:
+            raise NotSignedIn
+        return self._revoke(account, keep)
+
+    def _revoke(self, account: Account, keep: Record | None = None) -> int:
+        """End sessions, and nothing else. Returns their number."""
         ended = self._end(account, keep)
         emit(Event.OTHERS_REVOKED if keep else Event.ALL_REVOKED, account.id, ended=ended)
         return ended
@@ -137,7 +147,7 @@ class Revocation:
         found = self._accounts.credentials_of(user.owner.account_id)
         if found is None:
             # A deletion or disabling that failed halfway may have left sessions behind.
-            self._revoke(self._accounts.raise_epoch(user.owner.account_id))
+            self._revoke_own(user)
             raise NotSignedIn
         return found
 

@@ -15,7 +15,7 @@ from nacl.exceptions import CryptoError
 from nacl.pwhash import argon2id
 
 from service import metrics
-from service.credentials.passwords import prepare
+from service.credentials.passwords import PreparedPassword, prepare
 from service.errors import InvalidInput, TooManyHashes
 
 T = TypeVar("T")
@@ -46,14 +46,12 @@ class PasswordHasher:
         self._threads, self._longest_wait = threads, longest_wait
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
-        self._owner: int | None = None
+        self._owner_pid: int | None = None
         self._decoy = self._computed(secrets.token_urlsafe())  # nobody knows its password
+        self._current_parameters = _parameters(self._decoy)
 
-    def hash(self, password: str) -> str:
+    def hash(self, password: PreparedPassword) -> str:
         """The encoded hash of a password.
-
-        Args:
-            password: as `prepare` returns it.
 
         Raises:
             TooManyHashes: its turn does not come in time.
@@ -76,12 +74,12 @@ class PasswordHasher:
         try:
             password = prepare(raw)
         except InvalidInput:
-            password, encoded = "", None
+            password, encoded = PreparedPassword(""), None
         return self._run("verify", lambda: _matches(password, encoded or self._decoy))
 
     def is_outdated(self, encoded: str) -> bool:
         """Whether the hash was made with parameters that are no longer in use."""
-        return _parameters(encoded) != _parameters(self._decoy)
+        return _parameters(encoded) != self._current_parameters
 
     def _computed(self, password: str) -> str:
         return argon2id.str(password.encode(), self._time_cost, self._memory).decode()
@@ -100,13 +98,13 @@ class PasswordHasher:
 
     def _pool(self) -> ThreadPoolExecutor:
         """The threads. A process starts them for its first hash: they do not survive a fork."""
-        if self._executor is None or self._owner != os.getpid():
+        if self._executor is None or self._owner_pid != os.getpid():
             with self._lock:
-                if self._executor is None or self._owner != os.getpid():
+                if self._executor is None or self._owner_pid != os.getpid():
                     self._executor = ThreadPoolExecutor(
                         self._threads, thread_name_prefix="argon2", initializer=_be_nice
                     )
-                    self._owner = os.getpid()
+                    self._owner_pid = os.getpid()
         return self._executor
 
 

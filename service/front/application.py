@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 
 from service.errors import SessionStoreUnavailable
-from service.front.bodies import Headers, Receive, Scope, Send
+from service.front.asgi import RawHeaders, Receive, Scope, Send
 from service.front.bridge import Bridge, has_host
 from service.front.lanes import Lane
 from service.front.registrations import PATH as REGISTER
@@ -44,7 +44,7 @@ class Front(Bridge):
         super().__init__(application, serving.threads, serving.thread_wait, max_body)
         self._views = Routes(application)
         self._cookie = serving.cookie_name
-        self._routes: dict[str, Callable[[Headers], Coroutine[Any, Any, Answer]]] = {
+        self._routes: dict[str, Callable[[RawHeaders], Coroutine[Any, Any, Answer]]] = {
             who.VERIFY: self._verify,
             who.CURRENT: self._current_session,
             "/healthz": self._healthz,
@@ -54,24 +54,24 @@ class Front(Bridge):
         """Start the threads, and set up the clients of Redis."""
         await super().start()
         services, serving, application = self._services, self._services.serving, self._application
-        self._passwords = Lane(
+        await self._page_lane.run(lambda: warn_of_eviction(application))
+        self._password_lane = Lane(
             "passwords", serving.hashing_threads + PREPARING, serving.hashing_wait, holds_back=True
         )
-        await self._passwords.run(lambda: warn_of_eviction(application))
-        self._lookups = Lane("lookups", 1, serving.thread_wait, holds_back=False)
+        self._lookup_lane = Lane("lookups", 1, serving.thread_wait, holds_back=False)
         self._reader = SessionReader(lines.connect(serving.redis_url), services.session_rules)
         self._registrations = Registrations(
             services.username_cache,
             lines.connect(serving.cache_redis_url),
             services.accounts,
-            self._lookups,
-            self._passwords,
+            self._lookup_lane,
+            self._password_lane,
         )
 
     async def close(self) -> None:
         """Close what `start` opened, and the application's own connections."""
-        self._passwords.close()
-        self._lookups.close()
+        self._password_lane.close()
+        self._lookup_lane.close()
         await self._reader.close()
         await self._registrations.close()
         await super().close()
@@ -86,7 +86,7 @@ class Front(Bridge):
         if self._views.is_for_passwords(method, path):
 
             async def proceed() -> WsgiResponse:
-                return await self.hand_over(self._passwords, scope, body, send)
+                return await self.hand_over(self._password_lane, scope, body, send)
 
             if path == REGISTER:
                 return await self._registrations.answer(scope["headers"], body, proceed)
@@ -97,10 +97,10 @@ class Front(Bridge):
         )
         if session_id:
             extra[PREREAD] = await self._preread(session_id)
-        return await self.hand_over(self._pages, scope, body, send, **extra)
+        return await self.hand_over(self._page_lane, scope, body, send, **extra)
 
     def answer_at_once(
-        self, method: str, path: str, headers: Headers, body: bytes
+        self, method: str, path: str, headers: RawHeaders, body: bytes
     ) -> Coroutine[Any, Any, Answer] | None:
         """A coroutine that answers the request if it is one of the most frequent; otherwise
         None."""
@@ -110,26 +110,26 @@ class Front(Bridge):
         return route(headers) if route else None
 
     def _route(
-        self, method: str, path: str, headers: Headers
-    ) -> Callable[[Headers], Coroutine[Any, Any, Answer]] | None:
+        self, method: str, path: str, headers: RawHeaders
+    ) -> Callable[[RawHeaders], Coroutine[Any, Any, Answer]] | None:
         return self._routes.get(path) if method in READ and has_host(headers) else None
 
-    async def _verify(self, headers: Headers) -> Answer:
+    async def _verify(self, headers: RawHeaders) -> Answer:
         try:
             return who.verify_answer(await self._record(headers))
         except SessionStoreUnavailable as error:
             return who.unavailable_answer(who.VERIFY, error)
 
-    async def _current_session(self, headers: Headers) -> Answer:
+    async def _current_session(self, headers: RawHeaders) -> Answer:
         try:
             return who.current_session_answer(await self._record(headers))
         except SessionStoreUnavailable as error:
             return who.unavailable_answer(who.CURRENT, error)
 
-    async def _healthz(self, _: Headers) -> Answer:
+    async def _healthz(self, _: RawHeaders) -> Answer:
         return ALIVE
 
-    async def _record(self, headers: Headers) -> Record | None:
+    async def _record(self, headers: RawHeaders) -> Record | None:
         session_id = self._session_id(headers)
         return await self._reader.read(session_id) if session_id else None
 
@@ -146,7 +146,7 @@ class Front(Bridge):
             return fail
         return lambda: record
 
-    def _session_id(self, headers: Headers) -> SessionId | None:
+    def _session_id(self, headers: RawHeaders) -> SessionId | None:
         cookies = [value for name, value in headers if name == b"cookie"]
         if not cookies:
             return None

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from service.errors import BodyTooLarge, BodyTooSlow
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
+from service.front.asgi import ClientGone, RawHeaders, Receive
 
 LONGEST_LENGTH = 18  # digits of a Content-Length
 
 
-class ClientGone(Exception):
-    """The client has closed the connection and no longer waits for a response."""
-
-
 async def read_body(
-    receive: Receive, headers: Headers, limit: int, within: float, has_arrived: bool = False
+    receive: Receive, headers: RawHeaders, limit: int, within: float, has_arrived: bool = False
 ) -> bytes:
     """The whole body of a request; empty if it has none.
 
@@ -60,7 +50,7 @@ async def read_body(
         raise BodyTooSlow from None
 
 
-def _declared_length(headers: Headers) -> int | None:
+def _declared_length(headers: RawHeaders) -> int | None:
     """The bytes that Content-Length declares; None for a chunked body; 0 without a body."""
     chunked = False
     for name, value in headers:

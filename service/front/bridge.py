@@ -11,7 +11,8 @@ from typing import Any
 import structlog
 
 from service.errors import BodyTooLarge, BodyTooSlow, NoHost, Unavailable
-from service.front.bodies import ClientGone, Headers, Receive, Scope, Send, read_body
+from service.front.asgi import ClientGone, RawHeaders, Receive, Scope, Send
+from service.front.bodies import read_body
 from service.front.connection import CONNECTION
 from service.front.lanes import Lane
 from service.front.request_log import RequestLog
@@ -45,11 +46,11 @@ class Bridge:
     async def start(self) -> None:
         """Start the threads."""
         self._loop = asyncio.get_running_loop()
-        self._pages = Lane("pages", self._threads, self._longest_wait, holds_back=False)
+        self._page_lane = Lane("pages", self._threads, self._longest_wait, holds_back=False)
 
     async def close(self) -> None:
         """End the threads, and write the rest of the log."""
-        self._pages.close()
+        self._page_lane.close()
         self.log.flush()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,10 +67,10 @@ class Bridge:
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> Answer | WsgiResponse:
         """The response to a request."""
         body = await self._body_of(scope, receive)
-        return await self.hand_over(self._pages, scope, body, send)
+        return await self.hand_over(self._page_lane, scope, body, send)
 
     def answer_at_once(
-        self, method: str, path: str, headers: Headers, body: bytes
+        self, method: str, path: str, headers: RawHeaders, body: bytes
     ) -> Coroutine[Any, Any, Answer] | None:
         """None: every request goes to the application."""
         del method, path, headers, body
@@ -138,7 +139,7 @@ def _raw(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...
     return tuple((name.lower().encode(), value.encode("latin-1")) for name, value in headers)
 
 
-def has_host(headers: Headers) -> bool:
+def has_host(headers: RawHeaders) -> bool:
     """Whether the request names its host."""
     return any(name == b"host" for name, _ in headers)
 

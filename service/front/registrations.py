@@ -18,7 +18,7 @@ from service import metrics
 from service.accounts.repository import AccountRepository
 from service.accounts.usernames import Username
 from service.errors import Busy, RivalTooSlow, UsernameTaken
-from service.front.bodies import Headers
+from service.front.asgi import RawHeaders
 from service.front.lanes import Lane
 from service.front.lookups import Lookups
 from service.front.simple_registration import username_of
@@ -46,26 +46,26 @@ class Registrations:
         cache: UsernameCache,
         lines: Lines,
         accounts: AccountRepository,
-        lookups: Lane,
-        passwords: Lane,
+        lookup_lane: Lane,
+        password_lane: Lane,
     ) -> None:
         """
         Args:
             cache: remembers taken names, and parses the entries in Redis.
             lines: connections to the Redis of the cache.
             accounts: reads the index.
-            lookups: the threads that read it.
-            passwords: the threads in which `proceed` runs a request.
+            lookup_lane: the threads that read it.
+            password_lane: the threads in which `proceed` runs a request.
         """
         self._cache = cache
         self._lines = lines
-        self._index = Lookups(accounts, lookups)
-        self._passwords = passwords
+        self._index = Lookups(accounts, lookup_lane)
+        self._password_lane = password_lane
         self._under_way: dict[str, asyncio.Future[None]] = {}
         self._taken = metrics.Tally(metrics.REGISTRATIONS.labels("taken"))
 
     async def answer(
-        self, headers: Headers, body: bytes, proceed: Callable[[], Awaitable[T]]
+        self, headers: RawHeaders, body: bytes, proceed: Callable[[], Awaitable[T]]
     ) -> Answer | T:
         """Reject a registration, or return what `proceed` returns.
 
@@ -84,7 +84,7 @@ class Registrations:
         while not self._cache.remembers(username):
             under_way = self._under_way.get(username.canonical)
             if under_way is None:
-                if self._passwords.is_overrun:
+                if self._password_lane.is_overrun:
                     return await self._turn_away(username)
                 return await self._lead(username, proceed)
             left = deadline - asyncio.get_running_loop().time()
@@ -92,7 +92,7 @@ class Registrations:
                 return problem_of(RivalTooSlow()).answer()
         return await self._reject_taken()
 
-    def rejection(self, headers: Headers, body: bytes) -> Coroutine[Any, Any, Answer] | None:
+    def rejection(self, headers: RawHeaders, body: bytes) -> Coroutine[Any, Any, Answer] | None:
         """A coroutine that rejects the request, if it is already clear that the name is taken or
         that no thread will become free in time; None if the request has a chance."""
         username = username_of(headers, body)
@@ -100,7 +100,7 @@ class Registrations:
             return None
         if self._cache.remembers(username):
             return self._reject_taken()
-        if self._passwords.is_overrun and username.canonical not in self._under_way:
+        if self._password_lane.is_overrun and username.canonical not in self._under_way:
             return self._turn_away(username)
         return None
 
@@ -118,7 +118,7 @@ class Registrations:
         if isinstance(await self._look_up(username), Taken):
             return await self._reject_taken()
         try:
-            await self._passwords.turn_away()
+            await self._password_lane.turn_away()
         except Busy as error:
             return problem_of(error).answer()
 
@@ -149,7 +149,7 @@ class Registrations:
         known = await self._look_up(username)
         if isinstance(known, Taken):
             return True
-        if self._passwords.is_full:
+        if self._password_lane.is_full:
             # Most requests will be rejected for lack of time, and a query for each would slow down
             # the others. Flask asks the index about those that get a thread.
             return False

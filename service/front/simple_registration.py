@@ -8,7 +8,7 @@ import msgspec
 
 from service.accounts.usernames import MAX_LENGTH, Username
 from service.errors import InvalidInput
-from service.front.bodies import Headers
+from service.front.asgi import RawHeaders
 from service.registration import attempt as attempts
 from service.web.answers import JSON
 from service.web.bodies import MAX_BODY
@@ -26,7 +26,7 @@ class _Sent(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Sent).decode
 
 
-def username_of(headers: Headers, body: bytes) -> Username | None:
+def username_of(headers: RawHeaders, body: bytes) -> Username | None:
     """The username in a simple and valid registration; None if Flask must look at the request.
 
     Args:

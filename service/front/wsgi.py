@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 
-from service.front.bodies import ClientGone, Scope, Send
+from service.front.asgi import ClientGone, RawHeaders, Scope, Send
 from service.logs import loggable
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class WsgiResponse:
     """What the application responded. If it `was_streamed`, `sent` bytes are already sent."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    headers: RawHeaders
     body: bytes
     was_streamed: bool
     sent: int
@@ -48,7 +48,7 @@ CONSTANTS |= dict.fromkeys(TRUE, True)
 def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
     """The environment of a request for WSGI (PEP 3333).
 
-    Headers change neither SCRIPT_NAME, which is empty, nor the scheme, which is that of the
+    RawHeaders change neither SCRIPT_NAME, which is empty, nor the scheme, which is that of the
     connection: only ProxyFix applies the headers of a proxy.
     """
     host, port = scope.get("server") or ("", None)
@@ -120,7 +120,7 @@ class Exchange:
         self._environ = environ
         self._send, self._loop = send, loop
         self._status = 500
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: RawHeaders = []
         self._written: list[bytes] = []
         self._was_streamed = False
         self._sent = 0
@@ -194,6 +194,6 @@ class Exchange:
         self._sent += len(piece)
 
 
-def start_message(status: int, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+def start_message(status: int, headers: RawHeaders) -> dict[str, Any]:
     """The first ASGI message of a response."""
     return {"type": "http.response.start", "status": status, "headers": headers}

@@ -11,6 +11,7 @@ from functools import cached_property
 from service.accounts import usernames
 from service.accounts.usernames import Username
 from service.credentials import passwords
+from service.credentials.passwords import PreparedPassword
 from service.errors import FieldError, InvalidInput
 
 LONGEST_KEY = 255  # characters
@@ -22,7 +23,7 @@ class Attempt:
     """A valid username and password, and the idempotency key that identifies a repetition."""
 
     username: Username
-    password: str = field(repr=False)
+    password: PreparedPassword = field(repr=False)
     sent_idempotency_key: str | None = field(repr=False)
 
     @cached_property

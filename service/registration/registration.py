@@ -15,6 +15,7 @@ from service.credentials.hashing import PasswordHasher
 from service.errors import (
     DatabaseUnavailable,
     InvalidInput,
+    NameJustReleased,
     RegistrationUnresolved,
     RivalTooSlow,
     UsernameTaken,
@@ -73,6 +74,7 @@ class Registration:
             DatabaseUnavailable: Postgres does not answer.
             TooManyHashes: too many passwords are waiting to be hashed.
             RivalTooSlow: other requests for the name take too long.
+            NameJustReleased: the name became free a moment too late for this attempt.
         """
         attempt = attempts.parse(raw_username, raw_password, idempotency_key)
         outcome = self._fly(attempt)
@@ -149,7 +151,7 @@ class Registration:
             return account
         if taken := self._names.registered(attempt.username):
             return taken
-        raise DatabaseUnavailable  # the name has just become free: the next attempt may get it
+        raise NameJustReleased
 
     def _insert(self, attempt: Attempt, password_hash: str) -> Account | None:
         """Insert the row and commit; None if another committed row has the name."""

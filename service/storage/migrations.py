@@ -7,12 +7,16 @@ from pathlib import Path
 import psycopg
 from yoyo import get_backend, read_migrations
 
-from service.errors import MigrationFailed
+from service.errors import StartupError
 
 FILES = Path(__file__).parent / "schema"
 # An arbitrary number that every process uses.
 ADVISORY_LOCK = 0x636F6174
 LOCK_TIMEOUT = "60s"
+
+
+class MigrationFailed(StartupError):
+    """The database cannot be migrated to the newest schema."""
 
 
 def migrate(database_url: str) -> list[str]:
@@ -34,7 +38,7 @@ def migrate(database_url: str) -> list[str]:
             return _apply(database_url)
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[0]
-        raise MigrationFailed(reason) from error
+        raise MigrationFailed(f"The database cannot be migrated: {reason}") from error
 
 
 def _apply(database_url: str) -> list[str]:

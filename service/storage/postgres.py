@@ -58,7 +58,7 @@ class Postgres:
         self._url = url
         self._lock = threading.Lock()
         self._pool: ConnectionPool[Connection] | None = None
-        self._owner: int | None = None
+        self._owner_pid: int | None = None
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -86,15 +86,15 @@ class Postgres:
 
     def close(self) -> None:
         """Close every connection of this process."""
-        if self._pool is not None and self._owner == os.getpid():
+        if self._pool is not None and self._owner_pid == os.getpid():
             self._pool.close()
         self._pool = None
 
     def _own_pool(self) -> ConnectionPool[Connection]:
-        if self._pool is None or self._owner != os.getpid():
+        if self._pool is None or self._owner_pid != os.getpid():
             with self._lock:
-                if self._pool is None or self._owner != os.getpid():
-                    self._pool, self._owner = self._open(), os.getpid()
+                if self._pool is None or self._owner_pid != os.getpid():
+                    self._pool, self._owner_pid = self._open(), os.getpid()
         return self._pool
 
     def _open(self) -> ConnectionPool[Connection]:

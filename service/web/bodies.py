@@ -18,7 +18,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True)
 class Credentials:
-    """A username and a password, as typed."""
+    """A username and a password, as typed, and whether to remember the session."""
 
     username: str
     password: str

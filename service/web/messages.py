@@ -7,7 +7,6 @@ from service.errors import CoatcheckError, FieldError, InvalidInput
 # The keys are an error's code; a field and a code, or "*" and a code for any field; or the status
 # of a response about which nothing more is known.
 SENTENCES = {
-    "migration_failed": "The database cannot be migrated: {reason}",
     "session_store_unavailable": "Sessions are unavailable at the moment.",
     "eviction_unknown": "Redis does not say whether it deletes sessions when it is full.",
     "username_cache_unavailable": "The username cache is unavailable at the moment.",
@@ -16,6 +15,7 @@ SENTENCES = {
         "We do not know yet whether you are registered. Try again with the same name and password."
     ),
     "rival_too_slow": "Someone else is registering that username right now.",
+    "name_just_released": "That username has just become free. Try again.",
     "too_many_hashes": "Too many people are signing in or registering right now.",
     "busy": "The service is too busy right now.",
     "no_host": "The request has no Host header.",
@@ -67,6 +67,8 @@ def sentence(error: CoatcheckError | FieldError) -> str:
     if isinstance(error, InvalidInput):
         return " ".join(map(sentence, error.errors))
     if isinstance(error, CoatcheckError):
-        return SENTENCES[error.code].format(**error.parameters)
+        codes = (getattr(kind, "code", None) for kind in type(error).__mro__)
+        text = next(SENTENCES[code] for code in codes if code in SENTENCES)
+        return text.format(**error.parameters)
     own = SENTENCES.get(f"{error.field}/{error.code}")
     return (own or SENTENCES[f"*/{error.code}"]).format(field=error.field, **error.parameters)

@@ -1,6 +1,6 @@
 """What a response to an error says: status, code, headers and sentence.
 
-The API, the pages, the event loop and the tutorial's JSON all show a `Problem`.
+The API, the pages, the event loop and the JSON form of POST /register all show a `Problem`.
 """
 
 from __future__ import annotations
@@ -74,8 +74,7 @@ class Problem(NamedTuple):
 
 def problem_of(error: CoatcheckError) -> Problem:
     """The problem that a client learns about from an error."""
-    kind = Unavailable if isinstance(error, Unavailable) else type(error)
-    status, code = OUTCOMES[kind]
+    status, code = next(OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)
     headers: Headers = ()
     if isinstance(error, Unavailable):
         headers = (("Retry-After", str(error.retry_after)),)

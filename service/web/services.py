@@ -1,4 +1,4 @@
-"""The objects that views use; create_app builds them."""
+"""The objects that create_app builds, and how to get them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Serving:
 
 @dataclass(frozen=True)
 class Services:
-    """Every object that a view needs."""
+    """Everything that create_app builds, for views, event loop and command line."""
 
     serving: Serving
     postgres: Postgres

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from service.errors import BodyTooLarge, BodyTooSlow
-from service.front.bodies import ClientGone, read_body
+from service.front.asgi import ClientGone
+from service.front.bodies import read_body
 from tests.loops import on_loop
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import psycopg
 import pytest
@@ -9,10 +10,7 @@ from redis import Redis
 
 from service.accounts.account import Account
 from service.accounts.repository import AccountRepository
-from service.errors import (
-    DatabaseUnavailable,
-    UsernameTaken,
-)
+from service.errors import DatabaseUnavailable, NameJustReleased, UsernameTaken
 from service.registration.registration import Registration
 from service.registration.username_cache import State, Taken, UsernameCache
 from service.storage.redis import connect
@@ -72,6 +70,30 @@ def test_an_attempt_that_loses_to_a_rival_keeps_no_claim(
     with pytest.raises(UsernameTaken):
         registration.register("bob", PASSWORD)
     assert cache.state(BOB) is State.ABSENT
+
+
+def test_a_name_that_is_released_during_an_attempt_can_be_tried_again(
+    registration: Registration,
+    accounts: AccountRepository,
+    hasher: CountingHasher,
+    database: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Postgres is well, so this is no outage."""
+    insert = accounts.insert
+
+    def insert_before_the_release(*arguments: Any) -> Account | None:
+        outcome = insert(*arguments)
+        database.execute("DELETE FROM accounts")
+        return outcome
+
+    hasher.meanwhile = lambda: insert(BOB, "rival's", "locator", "key") and None
+    with monkeypatch.context() as slow:
+        slow.setattr(accounts, "insert", insert_before_the_release)
+        with pytest.raises(NameJustReleased):
+            registration.register("bob", PASSWORD)
+    hasher.meanwhile = lambda: None
+    assert registration.register("bob", PASSWORD)
 
 
 def test_an_attempt_that_fails_frees_the_name_at_once(

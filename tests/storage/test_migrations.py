@@ -8,8 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from service.errors import MigrationFailed
-from service.storage.migrations import ADVISORY_LOCK, FILES, migrate
+from service.storage.migrations import ADVISORY_LOCK, FILES, MigrationFailed, migrate
 from tests.run import SharedPostgres
 
 # Forked once everything is imported, so that they meet.

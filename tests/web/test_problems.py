@@ -13,8 +13,9 @@ from service.errors import (
     CoatcheckError,
     DatabaseUnavailable,
     FieldError,
+    InvalidCredentials,
     InvalidInput,
-    MigrationFailed,
+    NameJustReleased,
     RegistrationUnresolved,
     RivalTooSlow,
     TooManyHashes,
@@ -24,7 +25,7 @@ from service.errors import (
 from service.front import registrations
 from service.front.bridge import Bridge
 from service.registration.registration import Registration
-from service.web.problems import OUTCOMES
+from service.web.problems import OUTCOMES, problem_of
 from tests.loops import on_loop
 from tests.passwords import BOB
 from tests.web.test_messages import error_classes
@@ -33,6 +34,7 @@ ADVICE = {"retry-after", "idempotency-key"}
 UNAVAILABLE = [
     Busy(3),
     DatabaseUnavailable(),
+    NameJustReleased(),
     RegistrationUnresolved("a-key"),
     RivalTooSlow(),
     TooManyHashes(),
@@ -57,13 +59,18 @@ def advice(headers: Any) -> dict[str, str]:
     return {name.lower(): value for name, value in dict(headers).items() if name.lower() in ADVICE}
 
 
-@pytest.mark.parametrize(
-    "error", [each for each in error_classes() if each is not MigrationFailed]
-)  # which only the command line shows
+@pytest.mark.parametrize("error", list(error_classes()))
 def test_every_error_has_a_status_and_a_code(error: type[CoatcheckError]) -> None:
     status, code = OUTCOMES[Unavailable if issubclass(error, Unavailable) else error]
     assert 400 <= status < 500 or (status == 503 and issubclass(error, Unavailable))
     assert code
+
+
+def test_a_subclass_of_an_error_gets_the_same_response() -> None:
+    class LockedOut(InvalidCredentials):
+        pass
+
+    assert problem_of(LockedOut()) == problem_of(InvalidCredentials())
 
 
 @pytest.mark.parametrize("error", [UsernameTaken(), INVALID, *UNAVAILABLE], ids=str)

@@ -51,8 +51,8 @@ def register() -> Page:
 
 
 def _register_as_in_the_tutorial() -> Response:
-    """What clients of the original tutorial expect: 201 {message, username}; 409, 400 or 503
-    {error}. Nobody is signed in."""
+    """The JSON form of POST /register, which clients of the original tutorial expect: 201
+    {message, username}, or 409, 400 or 503 {error}. Nobody is signed in."""
     try:
         credentials = json_credentials()
         account = services().registration.register(credentials.username, credentials.password)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -77,6 +78,18 @@ def test_all_are_revoked_and_the_cookie_deleted(app: Flask, bob: FlaskClient) ->
     assert response.json == {"revoked": 2}
     assert "Max-Age=0" in response.headers["Set-Cookie"]
     assert (status(other), status(with_cookie(app, own))) == (401, 401)
+
+
+@pytest.mark.parametrize("scope", ["others", "all"])
+def test_a_session_whose_account_no_longer_exists_is_not_signed_in(
+    bob: FlaskClient, database: psycopg.Connection, scope: str
+) -> None:
+    database.execute("DELETE FROM accounts")
+    response = bob.delete(f"/api/v1/sessions?scope={scope}")
+    assert (response.status_code, response.get_json(force=True)["detail"]) == (
+        401,
+        "You are not signed in.",
+    )
 
 
 @pytest.mark.parametrize("query", ["", "?scope=", "?scope=mine"])
