@@ -37,7 +37,7 @@ def serve(environ: Mapping[str, str]) -> None:
             contain their addresses.
 
     Raises:
-        ConfigurationError, StartupError, MigrationFailed
+        ConfigurationError, StartupError
     """
     data = Path(environ.get("DATA_DIR") or ".data").resolve()
     engines: dict[str, Engine] = {
