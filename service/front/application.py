@@ -92,11 +92,9 @@ class Front(Bridge):
                 return await self._registrations.answer(scope["headers"], body, proceed)
             return await proceed()
         extra = {}
-        session_id = (
-            self._session_id(scope["headers"]) if self._views.may_use_the_session(path) else None
-        )
-        if session_id:
-            extra[PREREAD] = await self._preread(session_id)
+        if self._views.may_use_the_session(path):
+            if session_id := self._session_id(scope["headers"]):
+                extra[PREREAD] = await self._preread(session_id)
         return await self.hand_over(self._page_lane, scope, body, send, **extra)
 
     def answer_at_once(
@@ -112,7 +110,8 @@ class Front(Bridge):
     def _route(
         self, method: str, path: str, headers: RawHeaders
     ) -> Callable[[RawHeaders], Coroutine[Any, Any, Answer]] | None:
-        return self._routes.get(path) if method in READ and has_host(headers) else None
+        route = self._routes.get(path)
+        return route if route and method in READ and has_host(headers) else None
 
     async def _verify(self, headers: RawHeaders) -> Answer:
         try:

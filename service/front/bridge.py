@@ -141,7 +141,7 @@ def _raw(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...
 
 def has_host(headers: RawHeaders) -> bool:
     """Whether the request names its host."""
-    return any(name == b"host" for name, _ in headers)
+    return b"host" in [name for name, _ in headers]
 
 
 _HEADERS = _raw(HEADERS)
