@@ -181,7 +181,7 @@ async def test_threads_that_are_stuck_reject_at_once() -> None:
         started = now()
         for _ in range(100):
             await rejected(occupied.ask(int))
-        assert now() - started < 0.1
+        assert now() - started < 1  # ten seconds, if each waited
         assert not occupied.lane.waiting
         occupied.go_on(0)
         assert await eventually_done(occupied) == 0

@@ -71,11 +71,15 @@ async def ask(line: Line, word: bytes) -> Any:
 
 @on_loop
 async def test_a_reply_in_pieces_is_put_together() -> None:
-    loop = asyncio.get_running_loop()
+    dripping: list[asyncio.Task[None]] = []
+
+    async def bytes_of(word: bytes, writer: asyncio.StreamWriter) -> None:
+        for byte in bulk(word):
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.001)
 
     def drip(writer: asyncio.StreamWriter, word: bytes) -> None:
-        for number, byte in enumerate(bulk(word)):
-            loop.call_later(number * 0.001, writer.write, bytes([byte]))
+        dripping.append(asyncio.ensure_future(bytes_of(word, writer)))
 
     async with Fake(drip).serving() as line:
         assert await ask(line, b"hello") == b"hello"
