@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
-import signal
 import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,6 +25,7 @@ from kits.report import number, responses
 from kits.scheduled import Schedule
 from kits.verdict import Verdict
 from tests.conditions import eventually
+from tests.faults import frozen
 
 NEWCOMERS = Path(__file__).with_name("newcomers.lua")
 FEW, USUAL, MANY = 4, 32, (32, 128, 512)  # connections
@@ -159,11 +158,6 @@ def _stopped(engines: Engines) -> Iterator[None]:
     """Stop every process of Postgres; the kernel still accepts what clients send."""
     master = psutil.Process(engines.postgres.pid)
     processes = [master, *master.children(recursive=True)]
-    for process in processes:
-        os.kill(process.pid, signal.SIGSTOP)
-    try:
+    with frozen(*processes):
         yield
-    finally:
-        for process in processes:
-            os.kill(process.pid, signal.SIGCONT)
-        eventually(lambda: master.status() != psutil.STATUS_STOPPED)
+    eventually(lambda: master.status() != psutil.STATUS_STOPPED)
