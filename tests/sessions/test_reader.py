@@ -34,7 +34,7 @@ async def reading(lines: Lines) -> AsyncIterator[SessionReader]:
     reader = SessionReader(lines, RULES)
     try:
         yield reader
-    finally:  # or the loop would wait for the lines for ever
+    finally:  # otherwise the open lines keep the loop from ending
         await reader.close()
 
 
