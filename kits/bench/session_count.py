@@ -20,7 +20,7 @@ from kits.bench.session_checks import VERIFY
 from kits.command import Effort, Say
 from kits.hasher import settings
 from service.sessions.ids import new_locator
-from service.sessions.record import NewSession, Owner
+from service.sessions.record import Client, NewSession, Owner
 from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
 
@@ -96,8 +96,7 @@ def fill(redis: Redis, size: int, keys: int = 0) -> tuple[list[str], float]:
             locator=new_locator(),
             epoch=0,
             methods=("password",),
-            address="127.0.0.1",
-            user_agent=AGENT,
+            client=Client("127.0.0.1", AGENT),
         )
         ids.append(store.create(new, fields).id.value)
         if n % BATCH == BATCH - 1:

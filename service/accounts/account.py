@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from service.sessions.record import Owner
 
@@ -25,6 +26,13 @@ class Account:
     def owner(self) -> Owner:
         """The account as its sessions remember it."""
         return Owner(self.id, self.username, self.created_at.timestamp())
+
+
+class Credentials(NamedTuple):
+    """An account, and the hash of its password."""
+
+    account: Account
+    password_hash: str
 
 
 @dataclass(frozen=True)

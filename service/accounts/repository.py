@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from service.accounts.account import Account, Member
+from service.accounts.account import Account, Credentials, Member
 from service.accounts.usernames import Username
 from service.storage.postgres import Postgres
 
@@ -41,7 +41,7 @@ CREDENTIALS_BY_ID: Final = f"""
 # Replaces only the hash that was verified: of two simultaneous changes, one fails.
 CHANGE_PASSWORD: Final = f"""
     UPDATE accounts SET password_hash = %s, session_epoch = session_epoch + 1
-    WHERE id = %s AND password_hash = %s RETURNING {ACCOUNT}
+    WHERE id = %s AND password_hash = %s AND disabled_at IS NULL RETURNING {ACCOUNT}
 """
 RAISE_EPOCH: Final = f"""
     UPDATE accounts SET session_epoch = session_epoch + 1 WHERE id = %s RETURNING {ACCOUNT}
@@ -123,13 +123,15 @@ class AccountRepository:
         """The account with exactly this name and hash."""
         return self._account(WITH_HASH, (username.canonical, password_hash))
 
-    def credentials(self, username: Username) -> tuple[Account, str] | None:
+    def credentials(self, username: Username) -> Credentials | None:
         """An account that is neither disabled nor deleted, and its password hash."""
-        return self._account_and_more(CREDENTIALS, username.canonical)
+        found = self._account_and_more(CREDENTIALS, username.canonical)
+        return Credentials(*found) if found else None
 
-    def credentials_of(self, account_id: int) -> tuple[Account, str] | None:
+    def credentials_of(self, account_id: int) -> Credentials | None:
         """The same, by account id."""
-        return self._account_and_more(CREDENTIALS_BY_ID, account_id)
+        found = self._account_and_more(CREDENTIALS_BY_ID, account_id)
+        return Credentials(*found) if found else None
 
     def find(self, username: Username) -> tuple[Account, datetime | None] | None:
         """An account, if it exists, and when it was disabled, if it is."""
@@ -137,7 +139,7 @@ class AccountRepository:
 
     def change_password(self, account_id: int, old: str, new: str) -> Account | None:
         """Replace the hash `old` with `new` and raise the session epoch; None if `old` is no longer
-        the account's hash."""
+        the account's hash, or the account is disabled."""
         return self._account(CHANGE_PASSWORD, (new, account_id, old))
 
     def raise_epoch(self, account_id: int) -> Account | None:

@@ -12,10 +12,11 @@ carried it out.
 from __future__ import annotations
 
 from service.accounts import usernames
-from service.accounts.account import Account
+from service.accounts.account import Account, Credentials
 from service.accounts.repository import AccountRepository
 from service.credentials import passwords
 from service.credentials.hashing import PasswordHasher
+from service.credentials.passwords import PreparedPassword
 from service.errors import NoSuchAccount, NoSuchSession, NotSignedIn, WrongPassword
 from service.events import Event, emit
 from service.sessions.record import Record, SignedIn
@@ -61,46 +62,33 @@ class Revocation:
         """
         return self._revoke_own(user, None if everywhere else user.record)
 
-    def change_password(self, user: SignedIn, raw_current: str, raw_new: str) -> Record:
+    def change_password(
+        self, user: SignedIn, confirmed: Credentials, new: PreparedPassword
+    ) -> Record:
         """Change the password; every other session ends, and this one gets a new id.
+
+        Args:
+            confirmed: from `PasswordFactor.confirm`.
+            new: from `passwords.check_new`.
 
         Returns:
             The session under its new id.
 
         Raises:
-            InvalidInput: the new password is unacceptable.
-            WrongPassword: `raw_current` is wrong, or the password changed at the same time.
+            WrongPassword: the password changed at the same time.
             NotSignedIn: the session has just ended.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
-        new = passwords.check_new(raw_new)
-        account, encoded = self._credentials(user)
-        if self._hasher.verify(raw_current, encoded):
-            changed = self._accounts.change_password(account.id, encoded, self._hasher.hash(new))
-            if changed is None:
-                raise WrongPassword
-            self._end(_emitted(Event.PASSWORD_CHANGED, changed), user.record)
-        elif self._hasher.verify(raw_new, encoded):  # a retry, after a failure halfway
-            self._revoke_own(user, user.record)
-        else:
+        changed = self._accounts.change_password(
+            confirmed.account.id, confirmed.password_hash, self._hasher.hash(new)
+        )
+        if changed is None:
             raise WrongPassword
+        self._end(_emitted(Event.PASSWORD_CHANGED, changed), user.record)
         rotated = self._sessions.rotate(user.record, (passwords.METHOD,))
         if rotated is None:
             raise NotSignedIn
         return rotated
-
-    def delete_own(self, user: SignedIn, raw_password: str) -> None:
-        """Delete the user's account.
-
-        Raises:
-            WrongPassword: that is not the account's password.
-            NotSignedIn: the account has just been deleted or disabled.
-            TooManyHashes: too many passwords are waiting to be hashed.
-        """
-        account, encoded = self._credentials(user)
-        if not self._hasher.verify(raw_password, encoded):
-            raise WrongPassword
-        self.delete(account.username)
 
     def delete(self, raw_username: str) -> int:
         """Delete an account; its name stays taken for the quarantine. Returns the number of
@@ -142,14 +130,6 @@ class Revocation:
         return self._sessions.revoke_all(
             account.locator, account.session_epoch, keep.id if keep else None
         )
-
-    def _credentials(self, user: SignedIn) -> tuple[Account, str]:
-        found = self._accounts.credentials_of(user.owner.account_id)
-        if found is None:
-            # A deletion or disabling that failed halfway may have left sessions behind.
-            self._revoke_own(user)
-            raise NotSignedIn
-        return found
 
 
 def _emitted(event: Event, account: Account | None) -> Account:

@@ -185,4 +185,6 @@ class Registration:
         if taken.key_digest != attempt.key_digest:
             return None
         found = self._accounts.credentials(attempt.username)
-        return found[0] if found and self._hasher.verify(raw_password, found[1]) else None
+        if found and self._hasher.verify(raw_password, found.password_hash):
+            return found.account
+        return None

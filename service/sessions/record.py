@@ -41,10 +41,20 @@ encode_metadata = msgspec.msgpack.Encoder().encode
 decode_metadata = msgspec.msgpack.Decoder(Metadata).decode
 
 
+class Client(NamedTuple):
+    """Where a request comes from: what sessions and the audit trail remember of it."""
+
+    address: str
+    user_agent: str
+
+
+NOWHERE = Client("", "")  # of an anonymous session, or of a command
+
+
 @dataclass(frozen=True, kw_only=True)
 class NewSession:
-    """A session before it is stored. Without an owner it is anonymous, and needs no address and no
-    browser, because no list of devices shows it.
+    """A session before it is stored. Without an owner it is anonymous, and needs no client, because
+    no list of devices shows it.
     """
 
     owner: Owner | None = None
@@ -52,8 +62,7 @@ class NewSession:
     epoch: int | None = None  # of the account, read together with the credentials that were checked
     methods: tuple[str, ...] = ()
     remember: bool = False  # whether it outlives the browser
-    address: str = ""
-    user_agent: str = ""
+    client: Client = NOWHERE
 
     @property
     def metadata(self) -> Metadata:
@@ -61,8 +70,8 @@ class NewSession:
         return Metadata(
             self.owner,
             self.remember,
-            self.address[:MAX_ADDRESS],
-            self.user_agent[:MAX_USER_AGENT],
+            self.client.address[:MAX_ADDRESS],
+            self.client.user_agent[:MAX_USER_AGENT],
             self.methods,
         )
 

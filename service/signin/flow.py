@@ -8,12 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from flask import Request
-
 from service.accounts.account import Account
 from service.errors import SessionRevoked
 from service.events import Event, emit
-from service.sessions.record import NewSession
+from service.sessions.record import Client, NewSession
 from service.sessions.session import Session
 from service.sessions.store import SessionStore
 
@@ -40,13 +38,13 @@ class SignIn:
     def __init__(self, sessions: SessionStore) -> None:
         self._sessions = sessions
 
-    def proceed(self, proof: Proof, session: Session, request: Request, remember: bool) -> None:
+    def proceed(self, proof: Proof, session: Session, client: Client, remember: bool) -> None:
         """Sign in: the browser gets a new session of the account, under a new id.
 
         Args:
             session: the session of the request. It ends; the new one takes over what it holds if
                 it was anonymous.
-            request: says which address and program it comes from.
+            client: where the request comes from.
             remember: whether the new session outlives the browser.
 
         Raises:
@@ -61,8 +59,7 @@ class SignIn:
             epoch=account.session_epoch,
             methods=methods,
             remember=remember,
-            address=request.remote_addr or "",
-            user_agent=request.user_agent.string,
+            client=client,
         )
         try:
             self._start(session, new)

@@ -5,12 +5,19 @@ from __future__ import annotations
 import structlog
 
 from service.accounts import usernames
-from service.accounts.account import Account
+from service.accounts.account import Credentials
 from service.accounts.repository import AccountRepository
 from service.credentials import passwords
 from service.credentials.hashing import PasswordHasher
-from service.errors import InvalidCredentials, InvalidInput, Unavailable
+from service.errors import (
+    InvalidCredentials,
+    InvalidInput,
+    NotSignedIn,
+    Unavailable,
+    WrongPassword,
+)
 from service.events import Event, emit
+from service.sessions.record import Owner
 from service.signin.flow import Proof, Reason
 
 log = structlog.get_logger()
@@ -35,28 +42,47 @@ class PasswordFactor:
             DatabaseUnavailable: Postgres does not answer.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
-        account, encoded = self._find(raw_username) or (None, None)
-        is_right = self._hasher.verify(raw_password, encoded)
-        if account is None:
+        found = self._find(raw_username)
+        is_right = self._hasher.verify(raw_password, found.password_hash if found else None)
+        if found is None:
             emit(Event.SIGN_IN_REFUSED, None, reason=Reason.NO_SUCH_ACCOUNT)
             raise InvalidCredentials
-        if not is_right or encoded is None:
-            emit(Event.SIGN_IN_REFUSED, account.id, reason=Reason.WRONG_PASSWORD)
+        if not is_right:
+            emit(Event.SIGN_IN_REFUSED, found.account.id, reason=Reason.WRONG_PASSWORD)
             raise InvalidCredentials
-        if self._hasher.is_outdated(encoded):
-            self._renew(account, encoded, raw_password)
-        return Proof(account, passwords.METHOD)
+        if self._hasher.is_outdated(found.password_hash):
+            self._renew(found, raw_password)
+        return Proof(found.account, passwords.METHOD)
 
-    def _renew(self, account: Account, encoded: str, raw_password: str) -> None:
+    def confirm(self, owner: Owner, raw_password: str) -> Credentials:
+        """Check the password of a user who is signed in already.
+
+        Returns:
+            The account and its password hash, as they were at the check.
+
+        Raises:
+            WrongPassword: that is not the account's password.
+            NotSignedIn: the account has just been deleted or disabled.
+            DatabaseUnavailable: Postgres does not answer.
+            TooManyHashes: too many passwords are waiting to be hashed.
+        """
+        found = self._accounts.credentials_of(owner.account_id)
+        if found is None:
+            raise NotSignedIn
+        if not self._hasher.verify(raw_password, found.password_hash):
+            raise WrongPassword
+        return found
+
+    def _renew(self, outdated: Credentials, raw_password: str) -> None:
         """Hash again with the current parameters. If that is impossible now, the next login does
         it."""
         try:
             renewed = self._hasher.hash(passwords.prepare(raw_password))
-            self._accounts.replace_hash(account.id, encoded, renewed)
+            self._accounts.replace_hash(outdated.account.id, outdated.password_hash, renewed)
         except Unavailable as error:
             log.warning("rehash_postponed", reason=error.code)
 
-    def _find(self, raw_username: str) -> tuple[Account, str] | None:
+    def _find(self, raw_username: str) -> Credentials | None:
         try:
             return self._accounts.credentials(usernames.parse(raw_username))
         except InvalidInput:

@@ -8,7 +8,7 @@ from flask import request
 from flask import session as flask_session
 
 from service.errors import NotSignedIn
-from service.sessions.record import Owner, SignedIn
+from service.sessions.record import Client, Owner, SignedIn
 from service.sessions.session import Session
 from service.signin.flow import Proof
 from service.web.services import services
@@ -36,9 +36,14 @@ def signed_in() -> SignedIn:
     return SignedIn(record.metadata.owner, record)
 
 
+def client() -> Client:
+    """Where the request comes from."""
+    return Client(request.remote_addr or "", request.user_agent.string)
+
+
 def sign_in(proof: Proof, remember: bool) -> None:
     """Give the browser a session of the account. Raises what `SignIn.proceed` raises."""
-    services().sign_in.proceed(proof, session(), request, remember)
+    services().sign_in.proceed(proof, session(), client(), remember)
 
 
 def forget() -> None:

@@ -8,7 +8,7 @@ from redis import Redis
 
 from service.errors import SessionRevoked, SessionStoreUnavailable
 from service.sessions.ids import SessionId, new_locator
-from service.sessions.record import NewSession, Owner, Record
+from service.sessions.record import Client, NewSession, Owner, Record
 from service.sessions.rules import Limits, SessionRules
 from service.sessions.scripts import SCRIPTS
 from service.sessions.store import SessionStore
@@ -58,8 +58,7 @@ def of_bob(locator: str, epoch: int = 0, remember: bool = False) -> NewSession:
         epoch=epoch,
         methods=("password",),
         remember=remember,
-        address="192.0.2.1",
-        user_agent="a browser",
+        client=Client("192.0.2.1", "a browser"),
     )
 
 

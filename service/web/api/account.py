@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from service.credentials import passwords
 from service.web import current
 from service.web.bodies import json_strings
 from service.web.routes import hashes_a_password
@@ -18,9 +19,9 @@ def change_password() -> tuple[str, int]:
     """Change the password: this session gets a new id, and all others end."""
     user = current.signed_in()
     body = json_strings("current_password", "new_password")
-    changed = services().revocation.change_password(
-        user, body["current_password"], body["new_password"]
-    )
+    new = passwords.check_new(body["new_password"])
+    confirmed = services().password_factor.confirm(user.owner, body["current_password"])
+    changed = services().revocation.change_password(user, confirmed, new)
     current.session().replace_record(changed)
     return "", 204
 
@@ -30,6 +31,8 @@ def change_password() -> tuple[str, int]:
 def delete() -> tuple[str, int]:
     """Delete the account: every session ends, and the name stays taken for a while."""
     user = current.signed_in()
-    services().revocation.delete_own(user, json_strings("password")["password"])
+    password = json_strings("password")["password"]
+    confirmed = services().password_factor.confirm(user.owner, password)
+    services().revocation.delete(confirmed.account.username)
     current.forget()
     return "", 204

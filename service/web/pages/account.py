@@ -7,6 +7,7 @@ from contextlib import suppress
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from service.credentials import passwords
 from service.errors import InvalidInput, NoSuchSession, NotSignedIn, WrongPassword
 from service.web import current
 from service.web.bodies import form_fields
@@ -56,9 +57,11 @@ def change_password() -> Page:
     user = current.signed_in()
     fields = form_fields()
     try:
-        changed = services().revocation.change_password(
-            user, fields.get("current_password", ""), fields.get("new_password", "")
+        new = passwords.check_new(fields.get("new_password", ""))
+        confirmed = services().password_factor.confirm(
+            user.owner, fields.get("current_password", "")
         )
+        changed = services().revocation.change_password(user, confirmed, new)
     except (InvalidInput, WrongPassword) as error:
         problem = problem_of(error)
         return _overview(problem.status, password_notice=problem.detail)
@@ -72,7 +75,10 @@ def delete() -> Page:
     """Delete the account."""
     user = current.signed_in()
     try:
-        services().revocation.delete_own(user, form_fields().get("password", ""))
+        confirmed = services().password_factor.confirm(
+            user.owner, form_fields().get("password", "")
+        )
+        services().revocation.delete(confirmed.account.username)
     except WrongPassword as error:
         problem = problem_of(error)
         return _overview(problem.status, deletion_notice=problem.detail)
