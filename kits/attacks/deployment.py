@@ -25,7 +25,7 @@ COMMAND_TIMEOUT = 60  # seconds
 
 
 def address(network: int, host: int = 1) -> str:
-    """An address in a network; those of one network differ only in their last 64 bits (RFC 3849)."""
+    """An address; those of one network differ in their last 64 bits only (RFC 3849)."""
     return f"2001:db8:{network >> 16:x}:{network & 0xFFFF:x}::{host:x}"
 
 

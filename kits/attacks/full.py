@@ -42,7 +42,7 @@ def full(deployment: Deployment, say: Say, room: int = ROOM) -> Iterator[Verdict
             say("Redis is full")
             for way, person, before in zip(WAYS, people, sessions, strict=False):
                 eventually(lambda: all(each.is_refused for each in writers), PATIENCE)
-                yield _ends(deployment, way, person, before)
+                yield ends(deployment, way, person, before)
                 ended += way.ended(before)
             yield _serves(people[-1])
             yield _refuses(writers)
@@ -62,7 +62,8 @@ def _settled(deployment: Deployment, stack: ExitStack, n: int) -> Person:
     return person
 
 
-def _ends(deployment: Deployment, way: Way, person: Person, before: tuple[str, str]) -> Verdict:
+def ends(deployment: Deployment, way: Way, person: Person, before: tuple[str, str]) -> Verdict:
+    """Judge one way on one account, whose sessions were `before`."""
     got = way.act(deployment, person)
     found = _asked(deployment, way.ended(before))
     fine = got == way.succeeds and set(found) == {401}
