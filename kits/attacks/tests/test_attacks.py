@@ -51,14 +51,14 @@ def test_guesses_are_found_out_to_be_unlimited(careless: Deployment) -> None:
 
 
 def test_memory_is_found_out_to_be_unlimited(careless: Deployment) -> None:
-    assert len(failed(memory(careless, quietly, seconds=2, most=100_000))) == 1
+    assert len(failed(memory(careless, quietly, seconds=1, most=100_000))) == 1
 
 
 def test_a_revocation_that_only_says_so_is_found_out(careless: Deployment, person: Person) -> None:
     empty = Way("words", lambda *_: 204, 204, ends_laptop=False, ends_phone=True,
                 signs_laptop_out=False)  # fmt: skip
     verdict = ends(careless, empty, person, person.sessions())
-    assert verdict.measured == "204; its sessions: 10 \N{MULTIPLICATION SIGN} 200"
+    assert verdict.measured == "204; what it ends: 10 \N{MULTIPLICATION SIGN} 200"
     assert not verdict.passed
 
 
