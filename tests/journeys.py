@@ -50,6 +50,7 @@ class Journey:
         self._sign_in(self._phone)
         self._make_mistakes(self._phone)
         self._change_password(self._browser)
+        self._step_up(self._browser)
         self._sign_in(self._phone)
         self._guess(self._stranger)
 
@@ -116,6 +117,12 @@ class Journey:
             response = self._note(browser, browser.api("PUT", "/account/password", body))
             assert response.status_code == status, response.text
         self._password = new
+
+    def _step_up(self, browser: Visitor) -> None:
+        for password, status in ((self._new_password(), 403), (self._password, 204)):
+            body = {"password": password}
+            response = self._note(browser, browser.api("POST", "/sessions/current/step-up", body))
+            assert response.status_code == status, response.text
 
     def _guess(self, stranger: Visitor) -> None:
         """Until the service has had enough."""
