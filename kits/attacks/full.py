@@ -22,7 +22,7 @@ from tests.visitors import visitor
 ROOM = 4 << 20  # bytes that strangers may fill
 WRITERS, ENOUGH = 4, 20  # refusals in a row, after which a writer takes Redis for full
 PATIENCE = 120.0  # seconds until Redis must be full
-DATA = {f"key{n}": "x" * 200 for n in range(16)}  # as much as an anonymous session may hold
+DATA = {f"key{n:02}": "x" * 240 for n in range(16)}  # as much as an anonymous session may hold
 ASKED = 10  # times for each ended session, so that every worker is asked
 READS = 25  # of each path
 PATHS = ("/api/v1/sessions/current", "/auth/verify", "/api/v1/sessions", "/account")
