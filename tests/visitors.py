@@ -59,10 +59,6 @@ class Visitor:
         """What the browser keeps now."""
         return dict(self._http.cookies)
 
-    def drop(self, cookie: str) -> None:
-        """Forget a cookie."""
-        self._http.cookies.delete(cookie)
-
     def close(self) -> None:
         """Close its connections."""
         self._http.close()
