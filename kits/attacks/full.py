@@ -29,7 +29,7 @@ PATHS = ("/api/v1/sessions/current", "/auth/verify", "/api/v1/sessions", "/accou
 STRANGERS = itertools.count(0x10000)  # networks
 
 
-def full(deployment: Deployment, say: Say, room: int = ROOM) -> Iterator[Verdict]:
+def full(deployment: Deployment, say: Say) -> Iterator[Verdict]:
     """Fill Redis, end sessions in every way while strangers keep it full, and empty it again."""
     with ExitStack() as stack:
         people = [
@@ -40,12 +40,12 @@ def full(deployment: Deployment, say: Say, room: int = ROOM) -> Iterator[Verdict
         before = [person.sessions() for person in others]
         say("Strangers fill Redis")
         used = deployment.redis.info("memory")["used_memory"]
-        deployment.redis.config_set("maxmemory", used + room)
+        deployment.redis.config_set("maxmemory", used + ROOM)
         ended: list[str] = []
         with _writing(deployment) as writers:
             say("Redis is full")
             for (way, _), person, sessions in zip(TRIALS, others, before, strict=True):
-                eventually(lambda: all(each.is_refused for each in writers), PATIENCE)
+                _await_full(writers)
                 yield ends(deployment, way, person, sessions)
                 ended += way.ended(sessions)
             yield _serves(bystander)
@@ -102,19 +102,19 @@ def _serves(person: Person) -> Verdict:
 
 
 class _Writer(threading.Thread):
-    """Strangers, one after another, who each begin an anonymous session."""
+    """Strangers, one after another, who each begin an anonymous session.
+
+    Attributes:
+        in_a_row: refusals since the last one that succeeded.
+        refusals: how often each status was received instead of a success.
+    """
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
         self._url = url
         self._stopping = threading.Event()
-        self._in_a_row = 0
+        self.in_a_row = 0
         self.refusals: Counter[int] = Counter()
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether nothing that it has lately tried to write was accepted."""
-        return self._in_a_row >= ENOUGH
 
     def run(self) -> None:
         """See Thread."""
@@ -125,10 +125,10 @@ class _Writer(threading.Thread):
                 status = http.patch(path, json=DATA, headers=headers).status_code
                 http.cookies.clear()
                 if status == httpx.codes.OK:
-                    self._in_a_row = 0
+                    self.in_a_row = 0
                     continue
                 self.refusals[status] += 1
-                self._in_a_row += 1
+                self.in_a_row += 1
                 self._stopping.wait(0.02)  # the others need the processor too
 
     def stop(self) -> None:
@@ -144,11 +144,18 @@ def _writing(deployment: Deployment) -> Iterator[list[_Writer]]:
     for writer in writers:
         writer.start()
     try:
-        eventually(lambda: all(each.is_refused for each in writers), PATIENCE)
+        _await_full(writers)
         yield writers
     finally:
         for writer in writers:
             writer.stop()
+
+
+def _await_full(writers: Sequence[_Writer]) -> None:
+    """Wait until nothing that any of them tries from now on is accepted."""
+    for writer in writers:
+        writer.in_a_row = 0
+    eventually(lambda: all(writer.in_a_row >= ENOUGH for writer in writers), PATIENCE)
 
 
 def _refuses(writers: Sequence[_Writer]) -> Verdict:

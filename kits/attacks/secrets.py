@@ -55,6 +55,9 @@ def _places(deployment: Deployment) -> dict[str, bytes]:
         "the log": deployment.server.log.read_bytes(),
         "the audit trail": audit.stdout + audit.stderr,
         "Redis": redis_contents(deployment.redis),
+        "the file of Redis": b"".join(
+            file.read_bytes() for file in deployment.redis_engine.directory.rglob("*.aof")
+        ),
         "the log of Postgres": deployment.postgres.log.read_bytes(),
         "Postgres": postgres_contents(database),
     }
