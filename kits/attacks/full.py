@@ -11,9 +11,10 @@ from contextlib import ExitStack, contextmanager
 import httpx
 
 from kits.attacks.deployment import Deployment, address
+from kits.attacks.guesses import CROWDS
 from kits.attacks.revocations import TRIALS, Person, Way
 from kits.command import Say
-from kits.report import responses
+from kits.report import TIMES, responses
 from kits.verdict import Verdict
 from tests.conditions import eventually
 from tests.servers import NO_TLS
@@ -26,6 +27,8 @@ DATA = {f"key{n:02}": "x" * 240 for n in range(16)}  # as much as an anonymous s
 ASKED = 10  # times for each ended session, so that every worker is asked
 READS = 25  # of each path
 PATHS = ("/api/v1/sessions/current", "/auth/verify", "/api/v1/sessions", "/account")
+ALLOWED = CROWDS[0].limit  # guesses
+GUESSERS, WRONG = address(0xFFFF), "a battery and no horse"
 STRANGERS = itertools.count(0x10000)  # networks
 
 
@@ -49,6 +52,7 @@ def full(deployment: Deployment, say: Say) -> Iterator[Verdict]:
                 yield ends(deployment, way, person, sessions)
                 ended += way.ended(sessions)
             yield _serves(bystander)
+            yield _limits(deployment, bystander.name)
             yield _refuses(writers)
         deployment.redis.config_set("maxmemory", 0)
     say("Redis has room again")
@@ -99,6 +103,13 @@ def _serves(person: Person) -> Verdict:
     )
     what = "signed-in users, with Redis full"
     return Verdict(what, "200 only", responses(statuses), set(statuses) == {200})
+
+
+def _limits(deployment: Deployment, name: str) -> Verdict:
+    with deployment.visitor(GUESSERS) as guesser:
+        statuses = Counter(guesser.sign_in(name, WRONG).status_code for _ in range(4 * ALLOWED))
+    what = "wrong passwords for one account from one network, with Redis full"
+    return Verdict(what, f"≤ {ALLOWED} {TIMES} 401", responses(statuses), statuses[401] <= ALLOWED)
 
 
 class _Writer(threading.Thread):
