@@ -19,7 +19,7 @@ All keys of one locator are in one slot of a Redis Cluster.
 METADATA = b"."
 CREATED, SEEN, DEADLINE = b"created", b"seen", b"deadline"
 AUTHENTICATED = b"authenticated"
-# They precede the names of keys, so that no key collides with the fields above, or with a key of the
+# They precede the names of keys, so that no key collides with the fields above or with a key of the
 # other namespace: clients write the API's data, and must not write what the application trusts.
 FLASK, DATA = b":", b"="
 

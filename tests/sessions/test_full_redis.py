@@ -147,9 +147,9 @@ ENDINGS: dict[str, Callable[[FlaskClient], int]] = {
     "all": lambda client: client.delete("/api/v1/sessions?scope=all").status_code,
     "sign out": lambda client: client.delete(CURRENT).status_code,
     "password": change_password,
-    "deletion": lambda client: client.delete(
-        "/api/v1/account", json={"password": PASSWORD}
-    ).status_code,
+    "deletion": lambda client: (
+        client.delete("/api/v1/account", json={"password": PASSWORD}).status_code
+    ),
 }
 ENDS_OTHERS = {"others", "all", "password", "deletion"}
 ENDS_OWN = {"all", "sign out", "password", "deletion"}

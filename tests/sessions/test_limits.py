@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 from redis import Redis
@@ -117,12 +116,12 @@ def test_a_change_of_both_namespaces_is_written_whole_or_not_at_all(
 
 
 @pytest.fixture
-def crowded(sessions: SessionStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record]:
+def crowded(sessions: SessionStore, monkeypatch: pytest.MonkeyPatch) -> Record:
     """A session from a time when it could hold more."""
     with monkeypatch.context() as before:
         before.setattr(store, "DATA_CAPACITY", Capacity(1000, 1_000_000))
         record = sessions.create(BOB, {}, numbered(200) | of_size(100_000))
-    yield record
+    return record
 
 
 def test_a_session_over_its_limits_can_shrink_and_cannot_grow(
