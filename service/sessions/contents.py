@@ -9,34 +9,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from service.errors import SessionTooLarge
+from service.sessions import keys
+from service.sessions.record import Owner
 
 KIB = 1024
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
-
-
-class Capacity(NamedTuple):
-    """How much a namespace of one session may hold."""
-
-    keys: int
-    size: int  # bytes of the keys, in UTF-8, and of the encoded values
-
-    def check(self, written: Mapping[str, bytes]) -> None:
-        """Reject what is too much even for an empty session; save.lua adds what is stored.
-
-        Raises:
-            SessionTooLarge: these keys and encoded values are too many or too large.
-        """
-        if len(written) > self.keys or self.size < sum(
-            len(key.encode()) + len(value) for key, value in written.items()
-        ):
-            raise SessionTooLarge(*self)
-
-
-FLASK_CAPACITY = Capacity(1024, 64 * KIB)
-DATA_CAPACITY = Capacity(128, 64 * KIB)
-ANONYMOUS_DATA_CAPACITY = Capacity(16, 4 * KIB)
 
 
 class Change(NamedTuple):
@@ -51,6 +30,45 @@ class Change(NamedTuple):
 
 
 UNCHANGED = Change()
+
+
+class Namespace(NamedTuple):
+    """The part of a session in Redis that holds one of the two, and how much it may hold."""
+
+    prefix: bytes  # of its fields
+    most_keys: int
+    most_bytes: int  # of the keys, in UTF-8, and of the encoded values
+
+    def pairs(self, written: Mapping[str, bytes]) -> list[bytes]:
+        """Keys and encoded values for Redis: field, value, field, value, …
+
+        Raises:
+            SessionTooLarge: they are too much even for an empty session. save.lua adds what is
+                stored.
+        """
+        if len(written) > self.most_keys or self.most_bytes < sum(
+            len(key.encode()) + len(value) for key, value in written.items()
+        ):
+            raise SessionTooLarge(self.most_keys, self.most_bytes)
+        return [
+            part for key, value in written.items() for part in (self.prefix + key.encode(), value)
+        ]
+
+    def arguments(self, change: Change) -> list[bytes | int]:
+        """A change for save.lua. Raises what `pairs` does."""
+        removed = [self.prefix + key.encode() for key in change.removed]
+        pairs = self.pairs(change.written)
+        return [*self, len(removed), *removed, len(change.written), *pairs]
+
+
+FLASK = Namespace(keys.FLASK, 1024, 64 * KIB)
+DATA = Namespace(keys.DATA, 128, 64 * KIB)
+ANONYMOUS_DATA = Namespace(keys.DATA, 16, 4 * KIB)
+
+
+def namespaces(owner: Owner | None) -> tuple[Namespace, Namespace]:
+    """Those of a session with this owner: for `flask.session`, and for the API's data."""
+    return FLASK, DATA if owner else ANONYMOUS_DATA
 
 
 class Values(dict[str, Any]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,24 +11,10 @@ from redis import Redis, RedisCluster
 
 from service import metrics
 from service.errors import SessionRevoked, SessionStoreUnavailable, SessionTooLarge
-from service.sessions.contents import (
-    ANONYMOUS_DATA_CAPACITY,
-    DATA_CAPACITY,
-    FLASK_CAPACITY,
-    UNCHANGED,
-    Capacity,
-    Change,
-)
+from service.sessions.contents import UNCHANGED, Change, namespaces
 from service.sessions.ids import SessionId, new_locator
-from service.sessions.keys import DATA, FLASK, METADATA, epoch_key, index_key, session_key
-from service.sessions.record import (
-    Device,
-    Metadata,
-    NewSession,
-    Record,
-    decode_metadata,
-    encode_metadata,
-)
+from service.sessions.keys import METADATA, epoch_key, index_key, session_key
+from service.sessions.record import Device, NewSession, Record, decode_metadata, encode_metadata
 from service.sessions.rules import SessionRules, milliseconds
 from service.sessions.scripts import SCRIPTS
 from service.storage.redis import failing_as
@@ -78,8 +64,7 @@ class SessionStore:
             SessionTooLarge: it would hold too much.
         """
         session_id, metadata = SessionId.new(new.locator or new_locator()), new.metadata
-        FLASK_CAPACITY.check(fields)
-        _data_capacity(metadata).check(data)
+        in_flask, in_api = namespaces(new.owner)
         limits = self._rules.limits(metadata)
         arguments: list[Argument] = [
             session_id.digest,
@@ -91,8 +76,8 @@ class SessionStore:
             replaces.digest if replaces and replaces.locator == session_id.locator else "",
             METADATA,
             encode_metadata(metadata),
-            *_pairs(FLASK, fields),
-            *_pairs(DATA, data),
+            *in_flask.pairs(fields),
+            *in_api.pairs(data),
         ]
         now: int = self._run("create", _keys(session_id), arguments)
         if now == 0:
@@ -124,14 +109,12 @@ class SessionStore:
         Raises:
             SessionTooLarge: it would hold too much; nothing was written.
         """
-        capacities = FLASK_CAPACITY, _data_capacity(record.metadata)
-        arguments: list[Argument] = [
-            *_change(FLASK, capacities[0], fields),
-            *_change(DATA, capacities[1], data),
-        ]
+        in_flask, in_api = namespaces(record.metadata.owner)
+        arguments = [*in_flask.arguments(fields), *in_api.arguments(data)]
         saved: int = self._run("save", _keys(record.id)[:1], arguments)
         if saved < 0:
-            raise SessionTooLarge(*capacities[-saved - 1])
+            full = (in_flask, in_api)[-saved - 1]
+            raise SessionTooLarge(full.most_keys, full.most_bytes)
         return saved == 1
 
     def touch(self, record: Record) -> Record | None:
@@ -219,25 +202,6 @@ class SessionStore:
         except SessionStoreUnavailable as error:
             log.warning("session_touch_failed", reason=type(error.__cause__).__name__)
             return record
-
-
-def _data_capacity(metadata: Metadata) -> Capacity:
-    return DATA_CAPACITY if metadata.owner else ANONYMOUS_DATA_CAPACITY
-
-
-def _pairs(prefix: bytes, written: Mapping[str, bytes]) -> Iterator[bytes]:
-    for name, value in written.items():
-        yield prefix + name.encode()
-        yield value
-
-
-def _change(prefix: bytes, capacity: Capacity, change: Change) -> Iterator[Argument]:
-    """The arguments of save.lua for one namespace."""
-    capacity.check(change.written)
-    yield from (prefix, *capacity, len(change.removed))
-    yield from (prefix + name.encode() for name in change.removed)
-    yield len(change.written)
-    yield from _pairs(prefix, change.written)
 
 
 def _keys(session_id: SessionId) -> list[str]:
