@@ -39,8 +39,10 @@ class Crowd:
         return f"victim-of-{len(self.addresses)}"
 
 
+# What a proxy passes on: the address that the client invents, and the one that the proxy adds.
+ONE_NETWORK = [f"{address(host)}, {address(1, host)}" for host in range(1, GUESSES + 1)]
 CROWDS = (
-    Crowd("one network", [address(1, host) for host in range(1, GUESSES + 1)], 10),
+    Crowd("one network", ONE_NETWORK, 10),
     Crowd("100 networks", [address(network) for network in range(1, 101)], 50),
 )
 
