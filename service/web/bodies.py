@@ -72,6 +72,20 @@ def json_strings(*fields: str) -> dict[str, str]:
     return {field: body[field] for field in fields}
 
 
+def optional_json_string(field: str) -> str | None:
+    """This field of the JSON body, which must be a string; None if it or the body is missing.
+
+    Raises:
+        InvalidInput: it has another type.
+        WrongMediaType, NotJson: as `json_object` does.
+    """
+    body = json_object() if request.get_data() else {}
+    value = body.get(field)
+    if value is None or isinstance(value, str):
+        return value
+    raise InvalidInput(FieldError(field, "type"))
+
+
 def merge_patch(target: Any, patch: Any) -> Any:
     """`target` after the JSON merge patch `patch` (RFC 7396, section 2)."""
     if not isinstance(patch, dict):
