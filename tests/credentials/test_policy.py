@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import example, given, settings, target
+from hypothesis import example, given, target
 from hypothesis import strategies as st
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
@@ -122,7 +122,6 @@ def cpu_time(work: Callable[[], object]) -> float:
     return min(once() for _ in range(3))
 
 
-@settings(deadline=None)
 @example(AMBIGUOUS * 3, "ada")
 @example("1" * 72, "1" * 32)
 @example("12" * 36, "12" * 16)
