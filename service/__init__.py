@@ -133,6 +133,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_PATH="/",
+        SESSION_KEYS_KEPT_AT_SIGN_IN=(),
     )
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.globals["password_min_length"] = settings.password_min_length

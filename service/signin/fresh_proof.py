@@ -7,6 +7,7 @@ from service.errors import NotSignedIn, StepUpRequired
 from service.sessions.record import Record, SignedIn
 from service.sessions.rules import SessionRules
 from service.sessions.store import SessionStore
+from service.signin.flow import Proof
 
 FACTORS = (passwords.METHOD,)  # that can give it
 
@@ -23,8 +24,11 @@ class FreshProof:
         self._rules = rules
         self._longest = longest
 
-    def renew(self, user: SignedIn, method: str) -> Record:
-        """Note that the user has just authenticated again, by `method`.
+    def renew(self, user: SignedIn, proof: Proof) -> Record:
+        """Note that the user has just authenticated again.
+
+        Args:
+            proof: of the same account. A revocation after it ends the session all the same.
 
         Returns:
             The session under its new id.
@@ -33,7 +37,8 @@ class FreshProof:
             NotSignedIn: the session has just ended.
             SessionStoreUnavailable: Redis does not answer; the session may have its new id.
         """
-        renewed = self._sessions.rotate(user.record, (method,))
+        epoch = proof.account.session_epoch
+        renewed = self._sessions.rotate(user.record, (proof.method,), epoch)
         if renewed is None:
             raise NotSignedIn
         return renewed

@@ -8,6 +8,7 @@ from flask import Blueprint, request
 
 from service.credentials import passwords
 from service.errors import FieldError, InvalidInput
+from service.signin.flow import Proof
 from service.web import current
 from service.web.bodies import json_credentials, json_strings
 from service.web.routes import hashes_a_password
@@ -33,8 +34,8 @@ def step_up() -> tuple[str, int]:
     """Prove again who is signed in: this session gets a new id."""
     user = current.signed_in()
     password = json_strings("password")["password"]
-    services().password_factor.confirm(user.owner, password)
-    renewed = services().fresh_proof.renew(user, passwords.METHOD)
+    confirmed = services().password_factor.confirm(user.owner, password)
+    renewed = services().fresh_proof.renew(user, Proof(confirmed.account, passwords.METHOD))
     current.session().replace_record(renewed)
     return "", 204
 
