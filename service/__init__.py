@@ -17,12 +17,14 @@ from service import logs
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
 from service.credentials.hashing import PasswordHasher
+from service.credentials.policy import PasswordPolicy
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
 from service.sessions.interface import SessionInterface
 from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
 from service.signin.flow import SignIn
+from service.signin.fresh_proof import FreshProof
 from service.signin.password import PasswordFactor
 from service.storage import redis
 from service.storage.postgres import Postgres
@@ -90,6 +92,7 @@ def _wired(settings: Settings) -> Services:
         settings.hashing_threads,
         settings.hashing_wait,
     )
+    password_policy = PasswordPolicy(settings.password_min_length)
     session_redis = redis.connect(settings.redis_url)
     session_rules = SessionRules(
         Limits(settings.session_idle, settings.session_lifetime),
@@ -111,8 +114,10 @@ def _wired(settings: Settings) -> Services:
         cache_redis=cache_redis,
         accounts=accounts,
         username_cache=username_cache,
-        registration=Registration(accounts, username_cache, hasher),
+        registration=Registration(accounts, username_cache, hasher, password_policy),
+        password_policy=password_policy,
         password_factor=PasswordFactor(accounts, hasher),
+        fresh_proof=FreshProof(session_store, session_rules, settings.fresh_proof),
         sign_in=SignIn(session_store),
         revocation=Revocation(accounts, session_store, hasher),
         session_rules=session_rules,
@@ -131,6 +136,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         SESSION_KEYS_KEPT_AT_SIGN_IN=(),
     )
     app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.globals["password_min_length"] = settings.password_min_length
     app.json.sort_keys = False  # type: ignore[attr-defined]
 
 

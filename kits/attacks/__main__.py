@@ -3,7 +3,7 @@
 python -m kits.attacks                  every attack; exits with 1 if one succeeds
 python -m kits.attacks guesses full     only some
 
-Each attack starts a deployment of its own, with throttling, behind an imagined proxy.
+Each attack starts a deployment of its own, behind an imagined proxy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from kits.attacks.guesses import guesses
 from kits.attacks.memory import memory
 from kits.attacks.secrets import secrets
 from kits.attacks.speed import speed
+from kits.attacks.timing import timing
 from kits.command import Effort, Say, add_effort_options, exit_on_sigterm, say
+from kits.engines import WORKERS
 from kits.generators import LoadError
 from kits.report import Report
 from kits.verdict import Verdict
@@ -56,11 +58,15 @@ def conclude(verdicts: Iterator[Verdict], output: Path) -> int:
     return 0 if report.passed else 1
 
 
-def _deployed(attack: Callable[[Deployment, Say], Iterator[Verdict]]) -> Attack:
-    """The attack on a new deployment."""
+def _deployed(
+    attack: Callable[[Deployment, Say], Iterator[Verdict]],
+    workers: int = WORKERS,
+    **settings: str,
+) -> Attack:
+    """The attack on a new deployment with these settings."""
 
     def run(_: Effort, say: Say) -> Iterator[Verdict]:
-        with deploy() as deployment:
+        with deploy(workers, **settings) as deployment:
             yield from attack(deployment, say)
 
     return run
@@ -68,6 +74,7 @@ def _deployed(attack: Callable[[Deployment, Say], Iterator[Verdict]]) -> Attack:
 
 ATTACKS: dict[str, Attack] = {
     "guesses": _deployed(guesses),
+    "timing": _deployed(timing, workers=1, COATCHECK_THROTTLING="off"),
     "full": _deployed(full),
     "memory": _deployed(memory),
     "secrets": _deployed(secrets),

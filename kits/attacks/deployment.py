@@ -60,10 +60,11 @@ class Deployment:
 
 
 @contextmanager
-def deploy(**settings: str) -> Iterator[Deployment]:
+def deploy(workers: int = WORKERS, **settings: str) -> Iterator[Deployment]:
     """Run a new deployment; nothing of it remains.
 
     Args:
+        workers: how many.
         settings: variables that differ from those of every attack.
     """
     forget_settings()
@@ -82,7 +83,7 @@ def deploy(**settings: str) -> Iterator[Deployment]:
             "REDIS_URL": redis_engine.url,
             **settings,
         }
-        with gunicorn(Path(path), environ, WORKERS) as server:
+        with gunicorn(Path(path), environ, workers) as server:
             yield Deployment(server, postgres, redis_engine, redis, environ)
 
 

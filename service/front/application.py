@@ -66,6 +66,7 @@ class Front(Bridge):
             services.accounts,
             self._lookup_lane,
             self._password_lane,
+            services.password_policy,
         )
 
     async def close(self) -> None:

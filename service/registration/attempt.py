@@ -10,8 +10,8 @@ from functools import cached_property
 
 from service.accounts import usernames
 from service.accounts.usernames import Username
-from service.credentials import passwords
 from service.credentials.passwords import PreparedPassword
+from service.credentials.policy import PasswordPolicy
 from service.errors import FieldError, InvalidInput
 
 LONGEST_KEY = 255  # characters
@@ -43,13 +43,16 @@ class Attempt:
         return secrets.token_urlsafe(12)
 
 
-def parse(raw_username: str, raw_password: str, idempotency_key: str | None) -> Attempt:
+def parse(
+    raw_username: str, raw_password: str, idempotency_key: str | None, policy: PasswordPolicy
+) -> Attempt:
     """Check everything, and report all that is wrong at once.
 
     Args:
         raw_username: as typed.
         raw_password: as typed.
         idempotency_key: the one that the client sent, if any.
+        policy: for the password.
 
     Raises:
         InvalidInput: the input is unacceptable.
@@ -63,7 +66,7 @@ def parse(raw_username: str, raw_password: str, idempotency_key: str | None) -> 
     except InvalidInput as error:
         errors += error.errors
     try:
-        password = passwords.check_new(raw_password)
+        password = policy.check(raw_password, username.canonical if username else "")
     except InvalidInput as error:
         errors += error.errors
     if idempotency_key is not None and not KEY_SHAPE.fullmatch(idempotency_key):

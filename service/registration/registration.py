@@ -12,6 +12,7 @@ from service.accounts import usernames
 from service.accounts.account import Account
 from service.accounts.repository import AccountRepository
 from service.credentials.hashing import PasswordHasher
+from service.credentials.policy import PasswordPolicy
 from service.errors import (
     DatabaseUnavailable,
     InvalidInput,
@@ -44,11 +45,16 @@ class Registration:
     """
 
     def __init__(
-        self, accounts: AccountRepository, cache: UsernameCache, hasher: PasswordHasher
+        self,
+        accounts: AccountRepository,
+        cache: UsernameCache,
+        hasher: PasswordHasher,
+        policy: PasswordPolicy,
     ) -> None:
         self._accounts = accounts
         self._names = Names(accounts, cache)
         self._hasher = hasher
+        self._policy = policy
         self._flights = Flights()
 
     def register(
@@ -76,7 +82,7 @@ class Registration:
             RivalTooSlow: other requests for the name take too long.
             NameJustReleased: the name became free a moment too late for this attempt.
         """
-        attempt = attempts.parse(raw_username, raw_password, idempotency_key)
+        attempt = attempts.parse(raw_username, raw_password, idempotency_key, self._policy)
         outcome = self._fly(attempt)
         if isinstance(outcome, Account):
             metrics.REGISTRATIONS.labels("registered").inc()

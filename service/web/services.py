@@ -9,11 +9,13 @@ from redis import Redis, RedisCluster
 
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
+from service.credentials.policy import PasswordPolicy
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
 from service.sessions.rules import SessionRules
 from service.sessions.store import SessionStore
 from service.signin.flow import SignIn
+from service.signin.fresh_proof import FreshProof
 from service.signin.password import PasswordFactor
 from service.storage.postgres import Postgres
 
@@ -44,7 +46,9 @@ class Services:
     accounts: AccountRepository
     username_cache: UsernameCache
     registration: Registration
+    password_policy: PasswordPolicy
     password_factor: PasswordFactor
+    fresh_proof: FreshProof
     sign_in: SignIn
     revocation: Revocation
     session_rules: SessionRules

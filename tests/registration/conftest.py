@@ -8,6 +8,7 @@ from redis import Redis
 from service.accounts.repository import AccountRepository
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
+from tests.passwords import POLICY
 from tests.registration.attempts import CountingHasher
 
 
@@ -25,4 +26,4 @@ def hasher() -> CountingHasher:
 def registration(
     accounts: AccountRepository, cache: UsernameCache, hasher: CountingHasher
 ) -> Registration:
-    return Registration(accounts, cache, hasher)
+    return Registration(accounts, cache, hasher, POLICY)

@@ -6,9 +6,11 @@ from typing import Any
 
 from flask import Blueprint, request
 
+from service.credentials import passwords
 from service.errors import FieldError, InvalidInput
+from service.signin.flow import Proof
 from service.web import current
-from service.web.bodies import json_credentials
+from service.web.bodies import json_credentials, json_strings
 from service.web.routes import hashes_a_password
 from service.web.services import services
 from service.web.shapes import sessions_json, signed_in_json
@@ -24,6 +26,18 @@ def sign_in() -> tuple[dict[str, Any], int]:
     proof = services().password_factor.prove(credentials.username, credentials.password)
     current.sign_in(proof, credentials.remember)
     return signed_in_json(*current.signed_in()), 201
+
+
+@blueprint.post("/current/step-up")
+@hashes_a_password
+def step_up() -> tuple[str, int]:
+    """Prove again who is signed in: this session gets a new id."""
+    user = current.signed_in()
+    password = json_strings("password")["password"]
+    confirmed = services().password_factor.confirm(user.owner, password)
+    renewed = services().fresh_proof.renew(user, Proof(confirmed.account, passwords.METHOD))
+    current.session().replace_record(renewed)
+    return "", 204
 
 
 @blueprint.delete("/current")

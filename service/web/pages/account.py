@@ -7,7 +7,6 @@ from contextlib import suppress
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from service.credentials import passwords
 from service.errors import InvalidInput, NoSuchSession, NotSignedIn, WrongPassword
 from service.web import current
 from service.web.bodies import form_fields
@@ -57,7 +56,7 @@ def change_password() -> Page:
     user = current.signed_in()
     fields = form_fields()
     try:
-        new = passwords.check_new(fields.get("new_password", ""))
+        new = services().password_policy.check(fields.get("new_password", ""), user.owner.username)
         confirmed = services().password_factor.confirm(
             user.owner, fields.get("current_password", "")
         )
