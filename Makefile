@@ -46,7 +46,7 @@ load: setup ## measure registration against its targets, 10 minutes; ARGS="compa
 bench: setup ## compare session checks with other frameworks, 13 minutes; ARGS="checks" for one row
 	@exec $(BIN)/python -m kits.bench $(ARGS)
 
-attacks: setup ## attack the service: guesses, a full Redis, leaks, 4 minutes; ARGS="guesses" for one row
+attacks: setup ## attack the service: guesses, a full Redis, leaks, 6 minutes; ARGS="guesses" for one row
 	@exec $(BIN)/python -m kits.attacks $(ARGS)
 
 rehearse: ## rehearse the production stack in Docker: restarts, down and up, kill -9; 3 minutes

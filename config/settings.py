@@ -85,7 +85,7 @@ class Settings(BaseModel):
         10, ge=8, le=64, description="shortest new password, in characters"
     )
     fresh_proof: int = Field(
-        10 * MINUTE, ge=1, description="for how long a password allows what is dangerous"
+        10 * MINUTE, ge=1, le=DAY, description="for how long a password allows what is dangerous"
     )
     argon2_memory_kib: int = Field(19456, ge=8, description="argon2id memory, KiB")
     argon2_time_cost: int = Field(2, ge=1, description="argon2id passes")

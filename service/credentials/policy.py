@@ -13,7 +13,7 @@ LEAKED_FROM = 10  # characters; the list has no shorter ones, and says yes to al
 
 class PasswordPolicy:
     """The rules for a new password: long enough, not leaked, hard to guess, and nothing about its
-    composition (NIST SP 800-63B-4, section 3.1.1.2; OWASP ASVS 5.0, 6.2.1 to 6.2.12)."""
+    composition (NIST SP 800-63B-4, section 3.1.1.2; OWASP ASVS 5.0, section 6.2)."""
 
     def __init__(self, min_length: int) -> None:
         """
