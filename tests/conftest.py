@@ -60,16 +60,16 @@ def sentinel_engine(directory: Path) -> Iterator[Group]:
 
 @pytest.fixture
 def database(postgres_engine: PostgresEngine) -> Iterator[psycopg.Connection]:
-    """A connection of the test's own, to a database without accounts."""
+    """A connection of the test's own, as the owner of a database that is empty."""
     with psycopg.connect(postgres_engine.url, autocommit=True) as connection:
-        connection.execute("TRUNCATE accounts")
+        connection.execute("TRUNCATE accounts, revocations, audit, audit_heads")
         yield connection
 
 
 @pytest.fixture
 def postgres(postgres_engine: PostgresEngine, database: psycopg.Connection) -> Iterator[Postgres]:
     """The service's own connections, to a database without accounts."""
-    postgres = Postgres(postgres_engine.url)
+    postgres = Postgres(postgres_engine.service_url)
     yield postgres
     postgres.close()
 
@@ -108,7 +108,7 @@ def environ(postgres_engine: PostgresEngine, redis_engine: RedisEngine) -> dict[
     return {
         "COATCHECK_ENV": "testing",
         "COATCHECK_ARGON2_MEMORY_KIB": "64",  # each registration would take 20 ms
-        "DATABASE_URL": postgres_engine.url,
+        "DATABASE_URL": postgres_engine.service_url,
         "REDIS_URL": redis_engine.url,
     }
 

@@ -111,7 +111,7 @@ class Engines:
 
     def _environ(self, strategy: Strategy, database: str, redis_url: str) -> dict[str, str]:
         with psycopg.connect(self.postgres.superuser_url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {database} OWNER coatcheck")
+            connection.execute(f"CREATE DATABASE {database} OWNER coatcheck_owner")
         url = _database(self.postgres.url, database)
         if strategy is COATCHECK:
             migrate(url)
