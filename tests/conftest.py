@@ -18,6 +18,7 @@ import config
 from config import Settings
 from service import create_app
 from service.accounts.repository import AccountRepository
+from service.audit.trail import AuditTrail
 from service.embedded import PostgresEngine, RedisEngine
 from service.storage.postgres import Postgres
 from service.web.services import services_of
@@ -77,6 +78,11 @@ def postgres(postgres_engine: PostgresEngine, database: psycopg.Connection) -> I
 @pytest.fixture
 def accounts(postgres: Postgres) -> AccountRepository:
     return AccountRepository(postgres, quarantine=86400)
+
+
+@pytest.fixture
+def audit(postgres: Postgres) -> AuditTrail:
+    return AuditTrail(postgres, wake=lambda: None)
 
 
 @pytest.fixture

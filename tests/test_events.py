@@ -13,9 +13,10 @@ from flask.testing import FlaskClient
 from prometheus_client import REGISTRY
 
 from service.__main__ import main
+from service.audit.entry import Event
 from service.errors import SessionRevoked, SessionStoreUnavailable
-from service.events import Event
 from service.sessions.ids import SessionId
+from service.sessions.record import NOWHERE
 from service.web import current
 from service.web.services import services_of
 from tests.passwords import BOB, PASSWORD
@@ -121,7 +122,7 @@ def test_a_sign_in_that_a_revocation_overtakes_is_refused(
 ) -> None:
     services = services_of(app)
     proof = services.password_factor.prove("bob", PASSWORD)
-    services.revocation.revoke("bob")
+    services.revocation.revoke("bob", NOWHERE)
     with app.test_request_context(), pytest.raises(SessionRevoked):
         current.sign_in(proof, remember=False)
     assert [(line["event"], line.get("reason")) for line in happened()] == [
@@ -194,7 +195,7 @@ def test_a_session_that_is_signed_out_twice_at_a_time_is_one_event(
     record = services.session_store.read(SessionId(cookie.value))
     assert record is not None
     for _ in range(2):
-        services.revocation.sign_out(record)
+        services.revocation.sign_out(record, NOWHERE)
     assert [line["event"] for line in happened()] == ["signed_out"]
 
 

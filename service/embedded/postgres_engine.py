@@ -1,4 +1,4 @@
-"""PostgreSQL on a private socket, with a database named coatcheck, its owner and the service's role."""
+"""PostgreSQL on a private socket: a database named coatcheck, its owner, and the service's role."""
 
 import os
 import pwd
@@ -140,6 +140,6 @@ class PostgresEngine(Engine):
             self._hand_over()
 
     def _hand_over(self) -> None:
-        """Give the owner a database that the service's role has created, when it owned everything."""
+        """Give the owner a database from before there was an owner besides the service's role."""
         with psycopg.connect(self._address("postgres", NAME), autocommit=True) as connection:
             connection.execute(f"REASSIGN OWNED BY {NAME} TO {OWNER}")

@@ -150,13 +150,13 @@ class SessionStore:
         keys = [session_key(locator, handle), index_key(locator)]
         return bool(self._run("revoke", keys, [handle]))
 
-    def revoke_all(self, locator: str, epoch: int, keep: SessionId | None = None) -> int:
+    def revoke_all(self, locator: str, epoch: int, keep: str | None = None) -> int:
         """End every session of an account, and every sign-in that read an older epoch.
 
         Args:
             locator: of the account.
             epoch: the session epoch of the account, which Postgres must already have.
-            keep: a session that continues.
+            keep: the digest of a session that continues.
 
         Returns:
             How many sessions were ended.
@@ -165,7 +165,7 @@ class SessionStore:
             epoch,
             milliseconds(EPOCH_MEMORY),
             session_key(locator, ""),
-            keep.digest if keep else "",
+            keep or "",
         ]
         ended: int = self._run("revoke_all", [index_key(locator), epoch_key(locator)], arguments)
         return ended

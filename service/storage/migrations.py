@@ -33,8 +33,8 @@ def migrate(database_url: str) -> list[str]:
     Several containers may start at once: an advisory lock lets one migrate at a time, and ends with
     its connection. yoyo's own lock is a row in a table, which a process that dies leaves behind.
 
-    If there is a role `coatcheck_service`, it gets what the service needs, and no more. Otherwise the
-    role that migrates is the one that serves.
+    If there is a role `coatcheck_service`, it gets what the service needs, and no more. Otherwise
+    the role that migrates is the one that serves.
 
     Returns:
         The names of the migrations that were applied.

@@ -7,7 +7,7 @@ from flask import Flask
 
 from service.__main__ import main
 from service.errors import NoSuchAccount, SessionRevoked, SessionStoreUnavailable
-from service.sessions.record import NewSession
+from service.sessions.record import NOWHERE, NewSession
 from service.web.services import Services, services_of
 from tests.passwords import BOB, PASSWORD
 
@@ -23,7 +23,7 @@ def test_deleting_an_account_ends_every_session_of_it(app: Flask, services: Serv
     clients[0].post("/api/v1/accounts", json=BOB)
     for client in clients[1:]:
         client.post("/api/v1/sessions", json=BOB)
-    assert services.revocation.delete("bob") == 3
+    assert services.revocation.delete("bob", NOWHERE) == 3
     for client in clients:
         assert client.get("/api/v1/sessions/current").status_code == 401
     assert clients[0].post("/api/v1/sessions", json=BOB).status_code == 401
@@ -36,7 +36,7 @@ def test_a_login_under_way_when_its_account_is_deleted_gets_no_session(
     """G6: a login does not outlive its account."""
     app.test_client().post("/api/v1/accounts", json=BOB)
     account = services.password_factor.prove("bob", PASSWORD).account
-    services.revocation.delete("bob")
+    services.revocation.delete("bob", NOWHERE)
     with pytest.raises(SessionRevoked):
         services.session_store.create(
             NewSession(locator=account.locator, epoch=account.session_epoch), {}
@@ -45,7 +45,7 @@ def test_a_login_under_way_when_its_account_is_deleted_gets_no_session(
 
 def test_a_name_without_an_account_cannot_be_deleted(services: Services) -> None:
     with pytest.raises(NoSuchAccount):
-        services.revocation.delete("bob")
+        services.revocation.delete("bob", NOWHERE)
 
 
 def command(environ: dict[str, str], *arguments: str) -> Result:
@@ -110,6 +110,6 @@ def test_a_deletion_whose_sessions_could_not_be_ended_can_be_repeated(
     with monkeypatch.context() as broken:
         broken.setattr(services.session_store, "revoke_all", fail)
         with pytest.raises(SessionStoreUnavailable):
-            services.revocation.delete("bob")
-    assert services.revocation.delete("bob") == 1
+            services.revocation.delete("bob", NOWHERE)
+    assert services.revocation.delete("bob", NOWHERE) == 1
     assert client.get("/api/v1/sessions/current").status_code == 401

@@ -13,7 +13,6 @@ from flask import Flask, Request, g
 
 from service import create_app
 from service.errors import SessionStoreUnavailable
-from service.sessions.ids import SessionId
 from service.sessions.interface import SessionInterface
 from service.sessions.keys import DATA, METADATA
 from service.sessions.record import NewSession, Record, encode_metadata
@@ -68,7 +67,7 @@ def forgetful_revoke_all() -> Flask:
     app = create_app()
 
     class Store(SessionStore):
-        def revoke_all(self, locator: str, epoch: int, keep: SessionId | None = None) -> int:
+        def revoke_all(self, locator: str, epoch: int, keep: str | None = None) -> int:
             epoch_key = f"coatcheck:{{{locator}}}:epoch"
             with failing_as(SessionStoreUnavailable):
                 self._redis.set(epoch_key, epoch, px=IDLE_MS)
