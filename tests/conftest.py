@@ -81,6 +81,22 @@ def accounts(postgres: Postgres) -> AccountRepository:
 
 
 @pytest.fixture
+def owned_accounts(
+    postgres_engine: PostgresEngine, database: psycopg.Connection
+) -> Iterator[AccountRepository]:
+    """The accounts as the owner of the database has them, who alone may remove rows."""
+    postgres = Postgres(postgres_engine.url)
+    yield AccountRepository(postgres, quarantine=86400)
+    postgres.close()
+
+
+@pytest.fixture
+def owner_environ(environ: dict[str, str], postgres_engine: PostgresEngine) -> dict[str, str]:
+    """The variables for what only the owner of the database may do."""
+    return environ | {"DATABASE_URL": postgres_engine.url}
+
+
+@pytest.fixture
 def audit(postgres: Postgres) -> AuditTrail:
     return AuditTrail(postgres, wake=lambda: None)
 

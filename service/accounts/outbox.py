@@ -1,9 +1,9 @@
 """Has Redis carry out the revocations that Postgres has recorded.
 
 The statement that changes an account records what it revokes (service.accounts.changes), and the
-same process delivers it. If Redis fails, or the process dies, any process completes it: a delivery is
-safe to repeat, at any time and in any order, because it ends only sessions that are older than its
-epoch.
+same process delivers it. If Redis fails, or the process dies, any process completes it: a delivery
+is safe to repeat, at any time and in any order, because it ends only sessions that are older than
+its epoch.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class Revocation:
     """Ends sessions, and makes the changes to accounts that end all of them.
 
     Every method takes the client that asks for it, and raises DatabaseUnavailable if Postgres does
-    not answer. If Redis does not, `sign_out` and `revoke_one` raise SessionStoreUnavailable, and the
-    others RevocationPending: then the change is made. Methods that take a username raise
+    not answer. If Redis does not, `sign_out` and `revoke_one` raise SessionStoreUnavailable, and
+    the others RevocationPending: then the change is made. Methods that take a username raise
     NoSuchAccount if no account has it, and InvalidInput if no account can have it.
     """
 

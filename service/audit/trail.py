@@ -2,8 +2,8 @@
 
 What Postgres itself changes has its entry in the same statement (`ENTRY_OF_ACCOUNT`). Everything
 else is written right after it has happened. If Postgres does not answer then, the entry waits in
-memory, and a chore writes it later. What cannot be kept is logged as an error, so nothing is lost in
-silence.
+memory, and a chore writes it later. What cannot be kept is logged as an error, so nothing is lost
+in silence.
 """
 
 from __future__ import annotations

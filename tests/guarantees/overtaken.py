@@ -166,7 +166,9 @@ def _restore_bob(app: Flask, redis: Redis) -> None:
     services = services_of(app)
     with services.postgres.connection() as connection:
         connection.execute("UPDATE accounts SET disabled_at = NULL WHERE retired_at IS NULL")
-        connection.execute("DELETE FROM accounts WHERE retired_at IS NOT NULL")
+        connection.execute(
+            "UPDATE accounts SET canonical_username = 'bob-' || id WHERE retired_at IS NOT NULL"
+        )
     redis.delete("coatcheck:username:bob")
     app.test_client().post("/api/v1/accounts", json=BOB)
 

@@ -18,6 +18,7 @@ from tests.registration.attempts import BOB
 def test_a_retired_name_stays_taken_and_is_released_after_its_quarantine(
     registration: Registration,
     accounts: AccountRepository,
+    owned_accounts: AccountRepository,
     database: psycopg.Connection,
     redis: Redis,
 ) -> None:
@@ -27,11 +28,11 @@ def test_a_retired_name_stays_taken_and_is_released_after_its_quarantine(
     with pytest.raises(UsernameTaken):
         registration.register("bob", PASSWORD)
     assert registration.availability("bob") == "taken"
-    assert accounts.release_retired() == 0
+    assert owned_accounts.release_retired() == 0
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '25 hours'")
     redis.flushall()
-    assert accounts.release_retired() == 1
-    assert accounts.release_retired() == 0
+    assert owned_accounts.release_retired() == 1
+    assert owned_accounts.release_retired() == 0
     assert registration.register("bob", PASSWORD)
 
 

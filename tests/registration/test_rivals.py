@@ -92,7 +92,7 @@ def test_a_name_that_is_released_during_an_attempt_can_be_tried_again(
         database.execute("DELETE FROM accounts")
         return outcome
 
-    hasher.meanwhile = lambda: insert(BOB, "rival's", "locator", "key") and None
+    hasher.meanwhile = lambda: insert(BOB, "rival's", "locator", "key", REGISTERED) and None
     with monkeypatch.context() as slow:
         slow.setattr(accounts, "insert", insert_before_the_release)
         with pytest.raises(NameJustReleased):

@@ -114,5 +114,5 @@ def test_a_disabled_account_is_signed_out_and_cannot_sign_in(
     assert services.revocation.disable("bob", NOWHERE) == 1
     assert status(bob) == 401
     assert bob.post("/api/v1/sessions", json=BOB).status_code == 401
-    services.revocation.enable("bob")
+    services.revocation.enable("bob", NOWHERE)
     assert bob.post("/api/v1/sessions", json=BOB).status_code == 201
