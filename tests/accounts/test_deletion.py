@@ -76,3 +76,13 @@ def test_the_command_line_deletes_and_releases(
     )
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '31 days'")
     assert command(owner_environ, "accounts", "release-names").stdout == "Freed 1 name.\n"
+
+
+def test_the_command_line_shows_no_control_characters(app: Flask, environ: dict[str, str]) -> None:
+    """A terminal would obey what a browser calls itself."""
+    app.test_client().post(
+        "/api/v1/accounts", json=BOB, headers={"User-Agent": "\x9b31mFirefox/140.0"}
+    )
+    listed = command(environ, "sessions", "list", "bob").stdout
+    assert "Firefox" in listed
+    assert all(part.isprintable() for part in listed.rstrip("\n").split("\t"))
