@@ -182,21 +182,29 @@ def test_a_change_that_does_not_happen_leaves_no_row(
 
 
 def test_an_entry_waits_for_postgres_and_is_written_with_its_own_time(
-    postgres: Postgres, rows: Rows, database: psycopg.Connection
+    postgres: Postgres, rows: Rows, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    down = Postgres(UNREACHABLE)
-    audit = AuditTrail(down, wake=lambda: None)
+    audit = AuditTrail(postgres, wake=lambda: None)
+    asked: list[int] = []
+
+    def fail() -> Any:
+        asked.append(1)
+        raise DatabaseUnavailable
+
     before = datetime.now(UTC)
-    audit.record(Entry(Event.SIGNED_OUT, 7))
-    audit.record(Entry(Event.SIGNED_IN, 7))  # does not ask again
+    with monkeypatch.context() as down:
+        down.setattr(postgres, "connection", fail)
+        audit.record(Entry(Event.SIGNED_OUT, 7))
+        audit.record(Entry(Event.SIGNED_IN, 7))
+        assert len(asked) == 1  # an outage costs one request its time
+        assert audit.write_waiting() is False
     after = datetime.now(UTC)
-    assert audit.write_waiting() is False
-    audit._postgres = postgres
+    audit.record(Entry(Event.SIGNED_OUT, 7))  # in its turn
+    assert rows() == []
     assert audit.write_waiting() is True
-    assert [row[:2] for row in rows()] == [("signed_out", 7), ("signed_in", 7)]
+    assert [row[0] for row in rows()] == ["signed_out", "signed_in", "signed_out"]
     times = [at for (at,) in database.execute("SELECT at FROM audit ORDER BY id")]
     assert before <= times[0] <= times[1] <= after
-    down.close()
 
 
 def test_the_chore_writes_what_waits_without_another_request(
