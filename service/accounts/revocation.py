@@ -112,7 +112,7 @@ class Revocation:
             raise WrongPassword
         self._end(entry, changed, own)
         try:
-            rotated = self._sessions.rotate(user.record, (passwords.METHOD,))
+            rotated = self._sessions.rotate(user.record, (passwords.METHOD,), changed.session_epoch)
         except SessionStoreUnavailable as error:
             raise RevocationPending from error
         if rotated is None:
