@@ -203,7 +203,7 @@ def test_one_revocation_that_always_fails_keeps_no_other_waiting(
     )
     services.chore.start()
     eventually(lambda: bob.get(CURRENT).status_code == 401)
-    assert pending(database) == 1
+    eventually(lambda: pending(database) == 1)
 
 
 def test_a_revocation_of_a_worker_that_was_killed_is_completed_by_another(
