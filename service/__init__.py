@@ -14,8 +14,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import config
 from config import Settings
 from service import logs
+from service.accounts.outbox import Outbox
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
+from service.audit.trail import AuditTrail
 from service.credentials.hashing import PasswordHasher
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
@@ -25,6 +27,7 @@ from service.sessions.store import SessionStore
 from service.signin.flow import SignIn
 from service.signin.password import PasswordFactor
 from service.storage import redis
+from service.storage.chore import Chore
 from service.storage.postgres import Postgres
 from service.storage.redis_connections import RedisTimeBudget
 from service.web import api, error_handlers, pages
@@ -96,6 +99,11 @@ def _wired(settings: Settings) -> Services:
         Limits(settings.remembered_session_idle, settings.remembered_session_lifetime),
     )
     session_store = SessionStore(session_redis, session_rules, settings.sessions_per_account)
+    chore = Chore()
+    audit = AuditTrail(postgres, chore.wake)
+    outbox = Outbox(postgres, session_store, chore.wake)
+    chore.add(outbox.complete)
+    chore.add(audit.write_waiting)
     return Services(
         serving=Serving(
             cookie_name=settings.session_cookie_name,
@@ -111,10 +119,12 @@ def _wired(settings: Settings) -> Services:
         cache_redis=cache_redis,
         accounts=accounts,
         username_cache=username_cache,
-        registration=Registration(accounts, username_cache, hasher),
-        password_factor=PasswordFactor(accounts, hasher),
-        sign_in=SignIn(session_store),
-        revocation=Revocation(accounts, session_store, hasher),
+        registration=Registration(accounts, username_cache, hasher, audit),
+        password_factor=PasswordFactor(accounts, hasher, audit),
+        sign_in=SignIn(session_store, audit),
+        revocation=Revocation(accounts, outbox, session_store, hasher, audit),
+        audit=audit,
+        chore=chore,
         session_rules=session_rules,
         session_store=session_store,
     )
