@@ -18,7 +18,7 @@ except ConfigurationError as problem:
     # The master reports it once; otherwise every new worker would fail in turn.
     sys.exit(f"Error: {problem}")
 
-bind = f"0.0.0.0:{settings.port}"
+bind = f"[{settings.bind}]:{settings.port}"  # IPv6 needs the brackets
 reuse_port = True  # with one socket for all workers, a single worker may take all connections
 workers = settings.web_concurrency
 worker_class = "service.front.worker.Worker"

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from importlib import import_module
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -27,6 +28,10 @@ HOSTS = rf"([^@/]*@)?{HOST}(,{HOST})*"
 REDIS_URL = re.compile(
     rf"(redis|rediss|unix)://\S*|redis\+sentinel://{HOSTS}/[^/?#\s]+(/\d+)?|redis\+cluster://{HOSTS}/?"
 )
+PUBLIC_URL = re.compile(
+    rf"(?P<scheme>https?)://(?P<host>[a-z\d.-]+|\[[\da-f:]+\])(:(?P<port>{PORT}))?/?", re.ASCII
+)
+DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -58,6 +63,10 @@ class Settings(BaseModel):
     port: int = Field(8000, ge=1, le=65535, description="port to listen on")
     web_concurrency: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="worker processes"
+    )
+    bind: str = Field("127.0.0.1", description="address to listen on; `0.0.0.0` is every interface")
+    public_url: str | None = Field(
+        None, description="where browsers find the service, such as `https://id.example.org`"
     )
     throttling: bool = Field(True, description="off: no throttling, for load tests")
     trusted_proxies: int = Field(
@@ -114,6 +123,25 @@ class Settings(BaseModel):
     def session_cookie_name(self) -> str:
         """The prefix `__Host-` ties the cookie to this host and to TLS (RFC 6265bis, 4.1.3)."""
         return "__Host-session" if self.secure_cookies else "session"
+
+    @field_validator("bind")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        try:
+            return str(ip_address(value.strip("[]")))
+        except ValueError:
+            raise ValueError("must be an IP address") from None
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        """The origin as browsers write it (RFC 6454, section 6.2)."""
+        found = PUBLIC_URL.fullmatch(value.lower())
+        if not found:
+            raise ValueError("must be an origin like https://id.example.org, in ASCII")
+        scheme, host, port = found["scheme"], found["host"], found["port"]
+        default = port is None or port.lstrip("0") == DEFAULT_PORTS[scheme]
+        return f"{scheme}://{host}" if default else f"{scheme}://{host}:{int(port)}"
 
     @field_validator("database_url")
     @classmethod

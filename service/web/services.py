@@ -16,6 +16,7 @@ from service.sessions.store import SessionStore
 from service.signin.flow import SignIn
 from service.signin.password import PasswordFactor
 from service.storage.postgres import Postgres
+from service.web.answers import Headers
 
 EXTENSION = "coatcheck"
 
@@ -31,6 +32,7 @@ class Serving:
     thread_wait: float
     hashing_threads: int
     hashing_wait: float
+    headers: Headers  # of every response
 
 
 @dataclass(frozen=True)
