@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 PREFIX = "COATCHECK_"
@@ -127,10 +129,12 @@ class Settings(BaseModel):
     @field_validator("bind")
     @classmethod
     def _address(cls, value: str) -> str:
+        """As it stands before a colon and a port."""
         try:
-            return str(ip_address(value.strip("[]")))
+            address = ip_address(value.strip("[]"))
         except ValueError:
             raise ValueError("must be an IP address") from None
+        return f"[{address}]" if address.version == 6 else str(address)
 
     @field_validator("public_url")
     @classmethod
@@ -146,6 +150,10 @@ class Settings(BaseModel):
     @field_validator("database_url")
     @classmethod
     def _postgres_url(cls, value: str) -> str:
+        try:
+            conninfo_to_dict(value)
+        except ProgrammingError:
+            value = ""
         if urlsplit(value).scheme not in ("postgresql", "postgres"):
             raise ValueError("must be a postgresql:// URL")
         return value

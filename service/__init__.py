@@ -51,12 +51,20 @@ def create_app(settings: Settings | None = None) -> Flask:
         A Flask application. You may add routes that use `flask.session`.
 
     Raises:
-        ConfigurationError: a setting is missing or malformed.
+        ConfigurationError: a setting is missing, malformed or unsafe.
     """
     settings = settings or config.load()
+    config.require_safe(settings)
     logs.configure(settings.log_format, settings.log_level)
     if not settings.throttling:
         log.warning("throttling_is_off")
+    for finding in config.findings(settings):
+        log.warning("doubtful_setting", why=finding.text)
+    return build_app(settings)
+
+
+def build_app(settings: Settings) -> Flask:
+    """The application of `create_app`, also if the settings are unsafe: for the command line."""
     app = Flask(
         __name__,
         template_folder=str(Path(__file__).parent.parent / "templates"),

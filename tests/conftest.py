@@ -118,6 +118,14 @@ def settings(environ: dict[str, str], database: psycopg.Connection, redis: Redis
     return config.load(environ)
 
 
+@pytest.fixture
+def production(settings: Settings) -> Settings:
+    """Settings that production accepts."""
+    safe = {"public_url": "https://id.example.org", "trusted_proxies": 1}
+    costly = {"argon2_memory_kib": 19456, "argon2_time_cost": 2}
+    return settings.model_copy(update={"env": "production", **safe, **costly})
+
+
 @pytest.fixture(scope="session")
 def running_server(directory: Path, environ: dict[str, str]) -> Iterator[Server]:
     with gunicorn(

@@ -13,7 +13,6 @@ from service.web.answers import Headers
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-UNUSED = "camera display-capture geolocation hid microphone midi payment serial usb".split()
 HEADERS: Headers = (
     (
         "Content-Security-Policy",
@@ -22,7 +21,11 @@ HEADERS: Headers = (
     ),
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
-    ("Permissions-Policy", ", ".join(f"{feature}=()" for feature in UNUSED)),
+    (
+        "Permissions-Policy",
+        "camera=(), display-capture=(), geolocation=(), hid=(), microphone=(), midi=(),"
+        " payment=(), serial=(), usb=()",
+    ),
     ("Referrer-Policy", "same-origin"),
     ("X-Content-Type-Options", "nosniff"),
 )

@@ -86,7 +86,9 @@ def test_an_unsafe_request_from_another_site_is_rejected_on_every_path(
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "same-site"}])
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "same-site"}]
+)
 def test_the_front_answers_none_of_them_by_itself(
     way: Way, method: str, path: str, headers: dict[str, str]
 ) -> None:
@@ -151,6 +153,10 @@ def test_a_browser_that_disagrees_about_the_public_url_is_logged_for_the_operato
 def test_behind_a_proxy_the_scheme_is_what_the_proxy_says(settings: Settings) -> None:
     app = with_a_view(create_app(settings.model_copy(update={"trusted_proxies": 1})))
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "id.example.org"}
-    for origin, status in ((PUBLIC, 200), ("http://id.example.org", 403), ("http://localhost", 403)):
+    for origin, status in (
+        (PUBLIC, 200),
+        ("http://id.example.org", 403),
+        ("http://localhost", 403),
+    ):
         sent = headers | {"Origin": origin}
         assert app.test_client().post("/added-by-a-user", headers=sent).status_code == status

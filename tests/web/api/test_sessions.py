@@ -85,8 +85,8 @@ def test_the_session_data_of_one_account_is_not_handed_to_the_next(
         assert "basket" not in adas
 
 
-def test_in_production_the_cookie_is_bound_to_its_host_and_to_tls(settings: Settings) -> None:
-    app = create_app(settings.model_copy(update={"env": "production"}))
+def test_in_production_the_cookie_is_bound_to_its_host_and_to_tls(production: Settings) -> None:
+    app = create_app(production)
     response = app.test_client().post("/api/v1/accounts", json=BOB, base_url="https://example.org")
     services_of(app).close()
     cookie = response.headers["Set-Cookie"]
