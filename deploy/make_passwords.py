@@ -12,10 +12,17 @@ from pathlib import Path
 POSTGRES, REDIS, CACHE, WEB = (
     Path("/secrets", name) for name in ("postgres", "redis", "cache", "web")
 )
+ACL = Path(__file__).parent / "acl"
 # The service owns its database and is no superuser. The image runs this when the data are new.
 CREATE_DATABASE = """\
 CREATE ROLE coatcheck LOGIN PASSWORD '{password}';
 CREATE DATABASE coatcheck OWNER coatcheck;
+"""
+# The health check needs no password, and learns nothing about anybody.
+REDIS_USERS = """\
+user default off
+user health on nopass +ping +info
+user coatcheck on >{password} {rules}
 """
 
 
@@ -25,16 +32,22 @@ def main() -> None:
     database = password(POSTGRES / "password")
     write(POSTGRES / "coatcheck.sql", CREATE_DATABASE.format(password=database))
     write(WEB / "database_url", f"postgresql://coatcheck:{database}@postgres:5432/coatcheck")
-    for host, directory in {"redis": REDIS, "cache": CACHE}.items():
+    for host, directory, acl in (("redis", REDIS, "sessions"), ("cache", CACHE, "cache")):
         word = password(directory / "password")
-        write(directory / "redis.conf", f"requirepass {word}\n")
-        write(WEB / f"{host}_url", f"redis://:{word}@{host}:6379/0")
+        users = REDIS_USERS.format(password=word, rules=" ".join(rules(acl)))
+        write(directory / "users.acl", users)
+        write(WEB / f"{host}_url", f"redis://coatcheck:{word}@{host}:6379/0")
     os.sync()  # Postgres keeps its password for good, so this must not be lost either
+
+
+def rules(name: str) -> list[str]:
+    """The rules in a file of acl/."""
+    return [line for line in (ACL / name).read_text().splitlines() if not line.startswith("#")]
 
 
 def password(file: Path) -> str:
     """The password in `file`, drawn if there is none: letters, digits, `-` and `_` only, which
-    need quoting neither in a URL nor in SQL nor in redis.conf."""
+    need quoting neither in a URL nor in SQL nor in an ACL."""
     if not file.exists():
         write(file, secrets.token_urlsafe(32))
     return file.read_text()

@@ -18,10 +18,11 @@ import config
 from config import Settings
 from service import create_app
 from service.accounts.repository import AccountRepository
-from service.embedded import PostgresEngine, RedisEngine
+from service.embedded import PostgresEngine
 from service.storage.postgres import Postgres
 from service.web.services import services_of
 from tests.redis_engines import Group, Masters, cluster, sentinels
+from tests.restricted_redis import RestrictedRedis, denials
 from tests.run import Run, shared_postgres
 from tests.servers import Server, gunicorn
 
@@ -40,9 +41,9 @@ def postgres_engine() -> PostgresEngine:
 
 
 @pytest.fixture(scope="session")
-def redis_engine(directory: Path) -> Iterator[RedisEngine]:
+def redis_engine(directory: Path) -> Iterator[RestrictedRedis]:
     """A server of this process's own: tests stop, fill and reset it, and it starts in 25 ms."""
-    with RedisEngine(directory / "redis", durable=False) as engine:
+    with RestrictedRedis(directory / "redis", "sessions", "cache") as engine:
         yield engine
 
 
@@ -80,11 +81,14 @@ def accounts(postgres: Postgres) -> AccountRepository:
 
 
 @pytest.fixture
-def redis(redis_engine: RedisEngine) -> Iterator[Redis]:
-    """A client of the test's own, to an empty Redis."""
+def redis(redis_engine: RestrictedRedis) -> Iterator[Redis]:
+    """A client of the test's own, to an empty Redis. The service may try nothing there that it may
+    not in production."""
     with Redis.from_url(redis_engine.url, protocol=2) as client:
         client.flushall()
+        client.acl_log_reset()
         yield client
+        assert denials(client) == set()
 
 
 @pytest.fixture
@@ -103,13 +107,13 @@ def either_redis(request: pytest.FixtureRequest) -> Redis | Masters:
 
 
 @pytest.fixture(scope="session")
-def environ(postgres_engine: PostgresEngine, redis_engine: RedisEngine) -> dict[str, str]:
+def environ(postgres_engine: PostgresEngine, redis_engine: RestrictedRedis) -> dict[str, str]:
     """The variables with which the service runs on the test's engines."""
     return {
         "COATCHECK_ENV": "testing",
         "COATCHECK_ARGON2_MEMORY_KIB": "64",  # each registration would take 20 ms
         "DATABASE_URL": postgres_engine.url,
-        "REDIS_URL": redis_engine.url,
+        "REDIS_URL": redis_engine.service_url,
     }
 
 
