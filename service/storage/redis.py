@@ -35,6 +35,7 @@ POOL: dict[str, Any] = {
     "max_connections": 64,
     "timeout": 0.25,  # seconds to wait for one of them
     "protocol": 2,
+    "driver_info": None,  # no CLIENT SETINFO, which Redis 7.0 cannot allow by itself
 }
 # One retry, and only after a broken connection, because every pooled connection is broken after a
 # restart of Redis. A time-out is not retried: the wait would double.
