@@ -135,6 +135,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_PATH="/",
+        SESSION_KEYS_KEPT_AT_SIGN_IN=(),
     )
     app.url_map.merge_slashes = False  # its redirects would lead to the Host of the request
     app.jinja_env.undefined = StrictUndefined
