@@ -18,9 +18,10 @@ CREATE_DATABASE = """\
 CREATE ROLE coatcheck LOGIN PASSWORD '{password}';
 CREATE DATABASE coatcheck OWNER coatcheck;
 """
-# The health check needs no password, and learns nothing about anybody.
+# Nobody can be the default user, but Redis itself needs its rights to replay the log. The health
+# check needs no password, and learns nothing about anybody.
 REDIS_USERS = """\
-user default off
+user default off resetpass ~* &* +@all
 user health on nopass +ping +info
 user coatcheck on >{password} {rules}
 """

@@ -221,6 +221,19 @@ def test_in_the_stack_nobody_but_the_service_uses_redis(secrets: Path) -> None:
                 stranger.ping()
 
 
+def test_a_restart_of_redis_in_the_stack_keeps_what_scripts_wrote(secrets: Path) -> None:
+    """Redis replays its log as the default user, and checks what is in a transaction."""
+    word = (secrets / "REDIS/password").read_text()
+    two_writes = "redis.call('SET', KEYS[1], 'x') return redis.call('PEXPIREAT', KEYS[1], ARGV[1])"
+    with AsInTheStack(secrets / "engine", secrets / "REDIS/users.acl") as engine:
+        url = engine.url.replace("://", f"://{USER}:{word}@")
+        with Redis.from_url(url) as service:
+            assert service.register_script(two_writes)(keys=[KEY], args=[2**42]) == 1
+            engine.stop()
+            engine.start()
+            assert service.get(KEY) == b"x"
+
+
 def test_the_stack_starts_redis_anew_when_the_rights_change() -> None:
     """Redis reads them at its start, and compose restarts what has changed in its file."""
     compose = (ROOT / "docker-compose.yml").read_text()
