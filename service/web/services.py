@@ -18,6 +18,7 @@ from service.signin.flow import SignIn
 from service.signin.password import PasswordFactor
 from service.storage.chore import Chore
 from service.storage.postgres import Postgres
+from service.web.answers import Headers
 
 EXTENSION = "coatcheck"
 
@@ -33,6 +34,7 @@ class Serving:
     thread_wait: float
     hashing_threads: int
     hashing_wait: float
+    headers: Headers  # of every response
 
 
 @dataclass(frozen=True)
