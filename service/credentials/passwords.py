@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from itertools import groupby
 from typing import NewType
 
 from service.errors import FieldError, InvalidInput
@@ -11,10 +12,6 @@ METHOD = "password"  # among the methods by which a session's user has authentic
 MAX_LENGTH = 256  # code points; NIST SP 800-63B-4, section 3.1.1.2, asks for room for at least 64
 
 PreparedPassword = NewType("PreparedPassword", str)
-
-# Python versions disagree about characters that are new in Unicode. All of them have version 3.2
-# for good, and it leaves newer characters alone, so every Python produces the same bytes.
-_normalize = unicodedata.ucd_3_2_0.normalize
 
 
 def prepare(raw: str) -> PreparedPassword:
@@ -34,7 +31,18 @@ def prepare(raw: str) -> PreparedPassword:
         return PreparedPassword(raw)  # which stays as it is
     if not raw or any(map(_is_forbidden, raw)):
         raise InvalidInput(FieldError("password", "characters"))
-    return PreparedPassword(_normalize("NFC", "".join(map(_with_ascii_space, raw))))
+    runs = groupby(map(_with_ascii_space, raw), _is_known_everywhere)
+    return PreparedPassword("".join(_normalized("".join(run), known) for known, run in runs))
+
+
+def _is_known_everywhere(character: str) -> bool:
+    """Whether the character is in Unicode 3.2, which every Python knows."""
+    return unicodedata.ucd_3_2_0.category(character) != "Cn"
+
+
+def _normalized(run: str, known: bool) -> str:
+    """Pythons agree on how to normalize what all of them know, and leave the rest alone."""
+    return unicodedata.normalize("NFC", run) if known else run
 
 
 def _is_forbidden(character: str) -> bool:

@@ -1,8 +1,8 @@
 """No request of 16 KiB holds a thread or the event loop for long, however it is made.
 
 Only CPU time counts, which other processes do not prolong. Passwords are hashed in other threads.
-`pytest --hypothesis-profile thorough --timeout 0 tests/web/test_cpu_time.py` looks for worse ones for
-an hour.
+To look for worse, for an hour:
+`pytest --hypothesis-profile thorough --timeout 0 tests/web/test_cpu_time.py`
 """
 
 from __future__ import annotations

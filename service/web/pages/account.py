@@ -7,8 +7,15 @@ from contextlib import suppress
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from service.errors import InvalidInput, NoSuchSession, NotSignedIn, WrongPassword
+from service.errors import (
+    DatabaseUnavailable,
+    InvalidInput,
+    NoSuchSession,
+    NotSignedIn,
+    WrongPassword,
+)
 from service.web import current
+from service.web.activity import activity_json
 from service.web.bodies import form_fields
 from service.web.error_handlers import answer, wants_page
 from service.web.pages.forms import Page
@@ -16,6 +23,8 @@ from service.web.problems import problem_of
 from service.web.routes import hashes_a_password
 from service.web.services import services
 from service.web.shapes import sessions_json
+
+RECENT = 10  # entries
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -30,7 +39,8 @@ def first_sign_in(error: NotSignedIn) -> Response:
 
 @blueprint.get("")
 def overview() -> Page:
-    """Show the devices, and the forms to change the password and delete the account."""
+    """Show the devices, the recent activity, and the forms to change the password and delete the
+    account."""
     return _overview()
 
 
@@ -45,7 +55,9 @@ def revoke_one(handle: str) -> Page:
 @blueprint.post("/sessions/revoke-others")
 def revoke_others() -> Page:
     """End every session except this one."""
-    services().revocation.revoke_several(current.signed_in(), everywhere=False)
+    services().revocation.revoke_several(
+        current.signed_in(), everywhere=False, client=current.client()
+    )
     return redirect(url_for("account.overview"), 303)
 
 
@@ -58,9 +70,9 @@ def change_password() -> Page:
     try:
         new = services().password_policy.check(fields.get("new_password", ""), user.owner.username)
         confirmed = services().password_factor.confirm(
-            user.owner, fields.get("current_password", "")
+            user, fields.get("current_password", ""), current.client()
         )
-        changed = services().revocation.change_password(user, confirmed, new)
+        changed = services().revocation.change_password(user, confirmed, new, current.client())
     except (InvalidInput, WrongPassword) as error:
         problem = problem_of(error)
         return _overview(problem.status, password_notice=problem.detail)
@@ -75,9 +87,11 @@ def delete() -> Page:
     user = current.signed_in()
     try:
         confirmed = services().password_factor.confirm(
-            user.owner, form_fields().get("password", "")
+            user, form_fields().get("password", ""), current.client()
         )
-        services().revocation.delete(confirmed.account.username)
+        services().revocation.delete(
+            confirmed.account.username, current.client(), user.record.id.digest
+        )
     except WrongPassword as error:
         problem = problem_of(error)
         return _overview(problem.status, deletion_notice=problem.detail)
@@ -88,10 +102,15 @@ def delete() -> Page:
 def _overview(status: int = 200, password_notice: str = "", deletion_notice: str = "") -> Page:
     owner, record = current.signed_in()
     devices = services().session_store.devices(record.id.locator)
+    try:
+        recent = services().audit.activity(owner.account_id, RECENT)
+    except DatabaseUnavailable:
+        recent = None  # the devices are there, and can be signed out
     page = render_template(
         "account/overview.html",
         owner=owner,
         sessions=sessions_json(devices, record),
+        activity=None if recent is None else [activity_json(entry) for entry in recent],
         password_notice=password_notice,
         deletion_notice=deletion_notice,
     )
