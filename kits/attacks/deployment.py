@@ -48,11 +48,11 @@ class Deployment:
         return visitor(self.url, where)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        """Run `python -m service` as an operator does."""
+        """Run `python -m service` as an operator does, who owns the database."""
         return subprocess.run(
             [sys.executable, "-m", "service", *arguments],
             cwd=ROOT,
-            env={**os.environ, **self.environ},
+            env={**os.environ, **self.environ, "DATABASE_URL": self.postgres.url},
             capture_output=True,
             timeout=COMMAND_TIMEOUT,
             check=False,
@@ -79,7 +79,7 @@ def deploy(workers: int = WORKERS, **settings: str) -> Iterator[Deployment]:
             "COATCHECK_ENV": ENVIRONMENT,
             "COATCHECK_TRUSTED_PROXIES": "1",
             "COATCHECK_LOG_FORMAT": "json",
-            "DATABASE_URL": postgres.url,
+            "DATABASE_URL": postgres.service_url,
             "REDIS_URL": redis_engine.url,
             **settings,
         }
