@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kits.foreign.run import Outcome, Place, read_outcomes, started
+from kits.foreign.run import Outcome, Place, Run, read_outcomes, started
 from kits.foreign.suites import Suite
 from service.embedded import RedisEngine
 
@@ -90,6 +90,21 @@ def test_a_run_that_takes_too_long_is_ended_with_all_that_it_started(place: Plac
     assert run.passed == {"tests.py::test_first"}
     commands = [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
     assert ["sleep", "987.125"] not in commands
+
+
+def test_a_run_that_pytest_gave_up_says_so(place: Place) -> None:
+    suite = Suite("confused", "confused", options=("--no-such-option",))
+    with started(suite, "stock", place) as wait:
+        assert wait() == Run({}, "pytest ended with status 4")
+
+
+def test_a_run_that_nobody_waits_for_is_ended(place: Place) -> None:
+    (place.source / "tests.py").write_text("import time\ndef test_slow(): time.sleep(50)\n")
+    before = set(psutil.Process().children())
+    with pytest.raises(KeyboardInterrupt), started(SUITE, "stock", place):
+        (pytest_process,) = set(psutil.Process().children()) - before
+        raise KeyboardInterrupt
+    assert not pytest_process.is_running()
 
 
 def test_a_file_that_cannot_be_imported_is_a_failed_test(place: Place) -> None:
