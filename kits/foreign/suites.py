@@ -81,6 +81,7 @@ SUITES = [
             "pytest-check==3.0.3",
             "pytest-cov==7.1.0",
             "pytest-mock==3.17.0",
+            "rich==15.0.0",  # for its command line
         ),
     ),
     Suite(
