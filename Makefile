@@ -46,7 +46,7 @@ load: setup ## measure registration against its targets, 10 minutes; ARGS="compa
 bench: setup ## compare session checks with other frameworks, 13 minutes; ARGS="checks" for one row
 	@exec $(BIN)/python -m kits.bench $(ARGS)
 
-foreign: setup ## run the tests of Flask and its extensions on our sessions, 5 minutes; ARGS="flask" for one
+foreign: setup ## run the tests of Flask and its extensions on our sessions, 5 to 10 minutes; ARGS="flask" for one
 	@exec $(BIN)/python -m kits.foreign $(ARGS)
 
 rehearse: ## rehearse the production stack in Docker: restarts, down and up, kill -9; 3 minutes
