@@ -36,6 +36,10 @@ def test_number(number, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert number == 1, "not one"
 
+@pytest.mark.parametrize("path", [__file__])
+def test_path(path):
+    pass
+
 @pytest.fixture
 def broken():
     yield
@@ -69,7 +73,10 @@ def test_only_the_sessions_differ(place: Place) -> None:
         runs = stock(), ours()
     assert [run.trouble for run in runs] == ["", ""]
     assert runs[0].passed - runs[1].passed == {"tests.py::test_the_cookie_is_signed"}
-    assert runs[0].passed >= {"tests.py::test_an_interface_of_its_own_stays"}
+    assert runs[0].passed >= {
+        "tests.py::test_an_interface_of_its_own_stays",
+        "tests.py::test_path[tests.py]",
+    }
     for run in runs:
         assert "not one" in run.outcomes["tests.py::test_number[2]"].why
         assert "at the end" in run.outcomes["tests.py::test_teardown"].why
