@@ -41,7 +41,9 @@ class Front(Bridge):
         self._services: Services = services_of(application)
         serving = self._services.serving
         max_body = max(application.config["MAX_CONTENT_LENGTH"] or 0, LARGEST_BODY)
-        super().__init__(application, serving.threads, serving.thread_wait, max_body)
+        super().__init__(
+            application, serving.threads, serving.thread_wait, max_body, serving.headers
+        )
         self._views = Routes(application)
         self._cookie = serving.cookie_name
         self._routes: dict[str, Callable[[RawHeaders], Coroutine[Any, Any, Answer]]] = {
@@ -67,6 +69,7 @@ class Front(Bridge):
             self._lookup_lane,
             self._password_lane,
         )
+        services.chore.start()
 
     async def close(self) -> None:
         """Close what `start` opened, and the application's own connections."""

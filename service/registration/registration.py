@@ -11,6 +11,8 @@ from service import metrics
 from service.accounts import usernames
 from service.accounts.account import Account
 from service.accounts.repository import AccountRepository
+from service.audit.entry import Entry, Event, emit
+from service.audit.trail import AuditTrail
 from service.credentials.hashing import PasswordHasher
 from service.errors import (
     DatabaseUnavailable,
@@ -20,7 +22,6 @@ from service.errors import (
     RivalTooSlow,
     UsernameTaken,
 )
-from service.events import Event, emit
 from service.registration import attempt as attempts
 from service.registration import names
 from service.registration.attempt import Attempt
@@ -28,6 +29,7 @@ from service.registration.flights import Flight, Flights
 from service.registration.names import Names
 from service.registration.username_cache import State, Taken, UsernameCache
 from service.sessions.ids import new_locator
+from service.sessions.record import NOWHERE, Client
 
 log = structlog.get_logger()
 
@@ -44,15 +46,24 @@ class Registration:
     """
 
     def __init__(
-        self, accounts: AccountRepository, cache: UsernameCache, hasher: PasswordHasher
+        self,
+        accounts: AccountRepository,
+        cache: UsernameCache,
+        hasher: PasswordHasher,
+        audit: AuditTrail,
     ) -> None:
         self._accounts = accounts
+        self._audit = audit
         self._names = Names(accounts, cache)
         self._hasher = hasher
         self._flights = Flights()
 
     def register(
-        self, raw_username: str, raw_password: str, idempotency_key: str | None = None
+        self,
+        raw_username: str,
+        raw_password: str,
+        idempotency_key: str | None = None,
+        client: Client = NOWHERE,
     ) -> Account:
         """Create an account, or find the one that the same request has already created.
 
@@ -62,6 +73,7 @@ class Registration:
             idempotency_key: the one that the client sent, if any. A request that is repeated
                 within a day, with the same key, name and password, gets its account instead of
                 "taken".
+            client: where the request comes from.
 
         Returns:
             The account; its row is committed.
@@ -76,11 +88,11 @@ class Registration:
             RivalTooSlow: other requests for the name take too long.
             NameJustReleased: the name became free a moment too late for this attempt.
         """
-        attempt = attempts.parse(raw_username, raw_password, idempotency_key)
+        attempt = attempts.parse(raw_username, raw_password, idempotency_key, client)
         outcome = self._fly(attempt)
         if isinstance(outcome, Account):
             metrics.REGISTRATIONS.labels("registered").inc()
-            emit(Event.REGISTERED, outcome.id)
+            emit(attempt.entry.of(outcome.id))
             return outcome
         if account := self._own_earlier(attempt, raw_password, outcome):
             return account
@@ -176,7 +188,7 @@ class Registration:
 
     def _insert_once(self, attempt: Attempt, password_hash: str) -> Account | None:
         return self._accounts.insert(
-            attempt.username, password_hash, new_locator(), attempt.key_digest
+            attempt.username, password_hash, new_locator(), attempt.key_digest, attempt.entry
         )
 
     def _own_earlier(self, attempt: Attempt, raw_password: str, taken: Taken) -> Account | None:
@@ -185,6 +197,9 @@ class Registration:
         if taken.key_digest != attempt.key_digest:
             return None
         found = self._accounts.credentials(attempt.username)
-        if found and self._hasher.verify(raw_password, found.password_hash):
+        if found is None:
+            return None
+        if self._hasher.verify(raw_password, found.password_hash):
             return found.account
+        self._audit.record(Entry(Event.PASSWORD_REFUSED, found.account.id, attempt.client))
         return None

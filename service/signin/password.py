@@ -7,6 +7,8 @@ import structlog
 from service.accounts import usernames
 from service.accounts.account import Credentials
 from service.accounts.repository import AccountRepository
+from service.audit.entry import Entry, Event
+from service.audit.trail import AuditTrail
 from service.credentials import passwords
 from service.credentials.hashing import PasswordHasher
 from service.errors import (
@@ -16,9 +18,8 @@ from service.errors import (
     Unavailable,
     WrongPassword,
 )
-from service.events import Event, emit
-from service.sessions.record import Owner
-from service.signin.flow import Proof, Reason
+from service.sessions.record import NOWHERE, Client, SignedIn
+from service.signin.flow import Proof, Reason, refusal
 
 log = structlog.get_logger()
 
@@ -27,11 +28,14 @@ class PasswordFactor:
     """Checks credentials. Every rejection says the same and takes the same time, so that an
     attacker cannot learn which names exist (OWASP Authentication Cheat Sheet)."""
 
-    def __init__(self, accounts: AccountRepository, hasher: PasswordHasher) -> None:
+    def __init__(
+        self, accounts: AccountRepository, hasher: PasswordHasher, audit: AuditTrail
+    ) -> None:
         self._accounts = accounts
         self._hasher = hasher
+        self._audit = audit
 
-    def prove(self, raw_username: str, raw_password: str) -> Proof:
+    def prove(self, raw_username: str, raw_password: str, client: Client = NOWHERE) -> Proof:
         """Proof that the client owns the account with this name.
 
         A hash with outdated parameters is renewed, because the password is at hand only now.
@@ -45,16 +49,16 @@ class PasswordFactor:
         found = self._find(raw_username)
         is_right = self._hasher.verify(raw_password, found.password_hash if found else None)
         if found is None:
-            emit(Event.SIGN_IN_REFUSED, None, reason=Reason.NO_SUCH_ACCOUNT)
+            self._audit.record(refusal(Reason.NO_SUCH_ACCOUNT, client, None))
             raise InvalidCredentials
         if not is_right:
-            emit(Event.SIGN_IN_REFUSED, found.account.id, reason=Reason.WRONG_PASSWORD)
+            self._audit.record(refusal(Reason.WRONG_PASSWORD, client, found.account.id))
             raise InvalidCredentials
         if self._hasher.is_outdated(found.password_hash):
             self._renew(found, raw_password)
         return Proof(found.account, passwords.METHOD)
 
-    def confirm(self, owner: Owner, raw_password: str) -> Credentials:
+    def confirm(self, user: SignedIn, raw_password: str, client: Client) -> Credentials:
         """Check the password of a user who is signed in already.
 
         Returns:
@@ -66,10 +70,13 @@ class PasswordFactor:
             DatabaseUnavailable: Postgres does not answer.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
-        found = self._accounts.credentials_of(owner.account_id)
+        found = self._accounts.credentials_of(user.owner.account_id)
         if found is None:
             raise NotSignedIn
         if not self._hasher.verify(raw_password, found.password_hash):
+            self._audit.record(
+                Entry(Event.PASSWORD_REFUSED, found.account.id, client, user.record.id.digest)
+            )
             raise WrongPassword
         return found
 

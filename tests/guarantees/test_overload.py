@@ -54,7 +54,7 @@ def own_server(
         "COATCHECK_ENV": "testing",
         "COATCHECK_THREADS": str(THREADS),
         "COATCHECK_THREAD_WAIT": str(THREAD_WAIT),
-        "DATABASE_URL": own_postgres.url,
+        "DATABASE_URL": own_postgres.service_url,
         "REDIS_URL": redis_engine.url,
     }
     application = "tests.guarantees.user_app:app"

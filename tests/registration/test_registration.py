@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 
 from service.accounts.repository import AccountRepository
+from service.audit.trail import AuditTrail
 from service.credentials.hashing import PasswordHasher
 from service.errors import (
     InvalidInput,
@@ -80,10 +81,13 @@ def test_availability_of_a_taken_name_does_not_depend_on_the_cache(
 
 
 def test_a_registration_whose_turn_to_hash_comes_too_late_frees_the_name_at_once(
-    accounts: AccountRepository, cache: UsernameCache, database: psycopg.Connection
+    accounts: AccountRepository,
+    cache: UsernameCache,
+    database: psycopg.Connection,
+    audit: AuditTrail,
 ) -> None:
     busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=0.05)
-    registration = Registration(accounts, cache, busy)
+    registration = Registration(accounts, cache, busy, audit)
     with held_hashes() as hashes, ThreadPoolExecutor() as callers:
         callers.submit(busy.hash, "another password")
         hashes.await_queued()
@@ -101,11 +105,14 @@ def test_a_registration_whose_turn_to_hash_comes_too_late_frees_the_name_at_once
 
 
 def test_a_full_queue_of_hashes_does_not_delay_a_duplicate(
-    accounts: AccountRepository, cache: UsernameCache, redis: Redis
+    accounts: AccountRepository,
+    cache: UsernameCache,
+    redis: Redis,
+    audit: AuditTrail,
 ) -> None:
     """The cache and the index both reject it before it has to wait."""
     busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=60.0)
-    registration = Registration(accounts, cache, busy)
+    registration = Registration(accounts, cache, busy, audit)
     registration.register("bob", PASSWORD)
     with ThreadPoolExecutor() as callers, held_hashes() as hashes:
         callers.submit(busy.hash, "another password")

@@ -25,7 +25,10 @@ def register() -> tuple[dict[str, Any], int]:
     account exists, and an error would make the client try again."""
     credentials = json_credentials()
     account = services().registration.register(
-        credentials.username, credentials.password, request.headers.get("Idempotency-Key")
+        credentials.username,
+        credentials.password,
+        request.headers.get("Idempotency-Key"),
+        current.client(),
     )
     try:
         current.sign_in(Proof(account, passwords.METHOD), credentials.remember)

@@ -21,7 +21,9 @@ blueprint = Blueprint("sessions", __name__, url_prefix="/sessions")
 def sign_in() -> tuple[dict[str, Any], int]:
     """Sign in."""
     credentials = json_credentials()
-    proof = services().password_factor.prove(credentials.username, credentials.password)
+    proof = services().password_factor.prove(
+        credentials.username, credentials.password, current.client()
+    )
     current.sign_in(proof, credentials.remember)
     return signed_in_json(*current.signed_in()), 201
 
@@ -48,7 +50,9 @@ def revoke_several() -> dict[str, Any]:
     scope = request.args.get("scope")
     if scope not in ("others", "all"):
         raise InvalidInput(FieldError("scope", "invalid"))
-    revoked = services().revocation.revoke_several(user, everywhere=scope == "all")
+    revoked = services().revocation.revoke_several(
+        user, everywhere=scope == "all", client=current.client()
+    )
     if scope == "all":
         current.forget()
     return {"revoked": revoked}

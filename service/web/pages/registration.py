@@ -39,7 +39,10 @@ def register() -> Page:
     fields = form_fields()
     try:
         account = services().registration.register(
-            fields.get("username", ""), fields.get("password", ""), fields.get("idempotency_key")
+            fields.get("username", ""),
+            fields.get("password", ""),
+            fields.get("idempotency_key"),
+            current.client(),
         )
     except (InvalidInput, UsernameTaken, Unavailable) as error:
         return show("registration/form.html", fields, error)
@@ -55,7 +58,9 @@ def _register_as_in_the_tutorial() -> Response:
     {message, username}, or 409, 400 or 503 {error}. Nobody is signed in."""
     try:
         credentials = json_credentials()
-        account = services().registration.register(credentials.username, credentials.password)
+        account = services().registration.register(
+            credentials.username, credentials.password, client=current.client()
+        )
     except CoatcheckError as error:
         problem = problem_of(error)
         status = 400 if isinstance(error, InvalidInput) else problem.status

@@ -27,7 +27,7 @@ def sign_in() -> Page:
     fields = form_fields()
     try:
         proof = services().password_factor.prove(
-            fields.get("username", ""), fields.get("password", "")
+            fields.get("username", ""), fields.get("password", ""), current.client()
         )
         current.sign_in(proof, "remember" in fields)
     except (InvalidCredentials, SessionRevoked, Unavailable) as error:
