@@ -14,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import config
 from config import Settings
 from service import logs
+from service.accounts.known_devices import KnownDevices
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
 from service.credentials.hashing import PasswordHasher
@@ -27,6 +28,9 @@ from service.signin.password import PasswordFactor
 from service.storage import redis
 from service.storage.postgres import Postgres
 from service.storage.redis_connections import RedisTimeBudget
+from service.throttling.rules import ThrottleRules
+from service.throttling.table import TABLE
+from service.throttling.throttle import Throttle
 from service.web import api, error_handlers, pages
 from service.web.bodies import MAX_BODY
 from service.web.cross_site import refuse_cross_site
@@ -95,10 +99,13 @@ def _wired(settings: Settings) -> Services:
         Limits(settings.session_idle, settings.session_lifetime),
         Limits(settings.remembered_session_idle, settings.remembered_session_lifetime),
     )
+    throttle = Throttle(session_redis, ThrottleRules(TABLE if settings.throttling else {}))
     session_store = SessionStore(session_redis, session_rules, settings.sessions_per_account)
     return Services(
         serving=Serving(
             cookie_name=settings.session_cookie_name,
+            device_cookie_name=settings.device_cookie_name,
+            trusted_proxies=settings.trusted_proxies,
             redis_url=settings.redis_url,
             cache_redis_url=settings.cache_redis_url,
             threads=settings.threads,
@@ -110,9 +117,11 @@ def _wired(settings: Settings) -> Services:
         session_redis=session_redis,
         cache_redis=cache_redis,
         accounts=accounts,
+        known_devices=KnownDevices(postgres),
+        throttle=throttle,
         username_cache=username_cache,
-        registration=Registration(accounts, username_cache, hasher),
-        password_factor=PasswordFactor(accounts, hasher),
+        registration=Registration(accounts, username_cache, hasher, throttle),
+        password_factor=PasswordFactor(accounts, hasher, throttle),
         sign_in=SignIn(session_store),
         revocation=Revocation(accounts, session_store, hasher),
         session_rules=session_rules,

@@ -12,6 +12,7 @@ from service import create_app, logs
 from service.accounts import usernames
 from service.accounts.account import Account
 from service.errors import CoatcheckError, NoSuchAccount, StartupError
+from service.throttling import counters
 from service.web.messages import sentence
 from service.web.services import Services, services_of
 
@@ -100,6 +101,20 @@ def enable(username: str) -> None:
     with _services() as services:
         services.revocation.enable(username)
     click.echo(f"Enabled {username}.")
+
+
+@accounts.command()
+@click.argument("username")
+def unlock(username: str) -> None:
+    """Allow sign-ins from new devices again.
+
+    A hundred wrong passwords in a row block them.
+    """
+    with _services() as services:
+        account, _ = _find(services, username)
+        name = usernames.parse(username).canonical
+        services.throttle.empty(counters.attempts_on(name, account.id))
+    click.echo(f"Unlocked {username}.")
 
 
 @accounts.command()

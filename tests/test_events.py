@@ -16,6 +16,7 @@ from service.__main__ import main
 from service.errors import SessionRevoked, SessionStoreUnavailable
 from service.events import Event
 from service.sessions.ids import SessionId
+from service.sessions.record import NOWHERE
 from service.web import current
 from service.web.services import services_of
 from tests.passwords import BOB, PASSWORD
@@ -120,7 +121,7 @@ def test_a_sign_in_that_a_revocation_overtakes_is_refused(
     app: Flask, bob: FlaskClient, happened: Happened
 ) -> None:
     services = services_of(app)
-    proof = services.password_factor.prove("bob", PASSWORD)
+    proof = services.password_factor.prove("bob", PASSWORD, NOWHERE)
     services.revocation.revoke("bob")
     with app.test_request_context(), pytest.raises(SessionRevoked):
         current.sign_in(proof, remember=False)

@@ -28,6 +28,9 @@ from service.registration.flights import Flight, Flights
 from service.registration.names import Names
 from service.registration.username_cache import State, Taken, UsernameCache
 from service.sessions.ids import new_locator
+from service.sessions.record import Client
+from service.throttling import counters
+from service.throttling.throttle import Throttle
 
 log = structlog.get_logger()
 
@@ -44,21 +47,31 @@ class Registration:
     """
 
     def __init__(
-        self, accounts: AccountRepository, cache: UsernameCache, hasher: PasswordHasher
+        self,
+        accounts: AccountRepository,
+        cache: UsernameCache,
+        hasher: PasswordHasher,
+        throttle: Throttle,
     ) -> None:
+        self._throttle = throttle
         self._accounts = accounts
         self._names = Names(accounts, cache)
         self._hasher = hasher
         self._flights = Flights()
 
     def register(
-        self, raw_username: str, raw_password: str, idempotency_key: str | None = None
+        self,
+        raw_username: str,
+        raw_password: str,
+        client: Client,
+        idempotency_key: str | None = None,
     ) -> Account:
         """Create an account, or find the one that the same request has already created.
 
         Args:
             raw_username: as typed.
             raw_password: as typed.
+            client: where the request comes from.
             idempotency_key: the one that the client sent, if any. A request that is repeated
                 within a day, with the same key, name and password, gets its account instead of
                 "taken".
@@ -69,6 +82,8 @@ class Registration:
         Raises:
             InvalidInput: the input is unacceptable. Lists all that is wrong.
             UsernameTaken: a committed row has the name.
+            TooManyRequests: the request repeats an earlier one, and too many passwords for that
+                account were wrong.
             RegistrationUnresolved: Postgres failed halfway, and the account may exist. Carries the
                 idempotency key with which the request is safe to repeat.
             DatabaseUnavailable: Postgres does not answer.
@@ -82,7 +97,7 @@ class Registration:
             metrics.REGISTRATIONS.labels("registered").inc()
             emit(Event.REGISTERED, outcome.id)
             return outcome
-        if account := self._own_earlier(attempt, raw_password, outcome):
+        if account := self._own_earlier(attempt, raw_password, client, outcome):
             return account
         metrics.REGISTRATIONS.labels("taken").inc()
         raise UsernameTaken
@@ -179,12 +194,21 @@ class Registration:
             attempt.username, password_hash, new_locator(), attempt.key_digest
         )
 
-    def _own_earlier(self, attempt: Attempt, raw_password: str, taken: Taken) -> Account | None:
+    def _own_earlier(
+        self, attempt: Attempt, raw_password: str, client: Client, taken: Taken
+    ) -> Account | None:
         """The account that this client registered earlier, if it did. The same idempotency key is
-        not enough: the client must know the password."""
+        not enough: the client must know the password, which makes this a guess like any other."""
         if taken.key_digest != attempt.key_digest:
             return None
         found = self._accounts.credentials(attempt.username)
-        if found and self._hasher.verify(raw_password, found.password_hash):
-            return found.account
-        return None
+        if found is None:
+            return None
+        name = attempt.username.canonical
+        charge = self._throttle.charge_if_possible(counters.login(name, client.address))
+        with charge:
+            is_right = self._hasher.verify(raw_password, found.password_hash)
+        if not is_right:
+            return None
+        charge.refund(counters.failures(name, found.account.id))
+        return found.account

@@ -7,7 +7,7 @@ from flask import Flask
 
 from service.__main__ import main
 from service.errors import NoSuchAccount, SessionRevoked, SessionStoreUnavailable
-from service.sessions.record import NewSession
+from service.sessions.record import NOWHERE, NewSession
 from service.web.services import Services, services_of
 from tests.passwords import BOB, PASSWORD
 
@@ -35,7 +35,7 @@ def test_a_login_under_way_when_its_account_is_deleted_gets_no_session(
 ) -> None:
     """G6: a login does not outlive its account."""
     app.test_client().post("/api/v1/accounts", json=BOB)
-    account = services.password_factor.prove("bob", PASSWORD).account
+    account = services.password_factor.prove("bob", PASSWORD, NOWHERE).account
     services.revocation.delete("bob")
     with pytest.raises(SessionRevoked):
         services.session_store.create(

@@ -9,6 +9,7 @@ from service.accounts.repository import AccountRepository
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
 from tests.registration.attempts import CountingHasher
+from tests.throttles import UNTHROTTLED
 
 
 @pytest.fixture
@@ -25,4 +26,4 @@ def hasher() -> CountingHasher:
 def registration(
     accounts: AccountRepository, cache: UsernameCache, hasher: CountingHasher
 ) -> Registration:
-    return Registration(accounts, cache, hasher)
+    return Registration(accounts, cache, hasher, UNTHROTTLED)

@@ -15,61 +15,65 @@ from service.errors import (
 )
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
+from service.sessions.record import NOWHERE
 from service.storage.postgres import Postgres
 from tests.passwords import PASSWORD
 from tests.registration.attempts import CountingHasher, race, rows
+from tests.throttles import UNTHROTTLED
 
 
 def test_a_request_repeated_with_its_key_returns_its_account(
     registration: Registration, redis: Redis
 ) -> None:
     """G3: a client that lost the 201 gets it when it repeats the request."""
-    account = registration.register("bob", PASSWORD, "key")
-    assert registration.register("bob", PASSWORD, "key") == account
+    account = registration.register("bob", PASSWORD, NOWHERE, "key")
+    assert registration.register("bob", PASSWORD, NOWHERE, "key") == account
     redis.flushall()
-    assert registration.register("bob", PASSWORD, "key") == account
+    assert registration.register("bob", PASSWORD, NOWHERE, "key") == account
 
 
 def test_a_key_proves_nothing_without_the_password(registration: Registration) -> None:
-    registration.register("bob", PASSWORD, "key")
+    registration.register("bob", PASSWORD, NOWHERE, "key")
     with pytest.raises(UsernameTaken):
-        registration.register("bob", "another password", "key")
+        registration.register("bob", "another password", NOWHERE, "key")
 
 
 @pytest.mark.parametrize("key", [None, "another-key"])
 def test_without_the_key_the_password_alone_returns_no_account(
     registration: Registration, key: str | None
 ) -> None:
-    registration.register("bob", PASSWORD, "key")
+    registration.register("bob", PASSWORD, NOWHERE, "key")
     with pytest.raises(UsernameTaken):
-        registration.register("bob", PASSWORD, key)
+        registration.register("bob", PASSWORD, NOWHERE, key)
 
 
 def test_a_hot_duplicate_with_a_foreign_key_costs_neither_hash_nor_postgres(
     registration: Registration, hasher: CountingHasher, database: psycopg.Connection
 ) -> None:
-    registration.register("bob", PASSWORD, "key")
-    database.execute("TRUNCATE accounts")
+    registration.register("bob", PASSWORD, NOWHERE, "key")
+    database.execute("TRUNCATE accounts CASCADE")
     with pytest.raises(UsernameTaken):
-        registration.register("bob", PASSWORD, "another-key")
+        registration.register("bob", PASSWORD, NOWHERE, "another-key")
     assert hasher.hashes == 1
 
 
 def test_a_key_expires_after_a_day(
     registration: Registration, database: psycopg.Connection, redis: Redis
 ) -> None:
-    registration.register("bob", PASSWORD, "key")
+    registration.register("bob", PASSWORD, NOWHERE, "key")
     database.execute("UPDATE accounts SET created_at = created_at - interval '25 hours'")
     redis.flushall()
     with pytest.raises(UsernameTaken):
-        registration.register("bob", PASSWORD, "key")
+        registration.register("bob", PASSWORD, NOWHERE, "key")
 
 
 def test_a_double_click_signs_in_twice_and_registers_once(
     registration: Registration, database: psycopg.Connection
 ) -> None:
     for round_ in range(5):
-        outcomes = race(2, lambda name=f"name{round_}": registration.register(name, PASSWORD, "k"))
+        outcomes = race(
+            2, lambda name=f"name{round_}": registration.register(name, PASSWORD, NOWHERE, "k")
+        )
         first, second = outcomes
         assert isinstance(first, Account)
         assert first == second
@@ -79,7 +83,7 @@ def test_a_double_click_signs_in_twice_and_registers_once(
 @pytest.mark.parametrize("key", ["", "x" * 256, "two words", "nul\0", "clé"])
 def test_a_malformed_key_is_rejected(registration: Registration, key: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        registration.register("bob", PASSWORD, key)
+        registration.register("bob", PASSWORD, NOWHERE, key)
     assert [error.field for error in caught.value.errors] == ["Idempotency-Key"]
 
 
@@ -112,7 +116,7 @@ def test_the_outcome_of_an_insert_without_an_answer_is_found_out(
 ) -> None:
     """G3: what the connection lost, the next one finds."""
     lossy = LossyRepository(postgres, lost=1, carried_out=carried_out)
-    account = Registration(lossy, cache, hasher).register("bob", PASSWORD)
+    account = Registration(lossy, cache, hasher, UNTHROTTLED).register("bob", PASSWORD, NOWHERE)
     assert account.username == "bob"
     assert rows(database) == ["bob"]
     assert hasher.hashes == 1
@@ -124,7 +128,10 @@ def test_a_request_whose_outcome_stays_unknown_is_safe_to_repeat(
 ) -> None:
     """G3: the key in the response makes the repetition safe."""
     lossy = LossyRepository(postgres, lost=2, carried_out=carried_out)
-    registration = Registration(lossy, cache, hasher)
+    registration = Registration(lossy, cache, hasher, UNTHROTTLED)
     with pytest.raises(RegistrationUnresolved) as caught:
-        registration.register("bob", PASSWORD)
-    assert registration.register("bob", PASSWORD, caught.value.idempotency_key).username == "bob"
+        registration.register("bob", PASSWORD, NOWHERE)
+    assert (
+        registration.register("bob", PASSWORD, NOWHERE, caught.value.idempotency_key).username
+        == "bob"
+    )

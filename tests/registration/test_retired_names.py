@@ -10,6 +10,7 @@ from service.errors import (
 )
 from service.registration.registration import Registration
 from service.registration.username_cache import State, UsernameCache
+from service.sessions.record import NOWHERE
 from tests.passwords import PASSWORD
 from tests.registration.attempts import BOB
 
@@ -20,18 +21,18 @@ def test_a_retired_name_stays_taken_and_is_released_after_its_quarantine(
     database: psycopg.Connection,
     redis: Redis,
 ) -> None:
-    registration.register("Bob", PASSWORD)
+    registration.register("Bob", PASSWORD, NOWHERE)
     assert accounts.retire(BOB)
     redis.flushall()
     with pytest.raises(UsernameTaken):
-        registration.register("bob", PASSWORD)
+        registration.register("bob", PASSWORD, NOWHERE)
     assert registration.availability("bob") == "taken"
     assert accounts.release_retired() == 0
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '25 hours'")
     redis.flushall()
     assert accounts.release_retired() == 1
     assert accounts.release_retired() == 0
-    assert registration.register("bob", PASSWORD)
+    assert registration.register("bob", PASSWORD, NOWHERE)
 
 
 def test_shortly_before_its_release_a_retired_name_is_no_longer_cached(
@@ -42,19 +43,19 @@ def test_shortly_before_its_release_a_retired_name_is_no_longer_cached(
     redis: Redis,
 ) -> None:
     """An entry that outlives the quarantine would call a free name taken."""
-    registration.register("bob", PASSWORD)
+    registration.register("bob", PASSWORD, NOWHERE)
     accounts.retire(BOB)
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '23 hours'")
     redis.flushall()
     with pytest.raises(UsernameTaken):
-        registration.register("bob", PASSWORD)
+        registration.register("bob", PASSWORD, NOWHERE)
     assert cache.state(BOB) is State.ABSENT
 
 
 def test_a_retired_account_keeps_nothing_of_its_owner(
     registration: Registration, accounts: AccountRepository, database: psycopg.Connection
 ) -> None:
-    registration.register("Bob", PASSWORD, "key")
+    registration.register("Bob", PASSWORD, NOWHERE, "key")
     accounts.retire(BOB)
     kept = database.execute("SELECT username, password_hash, registration_key FROM accounts")
     assert kept.fetchone() == ("", "", "")

@@ -13,10 +13,12 @@ from service.accounts.repository import AccountRepository
 from service.errors import DatabaseUnavailable, NameJustReleased, UsernameTaken
 from service.registration.registration import Registration
 from service.registration.username_cache import State, Taken, UsernameCache
+from service.sessions.record import NOWHERE
 from service.storage.redis import connect
 from tests.conditions import eventually
 from tests.passwords import PASSWORD
 from tests.registration.attempts import BOB, CountingHasher, race, rows
+from tests.throttles import UNTHROTTLED
 
 
 def test_a_race_for_one_name_has_one_winner_at_the_price_of_one_hash(
@@ -25,7 +27,9 @@ def test_a_race_for_one_name_has_one_winner_at_the_price_of_one_hash(
     """G1 and G4: one winner, and one hash for all."""
     for round_ in range(5):
         hasher.hashes = 0
-        outcomes = race(20, lambda name=f"name{round_}": registration.register(name, PASSWORD))
+        outcomes = race(
+            20, lambda name=f"name{round_}": registration.register(name, PASSWORD, NOWHERE)
+        )
         assert sum(isinstance(outcome, Account) for outcome in outcomes) == 1
         assert sum(isinstance(outcome, UsernameTaken) for outcome in outcomes) == 19
         assert hasher.hashes == 1
@@ -37,8 +41,8 @@ def test_without_the_cache_a_race_still_has_one_winner(
 ) -> None:
     """G5: without Redis, G1 still holds."""
     nowhere = UsernameCache(connect("unix:///nowhere/redis.sock"))
-    registration = Registration(accounts, nowhere, hasher)
-    outcomes = race(20, lambda: registration.register("bob", PASSWORD))
+    registration = Registration(accounts, nowhere, hasher, UNTHROTTLED)
+    outcomes = race(20, lambda: registration.register("bob", PASSWORD, NOWHERE))
     assert sum(isinstance(outcome, Account) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, UsernameTaken) for outcome in outcomes) == 19
     assert rows(database) == ["bob"]
@@ -49,7 +53,7 @@ def test_a_rival_that_commits_while_we_hash_wins(
 ) -> None:
     hasher.meanwhile = lambda: accounts.insert(BOB, "rival's", "locator", "key")
     with pytest.raises(UsernameTaken):
-        registration.register("bob", PASSWORD)
+        registration.register("bob", PASSWORD, NOWHERE)
 
 
 def test_an_attempt_that_loses_to_a_rival_keeps_no_claim(
@@ -68,7 +72,7 @@ def test_an_attempt_that_loses_to_a_rival_keeps_no_claim(
 
     hasher.meanwhile = rival_comes_and_goes
     with pytest.raises(UsernameTaken):
-        registration.register("bob", PASSWORD)
+        registration.register("bob", PASSWORD, NOWHERE)
     assert cache.state(BOB) is State.ABSENT
 
 
@@ -91,9 +95,9 @@ def test_a_name_that_is_released_during_an_attempt_can_be_tried_again(
     with monkeypatch.context() as slow:
         slow.setattr(accounts, "insert", insert_before_the_release)
         with pytest.raises(NameJustReleased):
-            registration.register("bob", PASSWORD)
+            registration.register("bob", PASSWORD, NOWHERE)
     hasher.meanwhile = lambda: None
-    assert registration.register("bob", PASSWORD)
+    assert registration.register("bob", PASSWORD, NOWHERE)
 
 
 def test_an_attempt_that_fails_frees_the_name_at_once(
@@ -108,9 +112,9 @@ def test_an_attempt_that_fails_frees_the_name_at_once(
     with monkeypatch.context() as broken:
         broken.setattr(accounts, "insert", fail)
         with pytest.raises(DatabaseUnavailable):
-            registration.register("bob", PASSWORD)
+            registration.register("bob", PASSWORD, NOWHERE)
     assert cache.state(BOB) is State.ABSENT
-    assert registration.register("bob", PASSWORD)
+    assert registration.register("bob", PASSWORD, NOWHERE)
 
 
 def test_a_name_is_not_called_taken_while_its_attempt_may_still_fail(
@@ -119,7 +123,7 @@ def test_a_name_is_not_called_taken_while_its_attempt_may_still_fail(
     """G2: 409 is the truth."""
     seen = []
     hasher.meanwhile = lambda: seen.append(registration.availability("bob"))
-    registration.register("bob", PASSWORD)
+    registration.register("bob", PASSWORD, NOWHERE)
     assert seen == ["pending"]
 
 
@@ -128,7 +132,7 @@ def test_a_claim_of_a_dead_worker_does_not_block_the_name(
 ) -> None:
     monkeypatch.setattr("service.registration.names.RIVAL_TIMEOUT", 0.1)
     cache.claim(BOB, "token of a worker that died")
-    assert registration.register("bob", PASSWORD)
+    assert registration.register("bob", PASSWORD, NOWHERE)
 
 
 def test_a_claim_whose_worker_died_after_its_commit_delays_others_only_briefly(
@@ -138,7 +142,7 @@ def test_a_claim_whose_worker_died_after_its_commit_delays_others_only_briefly(
     accounts.insert(BOB, "hash", "locator", "key")
     started = time.monotonic()
     with pytest.raises(UsernameTaken):
-        registration.register("bob", PASSWORD)
+        registration.register("bob", PASSWORD, NOWHERE)
     assert time.monotonic() - started < 2
     assert isinstance(cache.state(BOB), Taken)
 
@@ -149,7 +153,7 @@ def test_all_the_requests_that_wait_in_one_process_poll_redis_as_one(
     cache.claim(BOB, "a rival in another worker")
     redis.config_resetstat()
     waiting = threading.Thread(
-        target=race, args=(200, lambda: registration.register("bob", PASSWORD))
+        target=race, args=(200, lambda: registration.register("bob", PASSWORD, NOWHERE))
     )
     waiting.start()
     polls = eventually(
@@ -171,7 +175,7 @@ def test_requests_that_wait_too_long_proceed_one_at_a_time(
 ) -> None:
     monkeypatch.setattr("service.registration.names.RIVAL_TIMEOUT", 0.3)
     cache.claim(BOB, "token of a worker that died")
-    outcomes = race(50, lambda: registration.register("bob", PASSWORD))
+    outcomes = race(50, lambda: registration.register("bob", PASSWORD, NOWHERE))
     assert sum(isinstance(outcome, Account) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, UsernameTaken) for outcome in outcomes) == 49
     assert hasher.hashes == 1

@@ -10,10 +10,12 @@ from service.accounts import usernames
 from service.accounts.repository import AccountRepository
 from service.credentials.hashing import PasswordHasher
 from service.errors import InvalidCredentials, TooManyHashes
+from service.sessions.record import NOWHERE
 from service.signin.password import PasswordFactor
 from tests.conditions import elapse
 from tests.hashes import held_hashes
 from tests.passwords import PASSWORD
+from tests.throttles import UNTHROTTLED
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def hasher() -> PasswordHasher:
 @pytest.fixture
 def factor(accounts: AccountRepository, hasher: PasswordHasher) -> PasswordFactor:
     accounts.insert(usernames.parse("Bob"), hasher.hash(PASSWORD), "locator-----", "key")
-    return PasswordFactor(accounts, hasher)
+    return PasswordFactor(accounts, hasher, UNTHROTTLED)
 
 
 def stored_hash(database: psycopg.Connection) -> str:
@@ -37,7 +39,7 @@ def stored_hash(database: psycopg.Connection) -> str:
 def test_the_account_is_found_in_every_spelling_of_its_name(
     factor: PasswordFactor, name: str
 ) -> None:
-    account = factor.prove(name, PASSWORD).account
+    account = factor.prove(name, PASSWORD, NOWHERE).account
     assert (account.username, account.locator) == ("Bob", "locator-----")
 
 
@@ -61,7 +63,7 @@ def test_every_rejection_is_the_same_and_computes_one_hash(
     verify = argon2id.verify
     monkeypatch.setattr(argon2id, "verify", lambda *a: computed.append(1) or verify(*a))
     with pytest.raises(InvalidCredentials):
-        factor.prove(name, password)
+        factor.prove(name, password, NOWHERE)
     assert len(computed) == 1
 
 
@@ -70,7 +72,7 @@ def test_a_disabled_account_is_rejected_like_an_unknown_one(
 ) -> None:
     database.execute("UPDATE accounts SET disabled_at = now()")
     with pytest.raises(InvalidCredentials):
-        factor.prove("bob", PASSWORD)
+        factor.prove("bob", PASSWORD, NOWHERE)
 
 
 @pytest.mark.parametrize(("name", "password"), [("bob", PASSWORD), ("nobody-has-it", PASSWORD)])
@@ -83,7 +85,9 @@ def test_a_login_whose_turn_to_hash_comes_too_late_says_so_whatever_the_name(
         callers.submit(busy.hash, "another password")
         hashes.await_queued()
         hashes.await_begun()
-        rejected = callers.submit(PasswordFactor(accounts, busy).prove, name, password)
+        rejected = callers.submit(
+            PasswordFactor(accounts, busy, UNTHROTTLED).prove, name, password, NOWHERE
+        )
         hashes.await_queued()
         elapse(0.1)
         hashes.go_on()
@@ -96,18 +100,18 @@ def test_a_login_renews_a_hash_made_with_outdated_parameters(
 ) -> None:
     stronger = PasswordHasher(memory_kib=128, time_cost=1, threads=1, longest_wait=60.0)
     before = stored_hash(database)
-    PasswordFactor(accounts, stronger).prove("bob", PASSWORD)
+    PasswordFactor(accounts, stronger, UNTHROTTLED).prove("bob", PASSWORD, NOWHERE)
     after = stored_hash(database)
     assert after != before
     assert not stronger.is_outdated(after)
-    assert PasswordFactor(accounts, stronger).prove("bob", PASSWORD)
+    assert PasswordFactor(accounts, stronger, UNTHROTTLED).prove("bob", PASSWORD, NOWHERE)
     assert stored_hash(database) == after
 
 
 def test_a_renewed_hash_does_not_undo_a_password_change(
     factor: PasswordFactor, accounts: AccountRepository, database: psycopg.Connection
 ) -> None:
-    account = factor.prove("bob", PASSWORD).account
+    account = factor.prove("bob", PASSWORD, NOWHERE).account
     old = stored_hash(database)
     database.execute("UPDATE accounts SET password_hash = 'of the new password'")
     accounts.replace_hash(account.id, old, "renewed hash of the old password")
@@ -123,4 +127,4 @@ def test_a_hash_that_cannot_be_renewed_now_does_not_stop_the_login(
         raise TooManyHashes
 
     monkeypatch.setattr(stronger, "hash", refuse)
-    assert PasswordFactor(accounts, stronger).prove("bob", PASSWORD)
+    assert PasswordFactor(accounts, stronger, UNTHROTTLED).prove("bob", PASSWORD, NOWHERE)

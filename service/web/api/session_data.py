@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, request
 
+from service.throttling.table import Limited
 from service.web import current
 from service.web.bodies import LARGEST_BODY, json_object, merge_patch
 
@@ -25,6 +26,8 @@ def change() -> dict[str, Any]:
     """Change the data with a JSON merge patch (RFC 7396)."""
     request.max_content_length = LARGEST_BODY
     session = current.session()
+    if session.new:
+        current.charge(Limited.ANONYMOUS_SESSION)
     for key, value in json_object().items():
         if value is None:
             session.pop(key, None)

@@ -8,12 +8,18 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from service.credentials import passwords
-from service.errors import InvalidInput, NoSuchSession, NotSignedIn, WrongPassword
-from service.web import current
+from service.errors import (
+    InvalidInput,
+    NoSuchSession,
+    NotSignedIn,
+    TooManyRequests,
+    WrongPassword,
+)
+from service.web import current, known_device
 from service.web.bodies import form_fields
 from service.web.error_handlers import answer, wants_page
 from service.web.pages.forms import Page
-from service.web.problems import problem_of
+from service.web.problems import Problem, problem_of
 from service.web.routes import hashes_a_password
 from service.web.services import services
 from service.web.shapes import sessions_json
@@ -46,7 +52,9 @@ def revoke_one(handle: str) -> Page:
 @blueprint.post("/sessions/revoke-others")
 def revoke_others() -> Page:
     """End every session except this one."""
-    services().revocation.revoke_several(current.signed_in(), everywhere=False)
+    user = current.signed_in()
+    services().revocation.revoke_several(user, everywhere=False)
+    known_device.remember(user.owner.account_id)
     return redirect(url_for("account.overview"), 303)
 
 
@@ -59,13 +67,13 @@ def change_password() -> Page:
     try:
         new = passwords.check_new(fields.get("new_password", ""))
         confirmed = services().password_factor.confirm(
-            user.owner, fields.get("current_password", "")
+            user.owner, fields.get("current_password", ""), current.client()
         )
         changed = services().revocation.change_password(user, confirmed, new)
-    except (InvalidInput, WrongPassword) as error:
-        problem = problem_of(error)
-        return _overview(problem.status, password_notice=problem.detail)
+    except (InvalidInput, WrongPassword, TooManyRequests) as error:
+        return _overview(problem_of(error), "password")
     current.session().replace_record(changed)
+    known_device.remember(user.owner.account_id)
     return redirect(url_for("account.overview"), 303)
 
 
@@ -76,24 +84,23 @@ def delete() -> Page:
     user = current.signed_in()
     try:
         confirmed = services().password_factor.confirm(
-            user.owner, form_fields().get("password", "")
+            user.owner, form_fields().get("password", ""), current.client()
         )
         services().revocation.delete(confirmed.account.username)
-    except WrongPassword as error:
-        problem = problem_of(error)
-        return _overview(problem.status, deletion_notice=problem.detail)
+    except (WrongPassword, TooManyRequests) as error:
+        return _overview(problem_of(error), "deletion")
     current.forget()
     return redirect(url_for("home.page"), 303)
 
 
-def _overview(status: int = 200, password_notice: str = "", deletion_notice: str = "") -> Page:
+def _overview(problem: Problem | None = None, form: str = "") -> Page:
+    """The page. A problem is shown in one of its forms: "password" or "deletion"."""
     owner, record = current.signed_in()
     devices = services().session_store.devices(record.id.locator)
     page = render_template(
         "account/overview.html",
         owner=owner,
         sessions=sessions_json(devices, record),
-        password_notice=password_notice,
-        deletion_notice=deletion_notice,
+        notices={form: problem.detail} if problem else {},
     )
-    return page, status
+    return (page, problem.status, problem.headers) if problem else page
