@@ -9,7 +9,10 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 UNKNOWN = "unknown"  # all clients without an address share it, such as those of a Unix socket
 LONGEST = 64  # characters
 # With a port, as some proxies send it: 192.0.2.1:80 or [2001:db8::1]:80. A zone (%eth0) is dropped.
-SHAPE = re.compile(r"\[?([0-9a-f:.]+)(?:%[^\]]*)?\]?|([0-9.]+):\d+|\[([0-9a-f:.]+)\]:\d+", re.I)
+SHAPE = re.compile(
+    r"([0-9.]+)(?::\d+)?|([0-9a-f:.]+)(?:%[^\]]*)?|\[([0-9a-f:.]+)(?:%[^\]]*)?\](?::\d+)?",
+    re.IGNORECASE | re.ASCII,
+)
 PREFIX = 64  # bits of an IPv6 address that one customer has at least (RFC 6177)
 
 

@@ -90,7 +90,7 @@ def test_a_registration_whose_turn_to_hash_comes_too_late_frees_the_name_at_once
         callers.submit(busy.hash, "another password")
         hashes.await_queued()
         hashes.await_begun()
-        rejected = callers.submit(registration.register, "bob", PASSWORD)
+        rejected = callers.submit(registration.register, "bob", PASSWORD, NOWHERE)
         hashes.await_queued()
         assert registration.availability("bob") == "pending"
         elapse(0.1)

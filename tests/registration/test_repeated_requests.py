@@ -71,9 +71,8 @@ def test_a_double_click_signs_in_twice_and_registers_once(
     registration: Registration, database: psycopg.Connection
 ) -> None:
     for round_ in range(5):
-        outcomes = race(
-            2, lambda name=f"name{round_}": registration.register(name, PASSWORD, NOWHERE, "k")
-        )
+        name = f"name{round_}"
+        outcomes = race(2, lambda n=name: registration.register(n, PASSWORD, NOWHERE, "k"))
         first, second = outcomes
         assert isinstance(first, Account)
         assert first == second
@@ -131,7 +130,5 @@ def test_a_request_whose_outcome_stays_unknown_is_safe_to_repeat(
     registration = Registration(lossy, cache, hasher, UNTHROTTLED)
     with pytest.raises(RegistrationUnresolved) as caught:
         registration.register("bob", PASSWORD, NOWHERE)
-    assert (
-        registration.register("bob", PASSWORD, NOWHERE, caught.value.idempotency_key).username
-        == "bob"
-    )
+    key = caught.value.idempotency_key
+    assert registration.register("bob", PASSWORD, NOWHERE, key).username == "bob"

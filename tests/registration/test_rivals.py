@@ -27,9 +27,8 @@ def test_a_race_for_one_name_has_one_winner_at_the_price_of_one_hash(
     """G1 and G4: one winner, and one hash for all."""
     for round_ in range(5):
         hasher.hashes = 0
-        outcomes = race(
-            20, lambda name=f"name{round_}": registration.register(name, PASSWORD, NOWHERE)
-        )
+        name = f"name{round_}"
+        outcomes = race(20, lambda n=name: registration.register(n, PASSWORD, NOWHERE))
         assert sum(isinstance(outcome, Account) for outcome in outcomes) == 1
         assert sum(isinstance(outcome, UsernameTaken) for outcome in outcomes) == 19
         assert hasher.hashes == 1

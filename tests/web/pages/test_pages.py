@@ -9,6 +9,7 @@ from service import create_app
 from service.accounts.account import Account
 from service.errors import RegistrationUnresolved
 from service.registration.registration import Registration
+from service.sessions.record import Client
 from service.web.services import services_of
 from tests.browsers import browser
 from tests.passwords import BOB
@@ -131,8 +132,10 @@ def test_a_form_shown_again_after_an_outage_finds_the_account_that_it_made(
     """The account was created, but the answer was lost: 503, and the same form with its button."""
     register = Registration.register
 
-    def unresolved(self: Registration, username: str, password: str, key: str) -> Account:
-        register(self, username, password, key)
+    def unresolved(
+        self: Registration, username: str, password: str, client: Client, key: str
+    ) -> Account:
+        register(self, username, password, client, key)
         raise RegistrationUnresolved(key)
 
     with monkeypatch.context() as broken:
