@@ -8,8 +8,7 @@ changes several; a slot is enough, since logins are limited by hashing.
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64encode
-from functools import lru_cache
+from binascii import b2a_base64
 from typing import NamedTuple
 
 from service.throttling.networks import network_of
@@ -28,14 +27,9 @@ class Counter(NamedTuple):
     @property
     def key(self) -> str:
         """Its key in Redis."""
-        return _key(self)
-
-
-@lru_cache(maxsize=4096)
-def _key(counter: Counter) -> str:
-    whose = "\0".join(counter.whose).encode("utf-8", "surrogatepass")
-    digest = hashlib.sha256(whose).digest()[:DIGEST_BYTES]
-    return f"{PREFIX}{counter.limit}:{urlsafe_b64encode(digest).decode().rstrip('=')}"
+        whose = "\0".join(self.whose).encode("utf-8", "surrogatepass")
+        digest = hashlib.sha256(whose).digest()[:DIGEST_BYTES]
+        return f"{PREFIX}{self.limit}:{b2a_base64(digest, newline=False).decode()}"
 
 
 def by_network(limit: Limited, address: str) -> Counter:

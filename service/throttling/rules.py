@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import NamedTuple
 
+from limits import RateLimitItem
+
 from service.errors import GuessesUsedUp, LimitUsedUp, TooManyRequests
 from service.throttling.counters import Counter
 from service.throttling.table import BY_NETWORK, LOCKED_FOR, LOCKS, Limited, Table
@@ -29,6 +31,15 @@ class Call(NamedTuple):
     arguments: list[int]
 
 
+class Cost(NamedTuple):
+    """What an attempt costs, in µs: how long its bucket takes to leak it, the size of the bucket,
+    and how long the bucket stays full once an attempt finds it so (0: until it has leaked)."""
+
+    interval: int
+    size: int
+    lock: int
+
+
 @dataclass(frozen=True)
 class Charged:
     """What an attempt was charged to, and when each bucket would be empty, Unix µs."""
@@ -42,6 +53,7 @@ class ThrottleRules:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._costs = {limit: _cost(limit, item) for limit, item in table.items()}
         self._used_up: OrderedDict[Counter, float] = OrderedDict()  # until when
         self._remembering = Lock()
 
@@ -56,19 +68,16 @@ class ThrottleRules:
 
     def charge(self, counters: Sequence[Counter]) -> Call:
         """The call of charge.lua."""
-        always = sum(counter.limit in ALWAYS_CHARGED for counter in counters)
-        arguments = [always]
-        for limit, _ in counters:
-            interval = self._interval(limit)
-            lock = LOCKED_FOR * 1_000_000 if limit in LOCKS else 0
-            arguments += [interval, self._table[limit].amount * interval, lock]
+        arguments = [sum(counter.limit in ALWAYS_CHARGED for counter in counters)]
+        for counter in counters:
+            arguments += self._costs[counter.limit]
         return Call([counter.key for counter in counters], arguments)
 
     def refund(self, charged: Charged, emptied: Sequence[Counter]) -> Call:
         """The call of refund.lua."""
         arguments = [len(charged.counters)]
         for counter, empty_at in zip(charged.counters, charged.empty_at, strict=True):
-            arguments += [empty_at, self._interval(counter.limit)]
+            arguments += [empty_at, self._costs[counter.limit].interval]
         return Call([counter.key for counter in (*charged.counters, *emptied)], arguments)
 
     def charged(self, counters: Sequence[Counter], reply: Sequence[int]) -> Charged:
@@ -99,11 +108,6 @@ class ThrottleRules:
             if left > 0:
                 raise self._refusal(counter.limit, left)
 
-    def _interval(self, limit: Limited) -> int:
-        """How long a bucket takes to leak one attempt, µs."""
-        item = self._table[limit]
-        return item.get_expiry() * 1_000_000 // item.amount
-
     def _remember(self, counter: Counter, wait: float) -> None:
         with self._remembering:
             self._used_up[counter] = time.monotonic() + min(wait, REMEMBERED)
@@ -116,3 +120,8 @@ class ThrottleRules:
         kind = GuessesUsedUp if limit in LOCKS else LimitUsedUp
         seconds = min(max(1, math.ceil(wait)), LONGEST_WAIT)
         return kind(limit, item.amount, item.get_expiry(), seconds)
+
+
+def _cost(limit: Limited, item: RateLimitItem) -> Cost:
+    interval = item.get_expiry() * 1_000_000 // item.amount
+    return Cost(interval, item.amount * interval, LOCKED_FOR * 1_000_000 if limit in LOCKS else 0)
