@@ -198,10 +198,10 @@ class NoSuchSession(CoatcheckError):
 
 
 class SessionTooLarge(CoatcheckError):
-    """A session would exceed its size limit, in bytes."""
+    """A session would hold more keys or bytes than it may."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit=limit)
+    def __init__(self, keys: int, limit: int) -> None:
+        super().__init__(keys=keys, limit=limit)
 
 
 class SessionRevoked(CoatcheckError):

@@ -47,10 +47,9 @@ def verdicts(app: Flask, redis: Redis, attempts: int) -> Iterator[Verdict]:
     bob.post("/api/v1/accounts", json=BOB)
     target = "the old password gets 401 and no cookie"
     yield _repeat("late login", target, attempts, (401, False), lambda _: late_login(app, bob))
-    visitor = app.test_client()
 
     def lost_writes(value: int) -> frozenset[str]:
-        return frozenset(concurrent_writes(app, visitor, value))
+        return frozenset(concurrent_writes(app, bob, value))
 
     yield _repeat("concurrent writes", "none is lost", attempts, frozenset[str](), lost_writes)
     target = "401 for the ended session, 200 for the waiting request, then 401 again"

@@ -85,7 +85,7 @@ class Revocation:
         if changed is None:
             raise WrongPassword
         self._end(_emitted(Event.PASSWORD_CHANGED, changed), user.record)
-        rotated = self._sessions.rotate(user.record, (passwords.METHOD,))
+        rotated = self._sessions.rotate(user.record, (passwords.METHOD,), changed.session_epoch)
         if rotated is None:
             raise NotSignedIn
         return rotated
@@ -128,7 +128,7 @@ class Revocation:
 
     def _end(self, account: Account, keep: Record | None = None) -> int:
         return self._sessions.revoke_all(
-            account.locator, account.session_epoch, keep.id if keep else None
+            account.locator, account.session_epoch, keep.id.digest if keep else None
         )
 
 

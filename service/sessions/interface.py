@@ -94,20 +94,23 @@ class SessionInterface(FlaskSessionInterface):
         """
         if record := session.record:
             self._save(session)
-            saved = msgspec.structs.replace(record, fields=session.encoded())
+            saved = msgspec.structs.replace(
+                record, fields=session.encoded(), data=session.api_data.encoded()
+            )
             session.replace_record(self._store.rotate(saved))
 
     def _save(self, session: Session) -> None:
-        changed, removed = session.changes()
-        if not changed and not removed:
+        fields, data = session.changes()
+        if not fields and not data:
             return
         if record := session.record:
-            if not self._store.save(record.id, changed, removed):
+            if not self._store.save(record, fields, data):
                 # The cookie stays: it may already belong to a newer sign-in.
                 log.info("session_write_dropped", reason="the session is gone")
         else:
             anonymous = NewSession(remember=session.permanent)
-            session.replace_record(self._store.create(anonymous, changed))
+            created = self._store.create(anonymous, fields.written, data.written)
+            session.replace_record(created)
 
     def _write_cookie(self, app: Flask, record: Record | None, response: Response) -> None:
         attributes = {

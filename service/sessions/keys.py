@@ -3,9 +3,11 @@
 LOCATOR is the first 12 characters of a session's id, DIGEST the SHA-256 of the id.
 
 - `coatcheck:{LOCATOR}:session:DIGEST`, a hash: `.` for the metadata (msgpack), `created`, `seen`
-  and `deadline` (Unix ms on Redis' clock), and `:NAME` for each key of the session (msgpack). It
-  expires at `seen` + idle limit or at `deadline`, whichever is earlier. `authenticated` (the same
-  clock) is added when the user authenticates again; until then, they did at `created`.
+  and `deadline` (Unix ms on Redis' clock), `:NAME` for each key of `flask.session` and `=NAME` for
+  each key of the API's session data (msgpack). It expires at `seen` + idle limit or at `deadline`,
+  whichever is earlier. `authenticated` (the same clock) is added when the user authenticates again;
+  until then, they did at `created`. `epoch` is the account's session epoch as of the last time; an
+  anonymous session has none, and a session of an account without it counts as 0.
 - `coatcheck:{LOCATOR}:sessions`, a sorted set: the digests of an account's sessions, scored by
   their expiry. It expires with the last of them.
 - `coatcheck:{LOCATOR}:epoch`, a string: the account's session epoch as of the last revocation of
@@ -17,7 +19,9 @@ All keys of one locator are in one slot of a Redis Cluster.
 METADATA = b"."
 CREATED, SEEN, DEADLINE = b"created", b"seen", b"deadline"
 AUTHENTICATED = b"authenticated"
-DATA = b":"  # precedes the name of each session key, so that none collides with the fields above
+# They precede the names of keys, so that no key collides with the fields above or with a key of the
+# other namespace: clients write the API's data, and must not write what the application trusts.
+FLASK, DATA = b":", b"="
 
 
 def session_key(locator: str, digest: str) -> str:

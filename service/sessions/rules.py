@@ -68,9 +68,8 @@ class SessionRules:
             seen=seen,
             deadline=deadline,
             expires=self.expiry(metadata, seen, deadline),
-            fields={
-                name[1:].decode(): value for name, value in stored.items() if name[:1] == keys.DATA
-            },
+            fields=_after(keys.FLASK, stored),
+            data=_after(keys.DATA, stored),
         )
 
     def expiry(self, metadata: Metadata, seen: int, deadline: int) -> int:
@@ -106,6 +105,10 @@ class SessionRules:
     def learn_clock(self, now: int) -> None:
         """Note that it is `now` on Redis' clock, Unix ms."""
         self._clock_offset = now / 1000 - time.time()
+
+
+def _after(prefix: bytes, stored: Mapping[bytes, bytes]) -> dict[str, bytes]:
+    return {name[1:].decode(): value for name, value in stored.items() if name[:1] == prefix}
 
 
 def milliseconds(seconds: float) -> int:

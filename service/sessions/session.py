@@ -6,30 +6,25 @@ from collections import UserDict
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from flask.sessions import SessionMixin
 
-from service.errors import SessionTooLarge
+from service.sessions.contents import UNCHANGED, Change, Values, encode
 from service.sessions.record import Owner, Record
-
-MAX_DATA = 64 * 1024  # bytes, encoded
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder().decode
 
 
 class Session(UserDict[str, Any], SessionMixin):
     """The session of one request.
 
     Values may be anything that msgpack encodes: None, booleans, numbers, strings, bytes, lists and
-    dictionaries with string keys. A change inside a nested value needs no `modified`, because the
-    encoded values are compared with the bytes that were read.
+    dictionaries with string keys. A change inside a nested value needs no `modified`. What clients
+    of the API keep in the session is `api_data`, and no part of the dictionary.
     """
 
     def __init__(self, read: Callable[[], Record | None]) -> None:
         self._read: Callable[[], Record | None] | None = read
         self._record: Record | None = None
-        self._values: dict[str, Any] = {}
+        self._values = Values({})
+        self._api_data: Values | None = None
         self.cookie_is_stale = False
 
     @property
@@ -41,6 +36,18 @@ class Session(UserDict[str, Any], SessionMixin):
         """
         self._load()
         return self._values
+
+    @property
+    def api_data(self) -> Values:
+        """The session data of the API, to read and to change. Few requests need it, so only they
+        decode it.
+
+        Raises:
+            SessionStoreUnavailable: Redis does not answer.
+        """
+        if self._api_data is None:
+            self._api_data = Values(self.record.data if self.record else {})
+        return self._api_data
 
     @property
     def record(self) -> Record | None:
@@ -73,35 +80,28 @@ class Session(UserDict[str, Any], SessionMixin):
         """Ignored: Flask's users set it after a nested change, which is found anyway."""
 
     def encoded(self) -> dict[str, bytes]:
-        """Every key with its value as the store holds it.
-
-        Raises:
-            TypeError: a key is not a string, or a value cannot be encoded.
-            SessionTooLarge: together, they take more than MAX_DATA.
-        """
-        encoded = {_name(key): _value(key, value) for key, value in self.data.items()}
-        if sum(len(key) + len(value) for key, value in encoded.items()) > MAX_DATA:
-            raise SessionTooLarge(MAX_DATA)
-        return encoded
-
-    def changes(self) -> tuple[dict[str, bytes], list[str]]:
-        """What differs from the store: the keys to write, with encoded values, and those to remove.
+        """Every key of `flask.session` with its value as the store holds it.
 
         Raises:
             TypeError: a key is not a string, or a value cannot be encoded.
         """
-        encoded = self.encoded()
-        stored = self._record.fields if self._record else {}
-        if encoded == stored:  # after most requests
-            return {}, []
-        changed = {key: value for key, value in encoded.items() if stored.get(key) != value}
-        return changed, [key for key in stored if key not in encoded]
+        self._load()
+        return self._values.encoded()
+
+    def changes(self) -> tuple[Change, Change]:
+        """What differs from the store in `flask.session`, and in the API's data.
+
+        Raises:
+            TypeError: a key is not a string, or a value cannot be encoded.
+        """
+        self._load()
+        api_data = UNCHANGED if self._api_data is None else self._api_data.change()
+        return self._values.change(), api_data
 
     def replace_record(self, record: Record | None) -> None:
         """Continue with another record: that of a sign-in, or None after a sign-out."""
         self._read = None
-        self._record = record
-        self._values = _decoded(record)
+        self._continue_with(record)
         self.cookie_is_stale = True
 
     def __getitem__(self, key: str) -> Any:
@@ -115,7 +115,7 @@ class Session(UserDict[str, Any], SessionMixin):
             TypeError: the key is not a string, or the value cannot be encoded. The view that sets
                 it gets the error, instead of the end of the request.
         """
-        _value(_name(key), item)
+        encode(key, item)
         super().__setitem__(key, item)
 
     def copy(self) -> dict[str, Any]:  # type: ignore[override]
@@ -124,23 +124,10 @@ class Session(UserDict[str, Any], SessionMixin):
 
     def _load(self) -> None:
         if self._read is not None:
-            self._record = self._read()
-            self._values = _decoded(self._record)
+            self._continue_with(self._read())
             self._read = None
 
-
-def _decoded(record: Record | None) -> dict[str, Any]:
-    return {key: _decode(value) for key, value in record.fields.items()} if record else {}
-
-
-def _name(key: object) -> str:
-    if not isinstance(key, str):
-        raise TypeError(f"a session key must be a string, not {type(key).__name__}")
-    return key
-
-
-def _value(key: str, value: object) -> bytes:
-    try:
-        return _encode(value)
-    except (TypeError, OverflowError, ValueError, RecursionError) as error:
-        raise TypeError(f"session[{key!r}] cannot be stored: {error}") from error
+    def _continue_with(self, record: Record | None) -> None:
+        self._record = record
+        self._values = Values(record.fields if record else {})
+        self._api_data = None

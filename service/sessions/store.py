@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,9 +10,10 @@ import structlog
 from redis import Redis, RedisCluster
 
 from service import metrics
-from service.errors import SessionRevoked, SessionStoreUnavailable
+from service.errors import SessionRevoked, SessionStoreUnavailable, SessionTooLarge
+from service.sessions.contents import UNCHANGED, Change, namespaces
 from service.sessions.ids import SessionId, new_locator
-from service.sessions.keys import DATA, METADATA, epoch_key, index_key, session_key
+from service.sessions.keys import METADATA, epoch_key, index_key, session_key
 from service.sessions.record import Device, NewSession, Record, decode_metadata, encode_metadata
 from service.sessions.rules import SessionRules, milliseconds
 from service.sessions.scripts import SCRIPTS
@@ -44,19 +45,26 @@ class SessionStore:
         self._scripts = {name: redis.register_script(script) for name, script in SCRIPTS.items()}
 
     def create(
-        self, new: NewSession, fields: Mapping[str, bytes], replaces: SessionId | None = None
+        self,
+        new: NewSession,
+        fields: Mapping[str, bytes] = {},
+        data: Mapping[str, bytes] = {},
+        replaces: SessionId | None = None,
     ) -> Record:
         """Store a new session under a new id.
 
         Args:
             new: its owner and its start.
-            fields: its keys, with encoded values.
+            fields: its keys of `flask.session`, with encoded values.
+            data: its keys of the API's data, with encoded values.
             replaces: a session that ends in the same step, if it belongs to the same account.
 
         Raises:
             SessionRevoked: the account's sessions were revoked after `new.epoch` was read.
+            SessionTooLarge: it would hold too much.
         """
         session_id, metadata = SessionId.new(new.locator or new_locator()), new.metadata
+        in_flask, in_api = namespaces(new.owner)
         limits = self._rules.limits(metadata)
         arguments: list[Argument] = [
             session_id.digest,
@@ -68,16 +76,16 @@ class SessionStore:
             replaces.digest if replaces and replaces.locator == session_id.locator else "",
             METADATA,
             encode_metadata(metadata),
+            *in_flask.pairs(fields),
+            *in_api.pairs(data),
         ]
-        for name, value in fields.items():
-            arguments += [DATA + name.encode(), value]
         now: int = self._run("create", _keys(session_id), arguments)
         if now == 0:
             raise SessionRevoked
         self._rules.learn_clock(now)
         deadline = now + milliseconds(limits.lifetime)
         expires = self._rules.expiry(metadata, now, deadline)
-        return Record(session_id, metadata, now, now, now, deadline, expires, fields)
+        return Record(session_id, metadata, now, now, now, deadline, expires, fields, data)
 
     def read(self, session_id: SessionId) -> Record | None:
         """The session with that id, or None if there is none. Notes the use if it is due."""
@@ -92,18 +100,22 @@ class SessionStore:
         (FOUND if record else ABSENT).inc()
         return self._touched(record) if record and self._rules.touch_is_due(record) else record
 
-    def save(
-        self, session_id: SessionId, changed: Mapping[str, bytes], removed: Collection[str]
-    ) -> bool:
-        """Write the changed keys and delete the removed ones.
+    def save(self, record: Record, fields: Change = UNCHANGED, data: Change = UNCHANGED) -> bool:
+        """Write what changed in `flask.session` and in the API's data, in one step.
 
         Returns:
             False if the session is gone; then nothing was written.
+
+        Raises:
+            SessionTooLarge: it would hold too much; nothing was written.
         """
-        arguments: list[Argument] = [len(removed), *(DATA + name.encode() for name in removed)]
-        for name, value in changed.items():
-            arguments += [DATA + name.encode(), value]
-        return bool(self._run("save", _keys(session_id)[:1], arguments))
+        in_flask, in_api = namespaces(record.metadata.owner)
+        arguments = [*in_flask.arguments(fields), *in_api.arguments(data)]
+        saved: int = self._run("save", _keys(record.id)[:1], arguments)
+        if saved < 0:
+            full = (in_flask, in_api)[-saved - 1]
+            raise SessionTooLarge(full.most_keys, full.most_bytes)
+        return saved == 1
 
     def touch(self, record: Record) -> Record | None:
         """Note that the session is in use, if it is due by Redis' clock.
@@ -114,12 +126,15 @@ class SessionStore:
         touch = self._rules.touch(record)
         return self._rules.touched(record, self._run("touch", touch.keys, touch.arguments))
 
-    def rotate(self, record: Record, proven: tuple[str, ...] = ()) -> Record | None:
+    def rotate(
+        self, record: Record, proven: tuple[str, ...] = (), epoch: int | None = None
+    ) -> Record | None:
         """Move the session to a new id, which also invalidates the old one.
 
         Args:
             record: the session.
             proven: the methods by which the user has just authenticated again, if any.
+            epoch: of the account, read together with the credentials that were proven.
 
         Returns:
             The record under its new id; None if the session is gone.
@@ -128,7 +143,7 @@ class SessionStore:
         session, index, _ = _keys(record.id)
         arguments: list[Argument] = [record.id.digest, new.digest]
         if proven:
-            arguments += [METADATA, encode_metadata(metadata)]
+            arguments += [METADATA, encode_metadata(metadata), "" if epoch is None else epoch]
         now: int = self._run("rotate", [session, _keys(new)[0], index], arguments)
         if now == 0:
             return None
@@ -150,13 +165,14 @@ class SessionStore:
         keys = [session_key(locator, handle), index_key(locator)]
         return bool(self._run("revoke", keys, [handle]))
 
-    def revoke_all(self, locator: str, epoch: int, keep: SessionId | None = None) -> int:
-        """End every session of an account, and every sign-in that read an older epoch.
+    def revoke_all(self, locator: str, epoch: int, keep: str | None = None) -> int:
+        """End every session of an account that was authenticated before an epoch, and every sign-in
+        that read an older one. Doing so again, however late, ends nothing that signed in since.
 
         Args:
             locator: of the account.
             epoch: the session epoch of the account, which Postgres must already have.
-            keep: a session that continues.
+            keep: the digest of a session that continues.
 
         Returns:
             How many sessions were ended.
@@ -165,7 +181,7 @@ class SessionStore:
             epoch,
             milliseconds(EPOCH_MEMORY),
             session_key(locator, ""),
-            keep.digest if keep else "",
+            keep or "",
         ]
         ended: int = self._run("revoke_all", [index_key(locator), epoch_key(locator)], arguments)
         return ended

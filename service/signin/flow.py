@@ -5,6 +5,7 @@ A way to sign in ends in a `Proof`, or in the event SIGN_IN_REFUSED and an error
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -38,14 +39,23 @@ class SignIn:
     def __init__(self, sessions: SessionStore) -> None:
         self._sessions = sessions
 
-    def proceed(self, proof: Proof, session: Session, client: Client, remember: bool) -> None:
+    def proceed(
+        self,
+        proof: Proof,
+        session: Session,
+        client: Client,
+        remember: bool,
+        kept: Collection[str] = (),
+    ) -> None:
         """Sign in: the browser gets a new session of the account, under a new id.
 
         Args:
-            session: the session of the request. It ends; the new one takes over what it holds if
-                it was anonymous.
+            session: the session of the request, which ends.
             client: where the request comes from.
             remember: whether the new session outlives the browser.
+            kept: the keys of `flask.session` that the new session takes over from an anonymous one.
+                Somebody else may have filled that one and planted its cookie, so nothing else is
+                kept.
 
         Raises:
             SessionRevoked: the account's sessions have been revoked since the account was read.
@@ -62,16 +72,17 @@ class SignIn:
             client=client,
         )
         try:
-            self._start(session, new)
+            self._start(session, new, kept)
         except SessionRevoked:
             emit(Event.SIGN_IN_REFUSED, account.id, reason=Reason.OVERTAKEN)
             raise
         emit(Event.SIGNED_IN, account.id, methods=methods)
 
-    def _start(self, session: Session, new: NewSession) -> None:
+    def _start(self, session: Session, new: NewSession, kept: Collection[str]) -> None:
         old = session.record
-        carried = session.encoded() if session.owner is None else {}
-        record = self._sessions.create(new, carried, old.id if old else None)
+        held = session.encoded() if session.owner is None else {}
+        carried = {key: value for key, value in held.items() if key in kept}
+        record = self._sessions.create(new, carried, replaces=old.id if old else None)
         if old and old.id.locator != new.locator:  # in another slot of a cluster: a step of its own
             self._sessions.revoke(old.id.locator, old.id.digest)
         session.replace_record(record)

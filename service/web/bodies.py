@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qsl
 
+import msgspec
 from flask import request
 
 from service.errors import FieldError, InvalidInput, NotJson, UnreadableForm, WrongMediaType
 from service.web.answers import JSON
 
 MAX_BODY, LARGEST_BODY = 16 * 1024, 64 * 1024  # bytes: on most routes; for session data
+MAX_NESTING = 32  # levels of objects and arrays; Python itself fails at a few hundred
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -26,7 +28,8 @@ class Credentials:
 
 
 def json_object() -> dict[str, Any]:
-    """The JSON object in the body.
+    """The JSON object in the body (RFC 8259, strictly: UTF-8, no NaN, no lone surrogates). Of two
+    members with the same name, the last one counts.
 
     Raises:
         WrongMediaType: the body is declared as something else.
@@ -35,8 +38,8 @@ def json_object() -> dict[str, Any]:
     if request.mimetype != JSON:
         raise WrongMediaType(JSON)
     try:
-        body = json.loads(request.get_data())
-    except (ValueError, RecursionError):
+        body = msgspec.json.decode(request.get_data())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise NotJson from None
     if not isinstance(body, dict):
         raise NotJson
@@ -72,6 +75,23 @@ def json_strings(*fields: str) -> dict[str, str]:
     return {field: body[field] for field in fields}
 
 
+def json_patch() -> dict[str, Any]:
+    """The JSON object in the body, whose values a session can hold.
+
+    Raises:
+        InvalidInput: it is nested too deeply, or has a whole number beyond 64 bits.
+        WrongMediaType, NotJson: as `json_object` does.
+    """
+    body = json_object()
+    if _is_nested_deeper(body, MAX_NESTING):
+        raise InvalidInput(FieldError("body", "nesting", {"limit": MAX_NESTING}))
+    try:
+        msgspec.msgpack.encode(body)
+    except OverflowError:
+        raise InvalidInput(FieldError("body", "number")) from None
+    return body
+
+
 def merge_patch(target: Any, patch: Any) -> Any:
     """`target` after the JSON merge patch `patch` (RFC 7396, section 2)."""
     if not isinstance(patch, dict):
@@ -83,6 +103,16 @@ def merge_patch(target: Any, patch: Any) -> Any:
         else:
             merged[key] = merge_patch(merged.get(key), change)
     return merged
+
+
+def _is_nested_deeper(body: dict[str, Any], levels: int) -> bool:
+    level: list[Any] = [body]
+    for _ in range(levels):
+        values = chain.from_iterable(
+            each.values() if type(each) is dict else each for each in level
+        )
+        level = [value for value in values if type(value) in (dict, list)]
+    return bool(level)
 
 
 def _not_strings(body: dict[str, Any], *fields: str) -> list[FieldError]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import request
+from flask import current_app, request
 from flask import session as flask_session
 
 from service.errors import NotSignedIn
@@ -60,7 +60,8 @@ def charge(limit: Limited) -> None:
 def sign_in(proof: Proof, remember: bool) -> None:
     """Give the browser a session of the account, and remember it as a device of its owner. Raises
     what `SignIn.proceed` raises."""
-    services().sign_in.proceed(proof, session(), client(), remember)
+    kept = frozenset(current_app.config["SESSION_KEYS_KEPT_AT_SIGN_IN"])
+    services().sign_in.proceed(proof, session(), client(), remember, kept)
     known_device.remember(proof.account.id, proof.account.session_epoch)
 
 

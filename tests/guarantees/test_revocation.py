@@ -60,11 +60,12 @@ def test_a_login_that_verified_the_old_password_gets_no_session(
         assert late_login(app, bob) == (401, False)
 
 
-def test_fifty_requests_at_a_time_that_write_a_key_each_keep_every_key(app: Flask) -> None:
+def test_fifty_requests_at_a_time_that_write_a_key_each_keep_every_key(
+    app: Flask, bob: FlaskClient
+) -> None:
     """G7: no lost update."""
-    client = app.test_client()
     for value in range(ATTEMPTS):
-        assert concurrent_writes(app, client, value) == set()
+        assert concurrent_writes(app, bob, value) == set()
 
 
 def test_an_overtaken_sign_in_says_so(app: Flask, bob: FlaskClient) -> None:

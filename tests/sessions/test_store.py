@@ -7,6 +7,7 @@ from fakeredis import FakeRedis
 from redis import Redis
 
 from service.errors import SessionRevoked, SessionStoreUnavailable
+from service.sessions.contents import Change
 from service.sessions.ids import SessionId, new_locator
 from service.sessions.record import Client, NewSession, Owner, Record
 from service.sessions.rules import Limits, SessionRules
@@ -99,7 +100,8 @@ def test_the_id_is_in_no_key_and_no_value(store: SessionStore, redis: Redis) -> 
 def test_a_session_key_may_have_the_name_of_a_field_of_ours(store: SessionStore) -> None:
     """G15: no key of session data touches the fields of the service."""
     names = {".": b"1", "seen": b"2", "created": b"3", "deadline": b"4", ":": b"5", "": b"6"}
-    record = store.create(of_bob(new_locator()), names)
+    names |= {"epoch": b"7", "authenticated": b"8", "=": b"9"}
+    record = store.create(of_bob(new_locator()), names, names)
     assert store.read(record.id) == record
 
 
@@ -172,17 +174,33 @@ def test_a_worker_with_a_wrong_clock_still_touches_once_a_minute(
 
 def test_saving_writes_the_changed_keys_and_removes_the_removed(store: SessionStore) -> None:
     record = sign_in(store, new_locator(), kept=b"1", changed=b"2", removed=b"3")
-    assert store.save(record.id, {"changed": b"4", "added": b"5"}, ["removed"])
+    assert store.save(record, Change({"changed": b"4", "added": b"5"}, ["removed"]))
     read = store.read(record.id)
     assert read is not None
     assert read.fields == {"kept": b"1", "changed": b"4", "added": b"5"}
+    assert read.data == {}
+
+
+def test_the_same_keys_of_both_namespaces_are_saved_in_one_step_and_stay_apart(
+    store: SessionStore, redis: Redis
+) -> None:
+    """G15: what clients write is not what the application reads."""
+    record = store.create(of_bob(new_locator()), {"a": b"1", "b": b"2"}, {"a": b"3", "b": b"4"})
+    assert store.read(record.id) == record
+    assert store.save(record, Change({"a": b"5"}, ["b"]), Change({"b": b"6"}, ["a"]))
+    read = store.read(record.id)
+    assert read is not None
+    assert (read.fields, read.data) == ({"a": b"5"}, {"b": b"6"})
+    key = f"coatcheck:{{{record.id.locator}}}:session:{record.id.digest}"
+    stored = redis.hgetall(key)
+    assert (stored[b":a"], stored[b"=b"]) == (b"5", b"6")
 
 
 def test_save_of_a_revoked_session_is_dropped(store: SessionStore, redis: Redis) -> None:
     """G6: a slow request brings nothing back by saving."""
     record = sign_in(store, new_locator())
     assert store.revoke(record.id.locator, record.id.digest)
-    assert not store.save(record.id, {"key": b"value"}, [])
+    assert not store.save(record, Change({"key": b"value"}), Change({"key": b"value"}))
     assert redis.dbsize() == 0
 
 
@@ -400,7 +418,7 @@ def test_the_devices_are_the_sessions_that_live(store: SessionStore, redis: Redi
 def test_revoking_all_but_one_ends_the_others_and_sign_ins_under_way(store: SessionStore) -> None:
     locator = new_locator()
     kept, *others = [sign_in(store, locator) for _ in range(3)]
-    assert store.revoke_all(locator, epoch=1, keep=kept.id) == 2
+    assert store.revoke_all(locator, epoch=1, keep=kept.id.digest) == 2
     assert store.read(kept.id) == kept
     for other in others:
         assert store.read(other.id) is None
@@ -415,3 +433,85 @@ def test_an_older_epoch_does_not_lower_a_newer_one(store: SessionStore) -> None:
     store.revoke_all(locator, epoch=4)
     with pytest.raises(SessionRevoked):
         sign_in(store, locator, epoch=4)
+
+
+def test_a_revocation_that_is_repeated_late_ends_nothing_that_signed_in_since(
+    store: SessionStore,
+) -> None:
+    """G13: a revocation that Redis may have missed is sent again."""
+    locator = new_locator()
+    old = sign_in(store, locator, epoch=3)
+    assert store.revoke_all(locator, epoch=4) == 1
+    new = [sign_in(store, locator, epoch=4), sign_in(store, locator, epoch=5)]
+    for epoch in (3, 4):
+        assert store.revoke_all(locator, epoch=epoch) == 0
+    assert store.read(old.id) is None
+    assert [store.read(each.id) for each in new] == new
+    assert store.revoke_all(locator, epoch=5) == 1
+    assert [store.read(each.id) for each in new] == [None, new[1]]
+
+
+def test_a_repeated_revocation_also_ends_what_a_redis_without_its_tail_brought_back(
+    store: SessionStore, redis: Redis
+) -> None:
+    """G13: the sessions are back, and the epoch is not."""
+    locator = new_locator()
+    kept, lost = sign_in(store, locator), sign_in(store, locator)
+    key = f"coatcheck:{{{locator}}}:session:{lost.id.digest}"
+    before = redis.hgetall(key)
+    store.revoke_all(locator, epoch=1, keep=kept.id.digest)
+    redis.delete(f"coatcheck:{{{locator}}}:epoch")
+    redis.hset(key, mapping=before)
+    redis.zadd(f"coatcheck:{{{locator}}}:sessions", {lost.id.digest: lost.expires})
+    assert store.read(lost.id) == lost
+    assert store.revoke_all(locator, epoch=1, keep=kept.id.digest) == 1
+    assert [store.read(each.id) for each in (kept, lost)] == [kept, None]
+    with pytest.raises(SessionRevoked):
+        sign_in(store, locator, epoch=0)
+
+
+def test_a_session_that_is_kept_keeps_its_epoch(store: SessionStore) -> None:
+    """Only its owner's next proof gives it a newer one."""
+    locator = new_locator()
+    kept = sign_in(store, locator)
+    store.revoke_all(locator, epoch=1, keep=kept.id.digest)
+    assert store.read(kept.id) == kept
+    assert store.revoke_all(locator, epoch=1) == 1
+
+
+def test_a_session_whose_user_proves_again_is_as_new_as_the_proof(store: SessionStore) -> None:
+    locator = new_locator()
+    kept = sign_in(store, locator)
+    store.revoke_all(locator, epoch=1, keep=kept.id.digest)
+    proven = store.rotate(kept, ("password",), epoch=1)
+    assert proven is not None
+    assert store.revoke_all(locator, epoch=1, keep=kept.id.digest) == 0
+    assert store.read(proven.id) == proven
+    assert store.revoke_all(locator, epoch=2) == 1
+
+
+@pytest.mark.parametrize(("proven", "epoch"), [((), None), ((), 9), (("totp",), None)])
+def test_a_new_id_without_a_proof_or_its_epoch_keeps_the_epoch_of_the_session(
+    store: SessionStore, proven: tuple[str, ...], epoch: int | None
+) -> None:
+    locator = new_locator()
+    rotated = store.rotate(sign_in(store, locator), proven, epoch)
+    assert rotated is not None
+    assert store.revoke_all(locator, epoch=1) == 1
+
+
+def test_a_session_that_was_stored_before_epochs_were_is_older_than_any(
+    store: SessionStore, redis: Redis
+) -> None:
+    locator = new_locator()
+    record = sign_in(store, locator, epoch=5)
+    key = f"coatcheck:{{{locator}}}:session:{record.id.digest}"
+    assert redis.hdel(key, "epoch") == 1
+    assert store.read(record.id) == record
+    assert store.revoke_all(locator, epoch=1) == 1
+
+
+def test_an_anonymous_session_has_no_epoch(store: SessionStore, redis: Redis) -> None:
+    record = store.create(NewSession(), {"key": b"value"})
+    key = f"coatcheck:{{{record.id.locator}}}:session:{record.id.digest}"
+    assert not redis.hexists(key, "epoch")

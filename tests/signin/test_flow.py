@@ -15,6 +15,8 @@ from service.sessions.record import Record
 from service.web.services import services_of
 from tests.passwords import BOB, PASSWORD
 
+ADA = BOB | {"username": "Ada"}
+DATA = "/api/v1/sessions/current/data"
 OTHER = "a new one entirely"
 MINUTE = 60_000  # milliseconds
 
@@ -58,10 +60,69 @@ def test_every_session_says_how_and_when_its_user_authenticated(
 
 def test_an_anonymous_session_says_that_nobody_did(app: Flask) -> None:
     client = app.test_client()
-    client.patch("/api/v1/sessions/current/data", json={"basket": 1})
+    client.patch(DATA, json={"basket": 1})
     record = record_of(app, client)
     assert record.metadata.methods == ()
     assert (record.metadata.address, record.metadata.user_agent) == ("", "")
+
+
+@pytest.fixture
+def visitor(app: Flask) -> FlaskClient:
+    """A client with an anonymous session, which somebody else may have filled."""
+    client = app.test_client()
+    with client.session_transaction() as anonymous:
+        anonymous["basket"] = ["hat"]
+        anonymous["role"] = "admin"
+        anonymous.permanent = True
+    client.patch(DATA, json={"basket": ["coat"]})
+    return client
+
+
+ENTRANCES = {
+    "/api/v1/sessions": lambda client: client.post("/api/v1/sessions", json=BOB),
+    "/login": lambda client: client.post("/login", data=BOB),
+    "/api/v1/accounts": lambda client: client.post("/api/v1/accounts", json=ADA),
+    "/register": lambda client: client.post("/register", data=ADA),
+}
+
+
+def held(client: FlaskClient) -> dict[str, Any]:
+    with client.session_transaction() as session:
+        return dict(session)
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+@pytest.mark.usefixtures("bob")
+def test_nothing_of_an_anonymous_session_is_carried_into_a_sign_in(
+    visitor: FlaskClient, entrance: str
+) -> None:
+    """G15: whoever planted the cookie does not fill the session of its victim."""
+    assert ENTRANCES[entrance](visitor).status_code in (201, 303)
+    assert held(visitor) == {}
+    assert visitor.get(DATA).json == {}
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+@pytest.mark.usefixtures("bob")
+def test_the_keys_that_the_application_names_are_carried_into_a_sign_in(
+    app: Flask, visitor: FlaskClient, entrance: str
+) -> None:
+    app.config["SESSION_KEYS_KEPT_AT_SIGN_IN"] = ("basket", "note")
+    old = visitor.get_cookie("session")
+    assert old is not None
+    assert ENTRANCES[entrance](visitor).status_code in (201, 303)
+    assert held(visitor) == {"basket": ["hat"]}
+    assert visitor.get(DATA).json == {}
+    visitor.set_cookie("session", old.value)
+    assert held(visitor) == {}
+
+
+def test_what_an_account_keeps_is_not_carried_into_the_next(app: Flask, bob: FlaskClient) -> None:
+    app.config["SESSION_KEYS_KEPT_AT_SIGN_IN"] = ("basket",)
+    with bob.session_transaction() as session:
+        session["basket"] = ["hat"]
+    assert bob.post("/api/v1/accounts", json=ADA).status_code == 201
+    assert held(bob) == {}
 
 
 def test_a_password_change_says_that_its_user_authenticated_again(

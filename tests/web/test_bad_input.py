@@ -43,6 +43,12 @@ def client(
         (b'"bob"', JSON, 400, "malformed"),
         (b"[" * 10_000, JSON, 400, "malformed"),
         (b'{"username": "b\xff"}', JSON, 400, "malformed"),
+        (b'{"username": "\\ud800b", "password": "correct horse"}', JSON, 400, "malformed"),
+        (b'{"username": "bob", "password": "\\udc00 and 8 more"}', JSON, 400, "malformed"),
+        (b'{"username": NaN}', JSON, 400, "malformed"),
+        (b'{"username": ' + b"9" * 5000 + b"}", JSON, 400, "malformed"),
+        ('{"username": "bob"}'.encode("utf-16"), JSON, 400, "malformed"),
+        (b'{"username": 18446744073709551616}', JSON, 422, "invalid"),
         (b"{}", JSON, 422, "invalid"),
         (b'{"username": "bob"}', JSON, 422, "invalid"),
         (b'{"username": 1, "password": []}', JSON, 422, "invalid"),
@@ -63,10 +69,8 @@ def test_a_bad_body_is_rejected(
     ("username", "password"),
     [
         ("b\0b", PASSWORD),
-        ("\ud800\ud800", PASSWORD),
         ("x" * 5000, PASSWORD),
         ("bob", "nul\0" * 5),
-        ("bob", "\ud800" * 8),
         ("bob", "x" * 5000),
     ],
 )

@@ -133,20 +133,14 @@ class Evidence:
         return issue.new_password if issue.kind == "change" else issue.password
 
     def lineage(self, handle: str) -> list[str]:
-        """A session and those whose data it took over, the youngest first."""
+        """A session and those whose data it took over, the youngest first. A rotation keeps the
+        data; a sign-in does not, not even those of an anonymous session."""
         line = [handle]
         while (issue := self.issue_of.get(line[-1])) and issue.session:
-            if not self._takes_over(issue):
+            if issue.kind != "change":
                 break
             line.append(issue.session)
         return line
-
-    def _takes_over(self, issue: SessionOperation) -> bool:
-        """A rotation keeps the data; a sign-in keeps only those of an anonymous session."""
-        if issue.kind == "change":
-            return True
-        parent = self.issue_of.get(issue.session or "")
-        return issue.kind == "login" and parent is not None and parent.kind == "write"
 
     def lasts(self, begin: float, end: float) -> bool:
         """Whether Redis kept its data between two times."""

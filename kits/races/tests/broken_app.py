@@ -13,9 +13,8 @@ from flask import Flask, Request, g
 
 from service import create_app
 from service.errors import SessionStoreUnavailable
-from service.sessions.ids import SessionId
 from service.sessions.interface import SessionInterface
-from service.sessions.keys import DATA, METADATA
+from service.sessions.keys import FLASK, METADATA
 from service.sessions.record import NewSession, Record, encode_metadata
 from service.sessions.session import Session
 from service.sessions.store import SessionStore
@@ -55,9 +54,9 @@ def unfenced_create() -> Flask:
     app = create_app()
 
     class Store(SessionStore):
-        def create(self, new: NewSession, *more: Any) -> Record:
+        def create(self, new: NewSession, *more: Any, **named: Any) -> Record:
             late = None if new.epoch is None else new.epoch + 1_000_000
-            return super().create(replace(new, epoch=late), *more)
+            return super().create(replace(new, epoch=late), *more, **named)
 
     services_of(app).session_store.__class__ = Store
     return app
@@ -68,7 +67,7 @@ def forgetful_revoke_all() -> Flask:
     app = create_app()
 
     class Store(SessionStore):
-        def revoke_all(self, locator: str, epoch: int, keep: SessionId | None = None) -> int:
+        def revoke_all(self, locator: str, epoch: int, keep: str | None = None) -> int:
             epoch_key = f"coatcheck:{{{locator}}}:epoch"
             with failing_as(SessionStoreUnavailable):
                 self._redis.set(epoch_key, epoch, px=IDLE_MS)
@@ -87,7 +86,7 @@ def _with_interface(interface: type[SessionInterface]) -> Flask:
 def _write_back(store: SessionStore, record: Record, fields: Mapping[str, bytes]) -> None:
     """Write every field, even of a session that no longer exists."""
     key = f"coatcheck:{{{record.id.locator}}}:session:{record.id.digest}"
-    whole: dict[str | bytes, Any] = {DATA + name.encode(): value for name, value in fields.items()}
+    whole: dict[str | bytes, Any] = {FLASK + name.encode(): value for name, value in fields.items()}
     whole |= {"created": record.created, "seen": record.seen, "deadline": record.deadline}
     whole[METADATA] = encode_metadata(record.metadata)
     with failing_as(SessionStoreUnavailable):

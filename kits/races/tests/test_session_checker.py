@@ -113,13 +113,19 @@ PLANTED = {
         planted(op("login", 4.8, 503, password="p"), listed("phone2", 5.8, "phone2", "stray")),
     ),
     "a device that is missing": ("devices_are_true", planted(listed("phone", 2.6, "phone"))),
-    "a write that was lost": ("writes_are_kept", planted(data("phone", 2.7, "hat"))),
+    "a write that was lost": (
+        "writes_are_kept",
+        planted(write("phone", 2.2, "boot", "coat"), data("phone", 2.7, "boot")),
+    ),
     "all writes lost": ("writes_are_kept", planted(data("phone", 2.7))),
-    "a write lost by the rotation": ("writes_are_kept", planted(data("phone2", 6.0, "hat"))),
-    "a write lost by signing in": ("writes_are_kept", planted(data("phone", 2.7, "coat"))),
+    "a write lost by the rotation": ("writes_are_kept", planted(data("phone2", 6.0))),
+    "data from before signing in": (
+        "data_belong_to_the_session",
+        planted(data("phone", 2.7, "coat", "hat")),
+    ),
     "data of another session": (
         "data_belong_to_the_session",
-        planted(write("laptop", 1.5, "sock"), data("phone", 2.7, "coat", "hat", "sock")),
+        planted(write("laptop", 1.5, "sock"), data("phone", 2.7, "coat", "sock")),
     ),
     "data that no client wrote": (
         "data_belong_to_the_session",
@@ -127,7 +133,7 @@ PLANTED = {
     ),
     "another value": (
         "data_belong_to_the_session",
-        planted(data("phone", 2.7, data={"coat": "coat", "hat": "fez"})),
+        planted(data("phone", 2.7, data={"coat": "fez"})),
     ),
     "another account": (
         "account_belongs_to_the_session",

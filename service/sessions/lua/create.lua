@@ -50,8 +50,12 @@ if epoch ~= '' then
   redis.call('PEXPIREAT', KEYS[2], last[2])
 end
 
-redis.call('HSET', KEYS[1], 'created', integer(now), 'seen', integer(now),
-  'deadline', integer(deadline), ARGV[8], ARGV[9])
+local fields = {'created', integer(now), 'seen', integer(now), 'deadline', integer(deadline),
+  ARGV[8], ARGV[9]}
+if epoch ~= '' then
+  fields[9], fields[10] = 'epoch', epoch
+end
+redis.call('HSET', KEYS[1], unpack(fields))
 redis.call('PEXPIREAT', KEYS[1], integer(expires))
 for i = 10, #ARGV, 2 do
   redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])

@@ -2,7 +2,9 @@
 --
 -- KEYS  1 the session (hash)   2 its new key   3 the account's sessions (sorted set; may be absent)
 -- ARGV  1 digest of the old id, the member of KEYS[3]   2 digest of the new one
---       3, 4 the field of the metadata and its new value, if the user has just authenticated again
+--       only if the user has just authenticated again:
+--       3, 4 the field of the metadata and its new value
+--       5 epoch of the account when the proof was checked; empty: leave it as it is
 -- Returns the time, Unix ms on Redis' clock; 0 if the session is gone. If the session has already
 -- moved to the new key, a retry after a lost reply gets the time as well.
 
@@ -11,6 +13,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return redis.call('EXISTS', KEYS[2]) * now
 end
+-- A full Redis allows this, and everything after it.
 redis.call('RENAME', KEYS[1], KEYS[2])
 local expires = redis.call('ZSCORE', KEYS[3], ARGV[1])
 if expires then
@@ -19,5 +22,8 @@ if expires then
 end
 if ARGV[3] then
   redis.call('HSET', KEYS[2], ARGV[3], ARGV[4], 'authenticated', string.format('%.0f', now))
+  if ARGV[5] ~= '' then
+    redis.call('HSET', KEYS[2], 'epoch', ARGV[5])
+  end
 end
 return now

@@ -14,8 +14,9 @@ if now - times[1] < tonumber(ARGV[3]) then
   return now
 end
 local expires = string.format('%.0f', math.min(now + ARGV[2], times[2]))
-redis.call('HSET', KEYS[1], 'seen', string.format('%.0f', now))
+-- First the write that a full Redis allows: after it, the script may exceed maxmemory.
 redis.call('PEXPIREAT', KEYS[1], expires)
+redis.call('HSET', KEYS[1], 'seen', string.format('%.0f', now))
 redis.call('ZADD', KEYS[2], 'XX', expires, ARGV[1])
 local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
 if last[2] then

@@ -1,4 +1,4 @@
-"""The data in the current session."""
+"""The data that clients keep in the current session, apart from `flask.session`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flask import Blueprint, request
 
 from service.throttling.table import Limited
 from service.web import current
-from service.web.bodies import LARGEST_BODY, json_object, merge_patch
+from service.web.bodies import LARGEST_BODY, json_patch, merge_patch
 
 blueprint = Blueprint("session_data", __name__)
 
@@ -18,19 +18,20 @@ PATH = "/sessions/current/data"
 @blueprint.get(PATH)
 def read() -> dict[str, Any]:
     """Show the data."""
-    return current.session().copy()
+    return dict(current.session().api_data)
 
 
 @blueprint.patch(PATH)
 def change() -> dict[str, Any]:
     """Change the data with a JSON merge patch (RFC 7396)."""
     request.max_content_length = LARGEST_BODY
-    session = current.session()
+    patch, session = json_patch(), current.session()
     if session.new:
         current.charge(Limited.ANONYMOUS_SESSION)
-    for key, value in json_object().items():
+    data = session.api_data
+    for key, value in patch.items():
         if value is None:
-            session.pop(key, None)
+            data.pop(key, None)
         else:
-            session[key] = merge_patch(session.get(key), value)
-    return session.copy()
+            data[key] = merge_patch(data.get(key), value)
+    return dict(data)

@@ -61,30 +61,6 @@ def test_signing_out_works_when_there_is_nothing_to_sign_out_of(client: FlaskCli
     assert client.delete("/api/v1/sessions/current").status_code == 204
 
 
-def test_the_data_of_an_anonymous_session_is_kept_when_its_user_signs_in(
-    app: Flask, client: FlaskClient
-) -> None:
-    with client.session_transaction() as anonymous:
-        anonymous["basket"] = ["hat"]
-    old = client.get_cookie("session").value
-    client.post("/api/v1/accounts", json=BOB)
-    with client.session_transaction() as signed_in:
-        assert signed_in["basket"] == ["hat"]
-    client.set_cookie("session", old)
-    with client.session_transaction() as gone:
-        assert gone.new
-
-
-def test_the_session_data_of_one_account_is_not_handed_to_the_next(
-    app: Flask, bob: FlaskClient
-) -> None:
-    with bob.session_transaction() as bobs:
-        bobs["basket"] = ["hat"]
-    bob.post("/api/v1/accounts", json=BOB | {"username": "Ada"})
-    with bob.session_transaction() as adas:
-        assert "basket" not in adas
-
-
 def test_in_production_the_cookie_is_bound_to_its_host_and_to_tls(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"env": "production"}))
     response = app.test_client().post("/api/v1/accounts", json=BOB, base_url="https://example.org")
