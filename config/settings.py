@@ -81,6 +81,9 @@ class Settings(BaseModel):
     name_quarantine: int = Field(
         30 * DAY, ge=DAY, description="how long the name of a deleted account stays taken"
     )
+    audit_retention: int = Field(
+        365 * DAY, ge=DAY, description="how long `audit prune` keeps entries of the audit trail"
+    )
     argon2_memory_kib: int = Field(19456, ge=8, description="argon2id memory, KiB")
     argon2_time_cost: int = Field(2, ge=1, description="argon2id passes")
     threads: int = Field(

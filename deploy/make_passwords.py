@@ -1,7 +1,8 @@
 """Draw a password for each engine at the first start, so that no default one exists anywhere.
 
 Runs before everything else. Each engine sees a volume of its own; only the web service sees the
-URLs, which are written anew from the passwords at every start, so that the two cannot disagree.
+URLs, which are written anew from the passwords at every start, so that the two cannot disagree. The
+URL of the database's owner is for the container that migrates, and the web service does not see it.
 The files are readable by everyone who sees the volume: the engines' uids are their images' affair.
 """
 
@@ -9,22 +10,34 @@ import os
 import secrets
 from pathlib import Path
 
-POSTGRES, REDIS, CACHE, WEB = (
-    Path("/secrets", name) for name in ("postgres", "redis", "cache", "web")
+POSTGRES, REDIS, CACHE, WEB, OWNER = (
+    Path("/secrets", name) for name in ("postgres", "redis", "cache", "web", "owner")
 )
-# The service owns its database and is no superuser. The image runs this when the data are new.
+# One role owns the database, and another one serves, which gets its rights from `migrate`. The
+# image runs this when the data are new. It is safe to repeat, and brings older data, which the
+# serving role owned, up to date (docs/operations.md).
 CREATE_DATABASE = """\
-CREATE ROLE coatcheck LOGIN PASSWORD '{password}';
-CREATE DATABASE coatcheck OWNER coatcheck;
+SELECT 'CREATE ROLE ' || name
+FROM unnest(ARRAY['coatcheck_owner', 'coatcheck_service', 'coatcheck']) AS name
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \\gexec
+ALTER ROLE coatcheck_owner LOGIN PASSWORD '{owner}';
+ALTER ROLE coatcheck LOGIN PASSWORD '{service}';
+GRANT coatcheck_service TO coatcheck;
+SELECT 'CREATE DATABASE coatcheck OWNER coatcheck_owner'
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'coatcheck') \\gexec
+\\connect coatcheck
+REASSIGN OWNED BY coatcheck TO coatcheck_owner;
 """
 
 
 def main() -> None:
     """Make what is missing; what is there stays."""
     password(POSTGRES / "superuser_password")
-    database = password(POSTGRES / "password")
-    write(POSTGRES / "coatcheck.sql", CREATE_DATABASE.format(password=database))
-    write(WEB / "database_url", f"postgresql://coatcheck:{database}@postgres:5432/coatcheck")
+    service, owner = password(POSTGRES / "password"), password(POSTGRES / "owner_password")
+    write(POSTGRES / "coatcheck.sql", CREATE_DATABASE.format(service=service, owner=owner))
+    database = "postgres:5432/coatcheck"
+    write(WEB / "database_url", f"postgresql://coatcheck:{service}@{database}")
+    write(OWNER / "database_url", f"postgresql://coatcheck_owner:{owner}@{database}")
     for host, directory in {"redis": REDIS, "cache": CACHE}.items():
         word = password(directory / "password")
         write(directory / "redis.conf", f"requirepass {word}\n")

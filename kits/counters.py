@@ -19,7 +19,9 @@ HASHES_METRIC = "coatcheck_password_hashes_total"
 STATEMENTS = """
     SELECT coalesce(sum(calls), 0)::bigint,
            coalesce(sum(calls) FILTER (WHERE query ~* '^\\s*SELECT'), 0)::bigint,
-           coalesce(sum(calls) FILTER (WHERE query ~* '^\\s*INSERT INTO accounts'), 0)::bigint
+           coalesce(sum(calls) FILTER (
+               WHERE query ~* '^\\s*(WITH account AS \\(\\s*)?INSERT INTO accounts'
+           ), 0)::bigint
     FROM pg_stat_statements
     JOIN pg_database d ON d.oid = dbid JOIN pg_roles r ON r.oid = userid
     WHERE datname = %s AND rolname = 'coatcheck' AND query !~ '^SELECT \\$1$'

@@ -15,8 +15,10 @@ import config
 from config import Settings
 from service import logs
 from service.accounts.known_devices import KnownDevices
+from service.accounts.outbox import Outbox
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
+from service.audit.trail import AuditTrail
 from service.credentials.hashing import PasswordHasher
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
@@ -26,6 +28,7 @@ from service.sessions.store import SessionStore
 from service.signin.flow import SignIn
 from service.signin.password import PasswordFactor
 from service.storage import redis
+from service.storage.chore import Chore
 from service.storage.postgres import Postgres
 from service.storage.redis_connections import RedisTimeBudget
 from service.throttling.rules import ThrottleRules
@@ -101,6 +104,11 @@ def _wired(settings: Settings) -> Services:
     )
     throttle = Throttle(session_redis, ThrottleRules(TABLE if settings.throttling else {}))
     session_store = SessionStore(session_redis, session_rules, settings.sessions_per_account)
+    chore = Chore()
+    audit = AuditTrail(postgres, chore.wake)
+    outbox = Outbox(postgres, session_store, chore.wake)
+    chore.add(outbox.complete)
+    chore.add(audit.write_waiting)
     return Services(
         serving=Serving(
             cookie_name=settings.session_cookie_name,
@@ -120,10 +128,12 @@ def _wired(settings: Settings) -> Services:
         known_devices=KnownDevices(postgres),
         throttle=throttle,
         username_cache=username_cache,
-        registration=Registration(accounts, username_cache, hasher, throttle),
-        password_factor=PasswordFactor(accounts, hasher, throttle),
-        sign_in=SignIn(session_store),
-        revocation=Revocation(accounts, session_store, hasher),
+        registration=Registration(accounts, username_cache, hasher, audit, throttle),
+        password_factor=PasswordFactor(accounts, hasher, audit, throttle),
+        sign_in=SignIn(session_store, audit),
+        revocation=Revocation(accounts, outbox, session_store, hasher, audit),
+        audit=audit,
+        chore=chore,
         session_rules=session_rules,
         session_store=session_store,
     )

@@ -45,6 +45,11 @@ class SessionStoreUnavailable(Unavailable):
     """The Redis that keeps the sessions does not answer."""
 
 
+class RevocationPending(Unavailable):
+    """Postgres has the change of an account, and Redis not yet the end of its sessions. A chore
+    completes that."""
+
+
 class EvictionUnknown(Unavailable):
     """The Redis that keeps the sessions does not say what it does when it is full."""
 

@@ -18,6 +18,7 @@ import config
 from config import Settings
 from service import create_app
 from service.accounts.repository import AccountRepository
+from service.audit.trail import AuditTrail
 from service.embedded import PostgresEngine, RedisEngine
 from service.storage.postgres import Postgres
 from service.web.services import services_of
@@ -60,16 +61,16 @@ def sentinel_engine(directory: Path) -> Iterator[Group]:
 
 @pytest.fixture
 def database(postgres_engine: PostgresEngine) -> Iterator[psycopg.Connection]:
-    """A connection of the test's own, to a database without accounts."""
+    """A connection of the test's own, as the owner of a database that is empty."""
     with psycopg.connect(postgres_engine.url, autocommit=True) as connection:
-        connection.execute("TRUNCATE accounts CASCADE")
+        connection.execute("TRUNCATE accounts, known_devices, revocations, audit, audit_heads")
         yield connection
 
 
 @pytest.fixture
 def postgres(postgres_engine: PostgresEngine, database: psycopg.Connection) -> Iterator[Postgres]:
     """The service's own connections, to a database without accounts."""
-    postgres = Postgres(postgres_engine.url)
+    postgres = Postgres(postgres_engine.service_url)
     yield postgres
     postgres.close()
 
@@ -77,6 +78,27 @@ def postgres(postgres_engine: PostgresEngine, database: psycopg.Connection) -> I
 @pytest.fixture
 def accounts(postgres: Postgres) -> AccountRepository:
     return AccountRepository(postgres, quarantine=86400)
+
+
+@pytest.fixture
+def owned_accounts(
+    postgres_engine: PostgresEngine, database: psycopg.Connection
+) -> Iterator[AccountRepository]:
+    """The accounts as the owner of the database has them, who alone may remove rows."""
+    postgres = Postgres(postgres_engine.url)
+    yield AccountRepository(postgres, quarantine=86400)
+    postgres.close()
+
+
+@pytest.fixture
+def owner_environ(environ: dict[str, str], postgres_engine: PostgresEngine) -> dict[str, str]:
+    """The variables for what only the owner of the database may do."""
+    return environ | {"DATABASE_URL": postgres_engine.url}
+
+
+@pytest.fixture
+def audit(postgres: Postgres) -> AuditTrail:
+    return AuditTrail(postgres, wake=lambda: None)
 
 
 @pytest.fixture
@@ -109,7 +131,7 @@ def environ(postgres_engine: PostgresEngine, redis_engine: RedisEngine) -> dict[
         "COATCHECK_ENV": "testing",
         "COATCHECK_THROTTLING": "off",  # all tests have one address
         "COATCHECK_ARGON2_MEMORY_KIB": "64",  # each registration would take 20 ms
-        "DATABASE_URL": postgres_engine.url,
+        "DATABASE_URL": postgres_engine.service_url,
         "REDIS_URL": redis_engine.url,
     }
 

@@ -16,6 +16,7 @@ from kits.engines import COUNTING, PRODUCTION, WORKERS, counting_postgres, forge
 from kits.load import strategies
 from kits.workers import BRIDGED, THREADS
 from service.embedded import PostgresEngine, RedisEngine
+from service.embedded.postgres_engine import NAME, OWNER
 from service.storage.migrations import migrate
 from tests.conditions import eventually
 from tests.servers import Server, gunicorn
@@ -111,10 +112,11 @@ class Engines:
 
     def _environ(self, strategy: Strategy, database: str, redis_url: str) -> dict[str, str]:
         with psycopg.connect(self.postgres.superuser_url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {database} OWNER coatcheck")
-        url = _database(self.postgres.url, database)
+            owner = OWNER if strategy is COATCHECK else NAME
+            connection.execute(f"CREATE DATABASE {database} OWNER {owner}")
+        url = _database(self.postgres.service_url, database)
         if strategy is COATCHECK:
-            migrate(url)
+            migrate(_database(self.postgres.url, database))
         else:
             with psycopg.connect(url) as connection:
                 connection.execute(strategies.TABLE)

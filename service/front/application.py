@@ -74,6 +74,7 @@ class Front(Bridge):
             self._lookup_lane,
             self._password_lane,
         )
+        services.chore.start()
 
     async def close(self) -> None:
         """Close what `start` opened, and the application's own connections."""

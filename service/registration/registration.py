@@ -11,6 +11,8 @@ from service import metrics
 from service.accounts import usernames
 from service.accounts.account import Account
 from service.accounts.repository import AccountRepository
+from service.audit.entry import Entry, Event, emit
+from service.audit.trail import AuditTrail
 from service.credentials.hashing import PasswordHasher
 from service.errors import (
     DatabaseUnavailable,
@@ -20,7 +22,6 @@ from service.errors import (
     RivalTooSlow,
     UsernameTaken,
 )
-from service.events import Event, emit
 from service.registration import attempt as attempts
 from service.registration import names
 from service.registration.attempt import Attempt
@@ -28,7 +29,7 @@ from service.registration.flights import Flight, Flights
 from service.registration.names import Names
 from service.registration.username_cache import State, Taken, UsernameCache
 from service.sessions.ids import new_locator
-from service.sessions.record import Client
+from service.sessions.record import NOWHERE, Client
 from service.throttling import counters
 from service.throttling.throttle import Throttle
 
@@ -51,10 +52,12 @@ class Registration:
         accounts: AccountRepository,
         cache: UsernameCache,
         hasher: PasswordHasher,
+        audit: AuditTrail,
         throttle: Throttle,
     ) -> None:
         self._throttle = throttle
         self._accounts = accounts
+        self._audit = audit
         self._names = Names(accounts, cache)
         self._hasher = hasher
         self._flights = Flights()
@@ -63,18 +66,18 @@ class Registration:
         self,
         raw_username: str,
         raw_password: str,
-        client: Client,
         idempotency_key: str | None = None,
+        client: Client = NOWHERE,
     ) -> Account:
         """Create an account, or find the one that the same request has already created.
 
         Args:
             raw_username: as typed.
             raw_password: as typed.
-            client: where the request comes from.
             idempotency_key: the one that the client sent, if any. A request that is repeated
                 within a day, with the same key, name and password, gets its account instead of
                 "taken".
+            client: where the request comes from.
 
         Returns:
             The account; its row is committed.
@@ -91,13 +94,13 @@ class Registration:
             RivalTooSlow: other requests for the name take too long.
             NameJustReleased: the name became free a moment too late for this attempt.
         """
-        attempt = attempts.parse(raw_username, raw_password, idempotency_key)
+        attempt = attempts.parse(raw_username, raw_password, idempotency_key, client)
         outcome = self._fly(attempt)
         if isinstance(outcome, Account):
             metrics.REGISTRATIONS.labels("registered").inc()
-            emit(Event.REGISTERED, outcome.id)
+            emit(attempt.entry.of(outcome.id))
             return outcome
-        if account := self._own_earlier(attempt, raw_password, client, outcome):
+        if account := self._own_earlier(attempt, raw_password, outcome):
             return account
         metrics.REGISTRATIONS.labels("taken").inc()
         raise UsernameTaken
@@ -191,12 +194,10 @@ class Registration:
 
     def _insert_once(self, attempt: Attempt, password_hash: str) -> Account | None:
         return self._accounts.insert(
-            attempt.username, password_hash, new_locator(), attempt.key_digest
+            attempt.username, password_hash, new_locator(), attempt.key_digest, attempt.entry
         )
 
-    def _own_earlier(
-        self, attempt: Attempt, raw_password: str, client: Client, taken: Taken
-    ) -> Account | None:
+    def _own_earlier(self, attempt: Attempt, raw_password: str, taken: Taken) -> Account | None:
         """The account that this client registered earlier, if it did. The same idempotency key is
         not enough: the client must know the password, which makes this a guess like any other."""
         if taken.key_digest != attempt.key_digest:
@@ -205,10 +206,11 @@ class Registration:
         if found is None:
             return None
         name = attempt.username.canonical
-        charge = self._throttle.charge_if_possible(counters.login(name, client.address))
+        charge = self._throttle.charge_if_possible(counters.login(name, attempt.client.address))
         with charge:
             is_right = self._hasher.verify(raw_password, found.password_hash)
-        if not is_right:
-            return None
-        charge.refund(counters.failures(name, found.account.id))
-        return found.account
+        if is_right:
+            charge.refund(counters.failures(name, found.account.id))
+            return found.account
+        self._audit.record(Entry(Event.PASSWORD_REFUSED, found.account.id, attempt.client))
+        return None

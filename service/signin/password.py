@@ -8,6 +8,8 @@ from service.accounts import usernames
 from service.accounts.account import Credentials
 from service.accounts.known_devices import Mark
 from service.accounts.repository import AccountRepository
+from service.audit.entry import Entry, Event
+from service.audit.trail import AuditTrail
 from service.credentials import passwords
 from service.credentials.hashing import PasswordHasher
 from service.errors import (
@@ -17,9 +19,8 @@ from service.errors import (
     Unavailable,
     WrongPassword,
 )
-from service.events import Event, emit
-from service.sessions.record import Client, Owner
-from service.signin.flow import Proof, Reason
+from service.sessions.record import NOWHERE, Client, SignedIn
+from service.signin.flow import Proof, Reason, refusal
 from service.throttling import counters
 from service.throttling.counters import by_network
 from service.throttling.table import Limited
@@ -37,14 +38,23 @@ class PasswordFactor:
     """
 
     def __init__(
-        self, accounts: AccountRepository, hasher: PasswordHasher, throttle: Throttle
+        self,
+        accounts: AccountRepository,
+        hasher: PasswordHasher,
+        audit: AuditTrail,
+        throttle: Throttle,
     ) -> None:
+        self._throttle = throttle
         self._accounts = accounts
         self._hasher = hasher
-        self._throttle = throttle
+        self._audit = audit
 
     def prove(
-        self, raw_username: str, raw_password: str, client: Client, mark: Mark | None = None
+        self,
+        raw_username: str,
+        raw_password: str,
+        client: Client = NOWHERE,
+        mark: Mark | None = None,
     ) -> Proof:
         """Proof that the client owns the account with this name.
 
@@ -74,23 +84,18 @@ class PasswordFactor:
         with charge:
             is_right = self._hasher.verify(raw_password, found.password_hash if found else None)
         if found is None:
-            emit(Event.SIGN_IN_REFUSED, None, reason=Reason.NO_SUCH_ACCOUNT)
+            self._audit.record(refusal(Reason.NO_SUCH_ACCOUNT, client, None))
             raise InvalidCredentials
         if not is_right:
-            emit(Event.SIGN_IN_REFUSED, found.account.id, reason=Reason.WRONG_PASSWORD)
+            self._audit.record(refusal(Reason.WRONG_PASSWORD, client, found.account.id))
             raise InvalidCredentials
         charge.refund(counters.failures(name, found.account.id))
         if self._hasher.is_outdated(found.password_hash):
             self._renew(found, raw_password)
         return Proof(found.account, passwords.METHOD)
 
-    def confirm(self, owner: Owner, raw_password: str, client: Client) -> Credentials:
+    def confirm(self, user: SignedIn, raw_password: str, client: Client) -> Credentials:
         """Check the password of a user who is signed in already.
-
-        Args:
-            owner: who is signed in.
-            raw_password: as typed.
-            client: where the request comes from.
 
         Returns:
             The account and its password hash, as they were at the check.
@@ -103,13 +108,16 @@ class PasswordFactor:
             SessionStoreUnavailable: Redis does not answer.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
-        found = self._accounts.credentials_of(owner.account_id)
+        found = self._accounts.credentials_of(user.owner.account_id)
         if found is None:
             raise NotSignedIn
-        charge = self._throttle.charge(counters.confirmation(owner.account_id, client.address))
+        charge = self._throttle.charge(counters.confirmation(found.account.id, client.address))
         with charge:
             is_right = self._hasher.verify(raw_password, found.password_hash)
         if not is_right:
+            self._audit.record(
+                Entry(Event.PASSWORD_REFUSED, found.account.id, client, user.record.id.digest)
+            )
             raise WrongPassword
         name = usernames.parse(found.account.username).canonical
         charge.refund(counters.failures(name, found.account.id))

@@ -77,7 +77,7 @@ def sign_out() -> None:
         SessionStoreUnavailable: Redis does not answer; the session may still exist.
     """
     if record := session().record:
-        services().revocation.sign_out(record)
+        services().revocation.sign_out(record, client())
     forget()
 
 
@@ -90,6 +90,6 @@ def revoke(handle: str) -> None:
         SessionStoreUnavailable: Redis does not answer; the session may still exist.
     """
     user = signed_in()
-    services().revocation.revoke_one(user, handle)
+    services().revocation.revoke_one(user, handle, client())
     if user.record.has_handle(handle):
         forget()

@@ -10,6 +10,10 @@ from service.errors import CoatcheckError, FieldError, InvalidInput, TooManyRequ
 # of a response about which nothing more is known.
 SENTENCES = {
     "session_store_unavailable": "Sessions are unavailable at the moment.",
+    "revocation_pending": (
+        "The change is saved. The sessions that it ends will end as soon as the session store"
+        " answers."
+    ),
     "eviction_unknown": "Redis does not say whether it deletes sessions when it is full.",
     "username_cache_unavailable": "The username cache is unavailable at the moment.",
     "database_unavailable": "Accounts are unavailable at the moment.",
@@ -53,6 +57,7 @@ SENTENCES = {
     "password/characters": "That password contains characters that a password cannot have.",
     "Idempotency-Key/malformed": "An Idempotency-Key has 1 to {limit} visible ASCII characters.",
     "remember/type": "remember must be true or false.",
+    "before/invalid": "before must be the id of an entry.",
     "scope/invalid": "scope must be others or all.",
     "body/nesting": "Values can be nested {limit} levels deep at most.",
     "body/number": "A whole number must fit into 64 bits.",

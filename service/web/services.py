@@ -10,12 +10,14 @@ from redis import Redis, RedisCluster
 from service.accounts.known_devices import KnownDevices
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
+from service.audit.trail import AuditTrail
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
 from service.sessions.rules import SessionRules
 from service.sessions.store import SessionStore
 from service.signin.flow import SignIn
 from service.signin.password import PasswordFactor
+from service.storage.chore import Chore
 from service.storage.postgres import Postgres
 from service.throttling.throttle import Throttle
 
@@ -53,14 +55,19 @@ class Services:
     password_factor: PasswordFactor
     sign_in: SignIn
     revocation: Revocation
+    audit: AuditTrail
+    chore: Chore
     session_rules: SessionRules
     session_store: SessionStore
 
     def close(self) -> None:
-        """Close every open connection; new ones open on demand.
+        """End the chore, write what the audit trail still lacks, and close every open connection;
+        new ones open on demand.
 
         Call it at the end, and before a fork, so that no two processes share a connection.
         """
+        self.chore.close()
+        self.audit.close()
         self.postgres.close()
         self.session_redis.close()
         self.cache_redis.close()

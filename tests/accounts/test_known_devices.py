@@ -9,7 +9,11 @@ from service.accounts import known_devices, usernames
 from service.accounts.account import Account
 from service.accounts.known_devices import KnownDevices, Mark
 from service.accounts.repository import AccountRepository
+from service.audit.entry import Entry, Event
 from service.storage.postgres import Postgres
+from tests.entries import REGISTERED
+
+CHANGED = Entry(Event.PASSWORD_CHANGED)
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def bob(accounts: AccountRepository) -> Account:
 
 
 def registered(accounts: AccountRepository, name: str) -> Account:
-    account = accounts.insert(usernames.parse(name), "hash", "locator-----", "key")
+    account = accounts.insert(usernames.parse(name), "hash", "locator-----", "key", REGISTERED)
     assert account
     return account
 
@@ -81,8 +85,8 @@ def test_what_ends_all_sessions_also_ends_all_marks(
     accounts: AccountRepository, devices: KnownDevices, bob: Account
 ) -> None:
     for end in (
-        lambda: accounts.raise_epoch(bob.id),
-        lambda: accounts.change_password(bob.id, "hash", "another hash"),
+        lambda: accounts.revoke_sessions(bob.id, CHANGED),
+        lambda: accounts.change_password(bob.id, "hash", "another hash", CHANGED, None),
     ):
         mark = devices.remember(bob.id, None, None)
         assert is_known(accounts, "bob", mark)
@@ -94,7 +98,7 @@ def test_what_ends_all_sessions_also_ends_all_marks(
 def test_a_mark_of_a_sign_in_that_was_overtaken_is_worthless(
     accounts: AccountRepository, devices: KnownDevices, bob: Account
 ) -> None:
-    accounts.raise_epoch(bob.id)
+    accounts.revoke_sessions(bob.id, CHANGED)
     assert not is_known(accounts, "bob", devices.remember(bob.id, bob.session_epoch, None))
 
 

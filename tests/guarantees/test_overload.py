@@ -55,7 +55,7 @@ def own_server(
         "COATCHECK_THROTTLING": "off",
         "COATCHECK_THREADS": str(THREADS),
         "COATCHECK_THREAD_WAIT": str(THREAD_WAIT),
-        "DATABASE_URL": own_postgres.url,
+        "DATABASE_URL": own_postgres.service_url,
         "REDIS_URL": redis_engine.url,
     }
     application = "tests.guarantees.user_app:app"

@@ -71,7 +71,7 @@ def test_fifty_requests_at_a_time_that_write_a_key_each_keep_every_key(
 def test_an_overtaken_sign_in_says_so(app: Flask, bob: FlaskClient) -> None:
     """G6: the application hears of the revocation, too."""
     services = services_of(app)
-    proof = services.password_factor.prove("bob", PASSWORD, NOWHERE)
-    services.revocation.revoke("bob")
+    proof = services.password_factor.prove("bob", PASSWORD)
+    services.revocation.revoke("bob", NOWHERE)
     with app.test_request_context(), pytest.raises(SessionRevoked):
         current.sign_in(proof, remember=False)

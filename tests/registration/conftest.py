@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 
 from service.accounts.repository import AccountRepository
+from service.audit.trail import AuditTrail
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
 from tests.registration.attempts import CountingHasher
@@ -24,6 +25,9 @@ def hasher() -> CountingHasher:
 
 @pytest.fixture
 def registration(
-    accounts: AccountRepository, cache: UsernameCache, hasher: CountingHasher
+    accounts: AccountRepository,
+    cache: UsernameCache,
+    hasher: CountingHasher,
+    audit: AuditTrail,
 ) -> Registration:
-    return Registration(accounts, cache, hasher, UNTHROTTLED)
+    return Registration(accounts, cache, hasher, audit, UNTHROTTLED)

@@ -10,7 +10,7 @@ from service.errors import (
 )
 from service.registration.registration import Registration
 from service.registration.username_cache import State, UsernameCache
-from service.sessions.record import NOWHERE
+from tests.entries import DELETED
 from tests.passwords import PASSWORD
 from tests.registration.attempts import BOB
 
@@ -18,21 +18,22 @@ from tests.registration.attempts import BOB
 def test_a_retired_name_stays_taken_and_is_released_after_its_quarantine(
     registration: Registration,
     accounts: AccountRepository,
+    owned_accounts: AccountRepository,
     database: psycopg.Connection,
     redis: Redis,
 ) -> None:
-    registration.register("Bob", PASSWORD, NOWHERE)
-    assert accounts.retire(BOB)
+    registration.register("Bob", PASSWORD)
+    assert accounts.retire(BOB, DELETED)
     redis.flushall()
     with pytest.raises(UsernameTaken):
-        registration.register("bob", PASSWORD, NOWHERE)
+        registration.register("bob", PASSWORD)
     assert registration.availability("bob") == "taken"
-    assert accounts.release_retired() == 0
+    assert owned_accounts.release_retired() == 0
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '25 hours'")
     redis.flushall()
-    assert accounts.release_retired() == 1
-    assert accounts.release_retired() == 0
-    assert registration.register("bob", PASSWORD, NOWHERE)
+    assert owned_accounts.release_retired() == 1
+    assert owned_accounts.release_retired() == 0
+    assert registration.register("bob", PASSWORD)
 
 
 def test_shortly_before_its_release_a_retired_name_is_no_longer_cached(
@@ -43,20 +44,20 @@ def test_shortly_before_its_release_a_retired_name_is_no_longer_cached(
     redis: Redis,
 ) -> None:
     """An entry that outlives the quarantine would call a free name taken."""
-    registration.register("bob", PASSWORD, NOWHERE)
-    accounts.retire(BOB)
+    registration.register("bob", PASSWORD)
+    accounts.retire(BOB, DELETED)
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '23 hours'")
     redis.flushall()
     with pytest.raises(UsernameTaken):
-        registration.register("bob", PASSWORD, NOWHERE)
+        registration.register("bob", PASSWORD)
     assert cache.state(BOB) is State.ABSENT
 
 
 def test_a_retired_account_keeps_nothing_of_its_owner(
     registration: Registration, accounts: AccountRepository, database: psycopg.Connection
 ) -> None:
-    registration.register("Bob", PASSWORD, NOWHERE, "key")
-    accounts.retire(BOB)
+    registration.register("Bob", PASSWORD, "key")
+    accounts.retire(BOB, DELETED)
     kept = database.execute("SELECT username, password_hash, registration_key FROM accounts")
     assert kept.fetchone() == ("", "", "")
     assert accounts.credentials(BOB) is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import psycopg
 import pytest
 from redis import Redis
 
@@ -13,6 +12,7 @@ from service.accounts import usernames
 from service.accounts.account import Account
 from service.accounts.known_devices import KnownDevices, Mark
 from service.accounts.repository import AccountRepository
+from service.audit.trail import AuditTrail
 from service.credentials.hashing import PasswordHasher
 from service.errors import (
     GuessesUsedUp,
@@ -26,7 +26,8 @@ from service.errors import (
 )
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
-from service.sessions.record import NOWHERE, Client
+from service.sessions.ids import SessionId
+from service.sessions.record import Client, NewSession, Record, SignedIn
 from service.signin.password import PasswordFactor
 from service.storage.postgres import Postgres
 from service.storage.redis import connect
@@ -34,6 +35,7 @@ from service.throttling import counters
 from service.throttling.rules import ThrottleRules
 from service.throttling.table import TABLE, Limited
 from service.throttling.throttle import Throttle
+from tests.entries import REGISTERED
 from tests.passwords import PASSWORD
 from tests.registration.attempts import CountingHasher
 
@@ -70,16 +72,22 @@ def limited(redis: Redis) -> Throttle:
 
 @pytest.fixture
 def bob(accounts: AccountRepository, hasher: Verifying) -> Account:
-    account = accounts.insert(usernames.parse("Bob"), hasher.hash(PASSWORD), "locator-----", "key")
+    account = accounts.insert(
+        usernames.parse("Bob"), hasher.hash(PASSWORD), "locator-----", "key", REGISTERED
+    )
     assert account
     return account
 
 
 @pytest.fixture
 def factor(
-    accounts: AccountRepository, hasher: Verifying, limited: Throttle, bob: Account
+    accounts: AccountRepository,
+    hasher: Verifying,
+    audit: AuditTrail,
+    limited: Throttle,
+    bob: Account,
 ) -> PasswordFactor:
-    return PasswordFactor(accounts, hasher, limited)
+    return PasswordFactor(accounts, hasher, audit, limited)
 
 
 @pytest.fixture
@@ -93,6 +101,13 @@ def outcome(attempt: Callable[[], object]) -> str:
     except (InvalidCredentials, WrongPassword, TooManyRequests, UsernameTaken) as error:
         return error.limit if isinstance(error, TooManyRequests) else error.code
     return "right"
+
+
+def signed_in(account: Account) -> SignedIn:
+    """The account in a session that is not stored."""
+    session_id = SessionId.new(account.locator)
+    metadata = NewSession(owner=account.owner).metadata
+    return SignedIn(account.owner, Record(session_id, metadata, 0, 0, 0, 0, 0, {}, {}))
 
 
 def guess(
@@ -191,11 +206,11 @@ def test_a_password_that_was_not_checked_costs_nothing(
 
 
 def test_without_redis_no_password_is_checked(
-    accounts: AccountRepository, hasher: Verifying, bob: Account
+    accounts: AccountRepository, hasher: Verifying, audit: AuditTrail, bob: Account
 ) -> None:
     """No session could follow: the answer would only tell whether the password is right."""
     nowhere = Throttle(connect("unix:///nowhere/redis.sock"), ThrottleRules(TABLE))
-    factor = PasswordFactor(accounts, hasher, nowhere)
+    factor = PasswordFactor(accounts, hasher, audit, nowhere)
     for password in (PASSWORD, WRONG):
         with pytest.raises(SessionStoreUnavailable):
             factor.prove("bob", password, at(1))
@@ -230,7 +245,9 @@ def test_a_known_device_has_an_allowance_too(
 def test_a_mark_of_another_account_or_of_nobody_is_worthless(
     factor: PasswordFactor, accounts: AccountRepository, devices: KnownDevices, hasher: Verifying
 ) -> None:
-    eve = accounts.insert(usernames.parse("Eve"), hasher.hash(PASSWORD), "locator----e", "key")
+    eve = accounts.insert(
+        usernames.parse("Eve"), hasher.hash(PASSWORD), "locator----e", "key", REGISTERED
+    )
     assert eve
     for number, mark in enumerate((devices.remember(eve.id, eve.session_epoch, None), Mark.new())):
         outcomes = [guess(factor, at(number), mark=mark) for _ in range(11)]
@@ -285,27 +302,27 @@ def test_a_device_on_which_a_hundred_passwords_were_wrong_is_stopped(
 def test_confirming_a_password_is_a_guess(
     factor: PasswordFactor, hasher: Verifying, bob: Account
 ) -> None:
-    outcomes = [outcome(lambda: factor.confirm(bob.owner, WRONG, at(1))) for _ in range(12)]
+    outcomes = [outcome(lambda: factor.confirm(signed_in(bob), WRONG, at(1))) for _ in range(12)]
     assert outcomes == ["wrong_password"] * 10 + ["confirmation"] * 2
     assert hasher.checked == 10
-    assert factor.confirm(bob.owner, PASSWORD, at(2))
+    assert factor.confirm(signed_in(bob), PASSWORD, at(2))
 
 
 def test_strangers_cannot_use_up_what_somebody_who_is_signed_in_has(
     factor: PasswordFactor, limited: Throttle, bob: Account
 ) -> None:
     use_up_guesses(factor, limited)
-    assert factor.confirm(bob.owner, PASSWORD, at(1))
+    assert factor.confirm(signed_in(bob), PASSWORD, at(1))
 
 
 def test_a_repeated_registration_is_a_guess(
-    accounts: AccountRepository, redis: Redis, limited: Throttle, database: psycopg.Connection
+    accounts: AccountRepository, redis: Redis, limited: Throttle, audit: AuditTrail
 ) -> None:
     hasher = CountingHasher()
-    registration = Registration(accounts, UsernameCache(redis), hasher, limited)
-    registration.register("eve", PASSWORD, NOWHERE, "key")
+    registration = Registration(accounts, UsernameCache(redis), hasher, audit, limited)
+    registration.register("eve", PASSWORD, "key")
     outcomes = [
-        outcome(lambda: registration.register("eve", WRONG, at(1), "key")) for _ in range(12)
+        outcome(lambda: registration.register("eve", WRONG, "key", at(1))) for _ in range(12)
     ]
     assert outcomes == ["username_taken"] * 10 + ["login-network"] * 2
-    assert registration.register("eve", PASSWORD, at(2), "key")
+    assert registration.register("eve", PASSWORD, "key", at(2))

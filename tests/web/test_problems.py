@@ -45,7 +45,7 @@ INVALID = InvalidInput(FieldError("username", "reserved"))
 def response_to(error: CoatcheckError, client: FlaskClient, path: str, **body: Any) -> Any:
     """What Flask responds to a registration that fails with `error`: status, advice, content."""
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     with pytest.MonkeyPatch.context() as broken:

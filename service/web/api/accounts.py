@@ -30,8 +30,8 @@ def register() -> tuple[dict[str, Any], int]:
     account = services().registration.register(
         credentials.username,
         credentials.password,
-        current.client(),
         request.headers.get("Idempotency-Key"),
+        current.client(),
     )
     try:
         current.sign_in(Proof(account, passwords.METHOD), credentials.remember)

@@ -52,7 +52,9 @@ def revoke_several() -> dict[str, Any]:
     scope = request.args.get("scope")
     if scope not in ("others", "all"):
         raise InvalidInput(FieldError("scope", "invalid"))
-    revoked = services().revocation.revoke_several(user, everywhere=scope == "all")
+    revoked = services().revocation.revoke_several(
+        user, everywhere=scope == "all", client=current.client()
+    )
     if scope == "all":
         current.forget()
     else:

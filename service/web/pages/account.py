@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from service.credentials import passwords
 from service.errors import (
+    DatabaseUnavailable,
     InvalidInput,
     NoSuchSession,
     NotSignedIn,
@@ -16,6 +17,7 @@ from service.errors import (
     WrongPassword,
 )
 from service.web import current, known_device
+from service.web.activity import activity_json
 from service.web.bodies import form_fields
 from service.web.error_handlers import answer, wants_page
 from service.web.pages.forms import Page
@@ -23,6 +25,8 @@ from service.web.problems import Problem, problem_of
 from service.web.routes import hashes_a_password
 from service.web.services import services
 from service.web.shapes import sessions_json
+
+RECENT = 10  # entries
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -37,7 +41,8 @@ def first_sign_in(error: NotSignedIn) -> Response:
 
 @blueprint.get("")
 def overview() -> Page:
-    """Show the devices, and the forms to change the password and delete the account."""
+    """Show the devices, the recent activity, and the forms to change the password and delete the
+    account."""
     return _overview()
 
 
@@ -53,7 +58,7 @@ def revoke_one(handle: str) -> Page:
 def revoke_others() -> Page:
     """End every session except this one."""
     user = current.signed_in()
-    services().revocation.revoke_several(user, everywhere=False)
+    services().revocation.revoke_several(user, everywhere=False, client=current.client())
     known_device.remember(user.owner.account_id)
     return redirect(url_for("account.overview"), 303)
 
@@ -67,9 +72,9 @@ def change_password() -> Page:
     try:
         new = passwords.check_new(fields.get("new_password", ""))
         confirmed = services().password_factor.confirm(
-            user.owner, fields.get("current_password", ""), current.client()
+            user, fields.get("current_password", ""), current.client()
         )
-        changed = services().revocation.change_password(user, confirmed, new)
+        changed = services().revocation.change_password(user, confirmed, new, current.client())
     except (InvalidInput, WrongPassword, TooManyRequests) as error:
         return _overview(problem_of(error), "password")
     current.session().replace_record(changed)
@@ -84,9 +89,11 @@ def delete() -> Page:
     user = current.signed_in()
     try:
         confirmed = services().password_factor.confirm(
-            user.owner, form_fields().get("password", ""), current.client()
+            user, form_fields().get("password", ""), current.client()
         )
-        services().revocation.delete(confirmed.account.username)
+        services().revocation.delete(
+            confirmed.account.username, current.client(), user.record.id.digest
+        )
     except (WrongPassword, TooManyRequests) as error:
         return _overview(problem_of(error), "deletion")
     current.forget()
@@ -97,10 +104,15 @@ def _overview(problem: Problem | None = None, form: str = "") -> Page:
     """The page. A problem is shown in one of its forms: "password" or "deletion"."""
     owner, record = current.signed_in()
     devices = services().session_store.devices(record.id.locator)
+    try:
+        recent = services().audit.activity(owner.account_id, RECENT)
+    except DatabaseUnavailable:
+        recent = None  # the devices are there, and can be signed out
     page = render_template(
         "account/overview.html",
         owner=owner,
         sessions=sessions_json(devices, record),
+        activity=None if recent is None else [activity_json(entry) for entry in recent],
         notices={form: problem.detail} if problem else {},
     )
     return (page, problem.status, problem.headers) if problem else page

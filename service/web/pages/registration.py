@@ -44,8 +44,8 @@ def register() -> Page:
         account = services().registration.register(
             fields.get("username", ""),
             fields.get("password", ""),
-            current.client(),
             fields.get("idempotency_key"),
+            current.client(),
         )
     except (InvalidInput, UsernameTaken, TooManyRequests, Unavailable) as error:
         return show("registration/form.html", fields, error)
@@ -63,7 +63,7 @@ def _register_as_in_the_tutorial() -> Response:
         current.charge(Limited.REGISTRATION)
         credentials = json_credentials()
         account = services().registration.register(
-            credentials.username, credentials.password, current.client()
+            credentials.username, credentials.password, client=current.client()
         )
     except CoatcheckError as error:
         problem = problem_of(error)

@@ -133,9 +133,9 @@ def test_a_form_shown_again_after_an_outage_finds_the_account_that_it_made(
     register = Registration.register
 
     def unresolved(
-        self: Registration, username: str, password: str, client: Client, key: str
+        self: Registration, username: str, password: str, key: str, _: Client
     ) -> Account:
-        register(self, username, password, client, key)
+        register(self, username, password, key)
         raise RegistrationUnresolved(key)
 
     with monkeypatch.context() as broken:
