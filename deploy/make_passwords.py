@@ -13,6 +13,7 @@ from pathlib import Path
 POSTGRES, REDIS, CACHE, WEB, OWNER = (
     Path("/secrets", name) for name in ("postgres", "redis", "cache", "web", "owner")
 )
+ACL = Path(__file__).parent / "acl"
 # One role owns the database, and another one serves, which gets its rights from `migrate`. The
 # image runs this when the data are new. It is safe to repeat, and brings older data, which the
 # serving role owned, up to date (docs/operations.md).
@@ -28,6 +29,13 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'coatcheck') \\gexec
 \\connect coatcheck
 REASSIGN OWNED BY coatcheck TO coatcheck_owner;
 """
+# Nobody can be the default user, but Redis itself needs its rights to replay the log. The health
+# check needs no password, and learns nothing about anybody.
+REDIS_USERS = """\
+user default off resetpass ~* &* +@all
+user health on nopass +ping +info
+user coatcheck on >{password} {rules}
+"""
 
 
 def main() -> None:
@@ -38,16 +46,22 @@ def main() -> None:
     database = "postgres:5432/coatcheck"
     write(WEB / "database_url", f"postgresql://coatcheck:{service}@{database}")
     write(OWNER / "database_url", f"postgresql://coatcheck_owner:{owner}@{database}")
-    for host, directory in {"redis": REDIS, "cache": CACHE}.items():
+    for host, directory, acl in (("redis", REDIS, "sessions"), ("cache", CACHE, "cache")):
         word = password(directory / "password")
-        write(directory / "redis.conf", f"requirepass {word}\n")
-        write(WEB / f"{host}_url", f"redis://:{word}@{host}:6379/0")
+        users = REDIS_USERS.format(password=word, rules=" ".join(rules(acl)))
+        write(directory / "users.acl", users)
+        write(WEB / f"{host}_url", f"redis://coatcheck:{word}@{host}:6379/0")
     os.sync()  # Postgres keeps its password for good, so this must not be lost either
+
+
+def rules(name: str) -> list[str]:
+    """The rules in a file of acl/."""
+    return [line for line in (ACL / name).read_text().splitlines() if not line.startswith("#")]
 
 
 def password(file: Path) -> str:
     """The password in `file`, drawn if there is none: letters, digits, `-` and `_` only, which
-    need quoting neither in a URL nor in SQL nor in redis.conf."""
+    need quoting neither in a URL nor in SQL nor in an ACL."""
     if not file.exists():
         write(file, secrets.token_urlsafe(32))
     return file.read_text()

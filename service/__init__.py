@@ -36,9 +36,9 @@ from service.throttling.table import TABLE
 from service.throttling.throttle import Throttle
 from service.web import api, error_handlers, pages
 from service.web.bodies import MAX_BODY
-from service.web.cross_site import refuse_cross_site
+from service.web.cross_site import cross_site_check
 from service.web.health import health
-from service.web.security_headers import with_security_headers
+from service.web.security_headers import security_headers, with_security_headers
 from service.web.services import EXTENSION, Services, Serving
 from service.web.shapes import device_name
 
@@ -58,12 +58,20 @@ def create_app(settings: Settings | None = None) -> Flask:
         A Flask application. You may add routes that use `flask.session`.
 
     Raises:
-        ConfigurationError: a setting is missing or malformed.
+        ConfigurationError: a setting is missing, malformed or unsafe.
     """
     settings = settings or config.load()
+    config.require_safe(settings)
     logs.configure(settings.log_format, settings.log_level)
     if not settings.throttling:
         log.warning("throttling_is_off")
+    for finding in config.findings(settings):
+        log.warning("doubtful_setting", why=finding.text)
+    return build_app(settings)
+
+
+def build_app(settings: Settings) -> Flask:
+    """The application of `create_app`, also if the settings are unsafe: for the command line."""
     app = Flask(
         __name__,
         template_folder=str(Path(__file__).parent.parent / "templates"),
@@ -74,10 +82,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.session_interface = SessionInterface(
         app, services.session_store, error_handlers.answer_unsaved
     )
-    app.before_request(refuse_cross_site)
-    app.wsgi_app = _wrapped(  # type: ignore[method-assign, assignment]
-        app.wsgi_app, settings.trusted_proxies
-    )
+    app.before_request(cross_site_check(settings.public_url))
+    app.wsgi_app = _wrapped(app.wsgi_app, settings)  # type: ignore[method-assign, assignment]
     error_handlers.register(app)
     for blueprint in (*pages.blueprints, *api.blueprints, health):
         app.register_blueprint(blueprint)
@@ -120,6 +126,7 @@ def _wired(settings: Settings) -> Services:
             thread_wait=settings.thread_wait,
             hashing_threads=settings.hashing_threads,
             hashing_wait=settings.hashing_wait,
+            headers=security_headers(settings.secure_cookies),
         ),
         postgres=postgres,
         session_redis=session_redis,
@@ -149,15 +156,17 @@ def _configure(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_PATH="/",
         SESSION_KEYS_KEPT_AT_SIGN_IN=(),
     )
+    app.url_map.merge_slashes = False  # its redirects would lead to the Host of the request
     app.jinja_env.undefined = StrictUndefined
     app.json.sort_keys = False  # type: ignore[attr-defined]
 
 
-def _wrapped(application: WSGIApplication, proxies: int) -> WSGIApplication:
+def _wrapped(application: WSGIApplication, settings: Settings) -> WSGIApplication:
     """The layers around Flask, from the inside out."""
-    if proxies:
+    if proxies := settings.trusted_proxies:
         application = ProxyFix(application, x_for=proxies, x_proto=proxies, x_host=proxies)
-    return with_security_headers(_within_redis_time_budget(application))
+    application = _within_redis_time_budget(application)
+    return with_security_headers(application, security_headers(settings.secure_cookies))
 
 
 def _within_redis_time_budget(application: WSGIApplication) -> WSGIApplication:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import click
 
 import config
-from service import create_app, logs
+from service import build_app, checkup, logs
 from service.accounts import usernames
 from service.accounts.account import Account
 from service.audit.entry import COMMAND_LINE, printable
@@ -64,6 +64,24 @@ def serve() -> None:
         ) from missing
 
     supervise(os.environ)
+
+
+@main.command()
+@click.pass_context
+def check(context: click.Context) -> None:
+    """Say what is unsafe, broken or doubtful about this deployment.
+
+    Ends with 1 if anything is unsafe or broken.
+    """
+    settings = config.load()
+    with _services() as services:
+        found = checkup.check_up(settings, services)
+    for severity, text in found:
+        click.echo(f"{severity.value}: {text}")
+    if any(severity is not config.Severity.DOUBTFUL for severity, _ in found):
+        context.exit(1)
+    if not found:
+        click.echo("Everything is as it should be.")
 
 
 @main.group()
@@ -188,7 +206,7 @@ def _find(services: Services, username: str) -> tuple[Account, datetime | None]:
 @contextmanager
 def _services() -> Iterator[Services]:
     settings = config.load()
-    services = services_of(create_app(settings))
+    services = services_of(build_app(settings))
     # Standard output is for the results.
     logs.configure(settings.log_format, settings.log_level, logs.STDERR)
     try:

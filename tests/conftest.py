@@ -19,10 +19,11 @@ from config import Settings
 from service import create_app
 from service.accounts.repository import AccountRepository
 from service.audit.trail import AuditTrail
-from service.embedded import PostgresEngine, RedisEngine
+from service.embedded import PostgresEngine
 from service.storage.postgres import Postgres
 from service.web.services import services_of
 from tests.redis_engines import Group, Masters, cluster, sentinels
+from tests.restricted_redis import RestrictedRedis, denials
 from tests.run import Run, shared_postgres
 from tests.servers import Server, gunicorn
 
@@ -41,9 +42,9 @@ def postgres_engine() -> PostgresEngine:
 
 
 @pytest.fixture(scope="session")
-def redis_engine(directory: Path) -> Iterator[RedisEngine]:
+def redis_engine(directory: Path) -> Iterator[RestrictedRedis]:
     """A server of this process's own: tests stop, fill and reset it, and it starts in 25 ms."""
-    with RedisEngine(directory / "redis", durable=False) as engine:
+    with RestrictedRedis(directory / "redis", "sessions", "cache") as engine:
         yield engine
 
 
@@ -102,11 +103,14 @@ def audit(postgres: Postgres) -> AuditTrail:
 
 
 @pytest.fixture
-def redis(redis_engine: RedisEngine) -> Iterator[Redis]:
-    """A client of the test's own, to an empty Redis."""
+def redis(redis_engine: RestrictedRedis) -> Iterator[Redis]:
+    """A client of the test's own, to an empty Redis. The service may try nothing there that it may
+    not in production."""
     with Redis.from_url(redis_engine.url, protocol=2) as client:
         client.flushall()
+        client.acl_log_reset()
         yield client
+        assert denials(client) == set()
 
 
 @pytest.fixture
@@ -125,20 +129,28 @@ def either_redis(request: pytest.FixtureRequest) -> Redis | Masters:
 
 
 @pytest.fixture(scope="session")
-def environ(postgres_engine: PostgresEngine, redis_engine: RedisEngine) -> dict[str, str]:
+def environ(postgres_engine: PostgresEngine, redis_engine: RestrictedRedis) -> dict[str, str]:
     """The variables with which the service runs on the test's engines."""
     return {
         "COATCHECK_ENV": "testing",
         "COATCHECK_THROTTLING": "off",  # all tests have one address
         "COATCHECK_ARGON2_MEMORY_KIB": "64",  # each registration would take 20 ms
         "DATABASE_URL": postgres_engine.service_url,
-        "REDIS_URL": redis_engine.url,
+        "REDIS_URL": redis_engine.service_url,
     }
 
 
 @pytest.fixture
 def settings(environ: dict[str, str], database: psycopg.Connection, redis: Redis) -> Settings:
     return config.load(environ)
+
+
+@pytest.fixture
+def production(settings: Settings) -> Settings:
+    """Settings that production accepts."""
+    safe = {"public_url": "https://id.example.org", "trusted_proxies": 1}
+    costly = {"argon2_memory_kib": 19456, "argon2_time_cost": 2}
+    return settings.model_copy(update={"env": "production", **safe, **costly})
 
 
 @pytest.fixture(scope="session")

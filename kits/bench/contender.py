@@ -12,7 +12,14 @@ from pathlib import Path
 from redis import Redis
 
 from kits.counters import cpu_seconds, redis_commands
-from kits.engines import COUNTING, PRODUCTION, WORKERS, counting_postgres, forget_settings
+from kits.engines import (
+    COUNTING,
+    PRODUCTION,
+    PUBLIC_URL,
+    WORKERS,
+    counting_postgres,
+    forget_settings,
+)
 from kits.workers import BRIDGED
 from kits.workers import PLAIN as PLAIN_WORKER
 from service.embedded import PostgresEngine, RedisEngine
@@ -59,6 +66,7 @@ class Engines:
         those on WSGI in the same threads."""
         environ = {
             "COATCHECK_ENV": self.environment,
+            "COATCHECK_PUBLIC_URL": PUBLIC_URL,
             "COATCHECK_THROTTLING": "off",
             "DATABASE_URL": self.postgres.url,
             "REDIS_URL": self.redis_engine.url,

@@ -12,7 +12,14 @@ from urllib.parse import urlsplit
 import psycopg
 from redis import Redis
 
-from kits.engines import COUNTING, PRODUCTION, WORKERS, counting_postgres, forget_settings
+from kits.engines import (
+    COUNTING,
+    PRODUCTION,
+    PUBLIC_URL,
+    WORKERS,
+    counting_postgres,
+    forget_settings,
+)
 from kits.load import strategies
 from kits.workers import BRIDGED, THREADS
 from service.embedded import PostgresEngine, RedisEngine
@@ -122,6 +129,7 @@ class Engines:
                 connection.execute(strategies.TABLE)
         return {
             "COATCHECK_ENV": self.environment,
+            "COATCHECK_PUBLIC_URL": PUBLIC_URL,
             "COATCHECK_THROTTLING": "off",
             "DATABASE_URL": url,
             "REDIS_URL": redis_url,

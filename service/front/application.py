@@ -45,7 +45,9 @@ class Front(Bridge):
         self._services: Services = services_of(application)
         serving = self._services.serving
         max_body = max(application.config["MAX_CONTENT_LENGTH"] or 0, LARGEST_BODY)
-        super().__init__(application, serving.threads, serving.thread_wait, max_body)
+        super().__init__(
+            application, serving.threads, serving.thread_wait, max_body, serving.headers
+        )
         self._views = Routes(application)
         self._cookie = serving.cookie_name
         self._routes: dict[str, Callable[[RawHeaders], Coroutine[Any, Any, Answer]]] = {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import psycopg
+from psycopg.errors import UndefinedTable
 from yoyo import get_backend, read_migrations
 
 from service.errors import StartupError
@@ -52,6 +54,26 @@ def migrate(database_url: str) -> list[str]:
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[0]
         raise MigrationFailed(f"The database cannot be migrated: {reason}") from error
+
+
+def pending(connection: psycopg.Connection[Any]) -> list[str]:
+    """The names of the migrations that the database still needs.
+
+    Args:
+        connection: in autocommit mode.
+
+    Raises:
+        psycopg.errors.InsufficientPrivilege: its role may not know.
+    """
+    # Without yoyo, which would create its tables, as a role that may not.
+    try:
+        rows = connection.execute("SELECT migration_id FROM _yoyo_migration").fetchall()
+    except UndefinedTable:
+        rows = []
+    applied = {row[0] for row in rows}
+    return [
+        name for name in sorted(file.stem for file in FILES.glob("*.sql")) if name not in applied
+    ]
 
 
 def _apply(database_url: str) -> list[str]:

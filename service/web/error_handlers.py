@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from service.errors import CoatcheckError
 from service.logs import loggable
-from service.web.answers import JSON
+from service.web.answers import JSON, NO_STORE
 from service.web.problems import PROBLEM, Problem, http_problem, problem_of
 
 log = structlog.get_logger()
@@ -69,4 +69,6 @@ def _response(problem: Problem) -> Response:
     if not wants_page():
         return problem.answer().response()
     page = render_template("layout/error.html", problem=problem)
-    return Response(page, problem.status, problem.headers)
+    response = Response(page, problem.status, problem.headers)
+    response.headers.setdefault(*NO_STORE)
+    return response

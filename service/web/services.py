@@ -20,6 +20,7 @@ from service.signin.password import PasswordFactor
 from service.storage.chore import Chore
 from service.storage.postgres import Postgres
 from service.throttling.throttle import Throttle
+from service.web.answers import Headers
 
 EXTENSION = "coatcheck"
 
@@ -37,6 +38,7 @@ class Serving:
     thread_wait: float
     hashing_threads: int
     hashing_wait: float
+    headers: Headers  # of every response
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
 local function store(key, empty)
-  local left = string.format('%.0f', math.ceil((empty - now) / 1000))
-  redis.call('PEXPIRE', key, left) -- a full Redis permits it, and then everything that follows
-  redis.call('SET', key, string.format('%.0f', empty), 'PX', left)
+  local expiry = string.format('%.0f', math.ceil(empty / 1000))
+  redis.call('PEXPIREAT', key, expiry) -- a full Redis permits it, and then everything that follows
+  redis.call('SET', key, string.format('%.0f', empty), 'PXAT', expiry)
 end
 
 local charged, waits, is_refused = {}, {}, false

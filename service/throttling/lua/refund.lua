@@ -18,9 +18,9 @@ for i, key in ipairs(KEYS) do
       if rest <= now then
         redis.call('DEL', key)
       else
-        local left = string.format('%.0f', math.ceil((rest - now) / 1000))
-        redis.call('PEXPIRE', key, left) -- a full Redis permits it, and then everything that follows
-        redis.call('SET', key, string.format('%.0f', rest), 'PX', left)
+        local expiry = string.format('%.0f', math.ceil(rest / 1000))
+        redis.call('PEXPIREAT', key, expiry) -- a full Redis permits it, and then what follows
+        redis.call('SET', key, string.format('%.0f', rest), 'PXAT', expiry)
       end
     end
   end
