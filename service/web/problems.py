@@ -8,7 +8,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from service import errors
-from service.errors import CoatcheckError, InvalidInput, RegistrationUnresolved, Unavailable
+from service.errors import (
+    CoatcheckError,
+    InvalidInput,
+    RegistrationUnresolved,
+    TooManyRequests,
+    Unavailable,
+)
 from service.web.answers import TITLES, Answer, Headers, encode
 from service.web.messages import SENTENCES, sentence
 
@@ -31,6 +37,7 @@ OUTCOMES: dict[type[CoatcheckError], tuple[int, str]] = {
     errors.SessionTooLarge: (413, "too_large"),
     errors.WrongMediaType: (415, "unsupported_media_type"),
     errors.InvalidInput: (422, "invalid"),
+    errors.TooManyRequests: (429, "too_many_requests"),
     errors.Unavailable: (503, "unavailable"),
 }
 # For errors that come from Flask.
@@ -78,6 +85,8 @@ def problem_of(error: CoatcheckError) -> Problem:
     headers: Headers = ()
     if isinstance(error, Unavailable):
         headers = (("Retry-After", str(error.retry_after)),)
+    if isinstance(error, TooManyRequests):
+        headers = rate_limit_headers(error)
     if isinstance(error, RegistrationUnresolved):
         headers += (("Idempotency-Key", error.idempotency_key),)
     fields: tuple[dict[str, str], ...] = ()
@@ -87,6 +96,16 @@ def problem_of(error: CoatcheckError) -> Problem:
             for each in error.errors
         )
     return Problem(status, code, sentence(error), headers, fields)
+
+
+def rate_limit_headers(error: TooManyRequests) -> Headers:
+    """When to come back, and the limit that is used up (RFC 9110, section 10.2.3;
+    draft-ietf-httpapi-ratelimit-headers-10)."""
+    return (
+        ("Retry-After", str(error.retry_after)),
+        ("RateLimit-Policy", f'"{error.limit}";q={error.amount};w={error.window}'),
+        ("RateLimit", f'"{error.limit}";r=0;t={error.retry_after}'),
+    )
 
 
 def http_problem(status: int, detail: str | None = None, headers: Headers = ()) -> Problem:

@@ -10,6 +10,7 @@ from service.audit.trail import AuditTrail
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
 from tests.registration.attempts import CountingHasher
+from tests.throttles import UNTHROTTLED
 
 
 @pytest.fixture
@@ -29,4 +30,4 @@ def registration(
     hasher: CountingHasher,
     audit: AuditTrail,
 ) -> Registration:
-    return Registration(accounts, cache, hasher, audit)
+    return Registration(accounts, cache, hasher, audit, UNTHROTTLED)

@@ -8,7 +8,7 @@ from flask import Blueprint, request
 
 from service.credentials import passwords
 from service.errors import FieldError, InvalidInput
-from service.web import current
+from service.web import current, known_device
 from service.web.activity import activity_json
 from service.web.bodies import json_strings
 from service.web.routes import hashes_a_password
@@ -50,6 +50,7 @@ def change_password() -> tuple[str, int]:
     confirmed = services().password_factor.confirm(user, body["current_password"], current.client())
     changed = services().revocation.change_password(user, confirmed, new, current.client())
     current.session().replace_record(changed)
+    known_device.remember(user.owner.account_id)
     return "", 204
 
 
