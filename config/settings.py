@@ -92,6 +92,12 @@ class Settings(BaseModel):
     name_quarantine: int = Field(
         30 * DAY, ge=DAY, description="how long the name of a deleted account stays taken"
     )
+    password_min_length: int = Field(
+        10, ge=8, le=64, description="shortest new password, in characters"
+    )
+    fresh_proof: int = Field(
+        10 * MINUTE, ge=1, le=DAY, description="for how long a password allows what is dangerous"
+    )
     audit_retention: int = Field(
         365 * DAY, ge=DAY, description="how long `audit prune` keeps entries of the audit trail"
     )

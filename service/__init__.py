@@ -20,12 +20,14 @@ from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
 from service.audit.trail import AuditTrail
 from service.credentials.hashing import PasswordHasher
+from service.credentials.policy import PasswordPolicy
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
 from service.sessions.interface import SessionInterface
 from service.sessions.rules import Limits, SessionRules
 from service.sessions.store import SessionStore
 from service.signin.flow import SignIn
+from service.signin.fresh_proof import FreshProof
 from service.signin.password import PasswordFactor
 from service.storage import redis
 from service.storage.chore import Chore
@@ -103,6 +105,7 @@ def _wired(settings: Settings) -> Services:
         settings.hashing_threads,
         settings.hashing_wait,
     )
+    password_policy = PasswordPolicy(settings.password_min_length)
     session_redis = redis.connect(settings.redis_url)
     session_rules = SessionRules(
         Limits(settings.session_idle, settings.session_lifetime),
@@ -135,8 +138,12 @@ def _wired(settings: Settings) -> Services:
         known_devices=KnownDevices(postgres),
         throttle=throttle,
         username_cache=username_cache,
-        registration=Registration(accounts, username_cache, hasher, audit, throttle),
+        registration=Registration(
+            accounts, username_cache, hasher, password_policy, audit, throttle
+        ),
+        password_policy=password_policy,
         password_factor=PasswordFactor(accounts, hasher, audit, throttle),
+        fresh_proof=FreshProof(session_store, session_rules, settings.fresh_proof),
         sign_in=SignIn(session_store, audit),
         revocation=Revocation(accounts, outbox, session_store, hasher, audit),
         audit=audit,
@@ -158,6 +165,7 @@ def _configure(app: Flask, settings: Settings) -> None:
     )
     app.url_map.merge_slashes = False  # its redirects would lead to the Host of the request
     app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.globals["password_min_length"] = settings.password_min_length
     app.json.sort_keys = False  # type: ignore[attr-defined]
 
 

@@ -217,6 +217,14 @@ class NotSignedIn(CoatcheckError):
     """The request requires a signed-in user."""
 
 
+class StepUpRequired(CoatcheckError):
+    """The user has to authenticate again first, by one of the methods in `factors`."""
+
+    def __init__(self, factors: tuple[str, ...]) -> None:
+        super().__init__()
+        self.factors = factors
+
+
 class CrossSite(CoatcheckError):
     """An unsafe request that another site made the browser send."""
 

@@ -93,7 +93,7 @@ class Revocation:
 
         Args:
             confirmed: from `PasswordFactor.confirm`.
-            new: from `passwords.check_new`.
+            new: from `PasswordPolicy.check`.
 
         Returns:
             The session under its new id.

@@ -75,6 +75,7 @@ class Front(Bridge):
             services.accounts,
             self._lookup_lane,
             self._password_lane,
+            services.password_policy,
         )
         services.chore.start()
 

@@ -11,8 +11,8 @@ from functools import cached_property
 from service.accounts import usernames
 from service.accounts.usernames import Username
 from service.audit.entry import Entry, Event
-from service.credentials import passwords
 from service.credentials.passwords import PreparedPassword
+from service.credentials.policy import PasswordPolicy
 from service.errors import FieldError, InvalidInput
 from service.sessions.record import NOWHERE, Client
 
@@ -52,7 +52,11 @@ class Attempt:
 
 
 def parse(
-    raw_username: str, raw_password: str, idempotency_key: str | None, client: Client = NOWHERE
+    raw_username: str,
+    raw_password: str,
+    idempotency_key: str | None,
+    policy: PasswordPolicy,
+    client: Client = NOWHERE,
 ) -> Attempt:
     """Check everything, and report all that is wrong at once.
 
@@ -60,6 +64,7 @@ def parse(
         raw_username: as typed.
         raw_password: as typed.
         idempotency_key: the one that the client sent, if any.
+        policy: for the password.
         client: where the request comes from.
 
     Raises:
@@ -74,7 +79,7 @@ def parse(
     except InvalidInput as error:
         errors += error.errors
     try:
-        password = passwords.check_new(raw_password)
+        password = policy.check(raw_password, username.canonical if username else "")
     except InvalidInput as error:
         errors += error.errors
     if idempotency_key is not None and not KEY_SHAPE.fullmatch(idempotency_key):

@@ -14,6 +14,7 @@ from service.accounts.repository import AccountRepository
 from service.audit.entry import Entry, Event, emit
 from service.audit.trail import AuditTrail
 from service.credentials.hashing import PasswordHasher
+from service.credentials.policy import PasswordPolicy
 from service.errors import (
     DatabaseUnavailable,
     InvalidInput,
@@ -52,6 +53,7 @@ class Registration:
         accounts: AccountRepository,
         cache: UsernameCache,
         hasher: PasswordHasher,
+        policy: PasswordPolicy,
         audit: AuditTrail,
         throttle: Throttle,
     ) -> None:
@@ -60,6 +62,7 @@ class Registration:
         self._audit = audit
         self._names = Names(accounts, cache)
         self._hasher = hasher
+        self._policy = policy
         self._flights = Flights()
 
     def register(
@@ -94,7 +97,7 @@ class Registration:
             RivalTooSlow: other requests for the name take too long.
             NameJustReleased: the name became free a moment too late for this attempt.
         """
-        attempt = attempts.parse(raw_username, raw_password, idempotency_key, client)
+        attempt = attempts.parse(raw_username, raw_password, idempotency_key, self._policy, client)
         outcome = self._fly(attempt)
         if isinstance(outcome, Account):
             metrics.REGISTRATIONS.labels("registered").inc()

@@ -43,6 +43,7 @@ SENTENCES = {
     "session_too_large": "A session can hold at most {keys} keys and {limit} bytes of data.",
     "session_revoked": "Your account has just changed. Sign in again.",
     "not_signed_in": "You are not signed in.",
+    "step_up_required": "Confirm that it is you: enter your password again.",
     "cross_site": "This request comes from another site, so it was rejected.",
     "username/too_short": "A username needs at least {limit} characters.",
     "username/too_long": "A username can have at most {limit} characters.",
@@ -55,6 +56,18 @@ SENTENCES = {
     "password/too_short": "A password needs at least {limit} characters.",
     "password/too_long": "A password can have at most {limit} characters.",
     "password/characters": "That password contains characters that a password cannot have.",
+    "password/too_common": (
+        "Many people have used that password, so it is among the first that attackers try."
+    ),
+    "password/too_easy": "That password is easy to guess. Add a word or two that nobody expects.",
+    "password/contains_username": (
+        "That password is easy to guess, because it contains your username."
+    ),
+    "password/repeats": "That password is easy to guess, because it repeats itself.",
+    "password/sequence": (
+        "That password is easy to guess, because it follows the alphabet or the keyboard."
+    ),
+    "password/date": "That password is easy to guess, because it is mostly a date.",
     "Idempotency-Key/malformed": "An Idempotency-Key has 1 to {limit} visible ASCII characters.",
     "remember/type": "remember must be true or false.",
     "before/invalid": "before must be the id of an entry.",

@@ -12,6 +12,7 @@ from service.errors import (
     CoatcheckError,
     InvalidInput,
     RegistrationUnresolved,
+    StepUpRequired,
     TooManyRequests,
     Unavailable,
 )
@@ -29,6 +30,7 @@ OUTCOMES: dict[type[CoatcheckError], tuple[int, str]] = {
     errors.NotSignedIn: (401, "not_signed_in"),
     errors.NoSuchAccount: (401, "not_signed_in"),  # of a session that outlived its account
     errors.WrongPassword: (403, "wrong_password"),
+    errors.StepUpRequired: (403, "step_up_required"),
     errors.CrossSite: (403, "cross_site"),
     errors.NoSuchSession: (404, "not_found"),
     errors.BodyTooSlow: (408, "refused"),
@@ -58,6 +60,7 @@ class Problem(NamedTuple):
     detail: str
     headers: Headers = ()  # what the client can do next
     errors: tuple[dict[str, str], ...] = ()  # one for each field: field, code, message
+    factors: tuple[str, ...] = ()  # any of which is enough to go on
 
     @property
     def title(self) -> str:
@@ -75,6 +78,8 @@ class Problem(NamedTuple):
         }
         if self.errors:
             document["errors"] = self.errors
+        if self.factors:
+            document["factors"] = self.factors
         all_headers = (("Content-Type", PROBLEM), *self.headers, *headers)
         return Answer(self.status, all_headers, encode(document))
 
@@ -95,7 +100,8 @@ def problem_of(error: CoatcheckError) -> Problem:
             {"field": each.field, "code": each.code, "message": sentence(each)}
             for each in error.errors
         )
-    return Problem(status, code, sentence(error), headers, fields)
+    factors = error.factors if isinstance(error, StepUpRequired) else ()
+    return Problem(status, code, sentence(error), headers, fields, factors)
 
 
 def rate_limit_headers(error: TooManyRequests) -> Headers:

@@ -11,11 +11,13 @@ from service.accounts.known_devices import KnownDevices
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
 from service.audit.trail import AuditTrail
+from service.credentials.policy import PasswordPolicy
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
 from service.sessions.rules import SessionRules
 from service.sessions.store import SessionStore
 from service.signin.flow import SignIn
+from service.signin.fresh_proof import FreshProof
 from service.signin.password import PasswordFactor
 from service.storage.chore import Chore
 from service.storage.postgres import Postgres
@@ -54,7 +56,9 @@ class Services:
     throttle: Throttle
     username_cache: UsernameCache
     registration: Registration
+    password_policy: PasswordPolicy
     password_factor: PasswordFactor
+    fresh_proof: FreshProof
     sign_in: SignIn
     revocation: Revocation
     audit: AuditTrail

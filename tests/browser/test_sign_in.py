@@ -56,6 +56,6 @@ def test_a_rejected_registration_says_what_to_change(page: Page) -> None:
     page.goto("/register")
     fill_in(page, "Register", "x", "short")
     expect(page.get_by_text("at least 2 characters")).to_be_visible()
-    expect(page.get_by_text("at least 8 characters")).to_be_visible()
+    expect(page.get_by_text("at least 10 characters")).to_be_visible()
     fill_in(page, "Register", "Bob", PASSWORD)
     expect(page.get_by_role("navigation")).to_contain_text("Signed in as Bob")

@@ -18,7 +18,7 @@ from service.registration.registration import Registration
 from service.registration.username_cache import State, Taken, UsernameCache
 from tests.conditions import elapse
 from tests.hashes import held_hashes
-from tests.passwords import PASSWORD
+from tests.passwords import PASSWORD, POLICY
 from tests.registration.attempts import BOB, CountingHasher, rows
 from tests.throttles import UNTHROTTLED
 
@@ -88,7 +88,7 @@ def test_a_registration_whose_turn_to_hash_comes_too_late_frees_the_name_at_once
     audit: AuditTrail,
 ) -> None:
     busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=0.05)
-    registration = Registration(accounts, cache, busy, audit, UNTHROTTLED)
+    registration = Registration(accounts, cache, busy, POLICY, audit, UNTHROTTLED)
     with held_hashes() as hashes, ThreadPoolExecutor() as callers:
         callers.submit(busy.hash, "another password")
         hashes.await_queued()
@@ -113,7 +113,7 @@ def test_a_full_queue_of_hashes_does_not_delay_a_duplicate(
 ) -> None:
     """The cache and the index both reject it before it has to wait."""
     busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=60.0)
-    registration = Registration(accounts, cache, busy, audit, UNTHROTTLED)
+    registration = Registration(accounts, cache, busy, POLICY, audit, UNTHROTTLED)
     registration.register("bob", PASSWORD)
     with ThreadPoolExecutor() as callers, held_hashes() as hashes:
         callers.submit(busy.hash, "another password")

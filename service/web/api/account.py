@@ -6,11 +6,10 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from service.credentials import passwords
 from service.errors import FieldError, InvalidInput
 from service.web import current, known_device
 from service.web.activity import activity_json
-from service.web.bodies import json_strings
+from service.web.bodies import json_strings, optional_json_string
 from service.web.routes import hashes_a_password
 from service.web.services import services
 
@@ -46,7 +45,7 @@ def change_password() -> tuple[str, int]:
     """Change the password: this session gets a new id, and all others end."""
     user = current.signed_in()
     body = json_strings("current_password", "new_password")
-    new = passwords.check_new(body["new_password"])
+    new = services().password_policy.check(body["new_password"], user.owner.username)
     confirmed = services().password_factor.confirm(user, body["current_password"], current.client())
     changed = services().revocation.change_password(user, confirmed, new, current.client())
     current.session().replace_record(changed)
@@ -57,12 +56,14 @@ def change_password() -> tuple[str, int]:
 @blueprint.delete("")
 @hashes_a_password
 def delete() -> tuple[str, int]:
-    """Delete the account: every session ends, and the name stays taken for a while."""
+    """Delete the account: every session ends, and the name stays taken for a while. Without a
+    password, the last proof must be fresh."""
     user = current.signed_in()
-    password = json_strings("password")["password"]
-    confirmed = services().password_factor.confirm(user, password, current.client())
-    services().revocation.delete(
-        confirmed.account.username, current.client(), user.record.id.digest
-    )
+    password = optional_json_string("password")
+    if password is None:
+        services().fresh_proof.require(user.record)
+    else:
+        services().password_factor.confirm(user, password, current.client())
+    services().revocation.delete(user.owner.username, current.client(), user.record.id.digest)
     current.forget()
     return "", 204

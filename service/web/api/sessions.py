@@ -6,10 +6,12 @@ from typing import Any
 
 from flask import Blueprint, request
 
+from service.credentials import passwords
 from service.errors import FieldError, InvalidInput
+from service.signin.flow import Proof
 from service.throttling.table import Limited
 from service.web import current, known_device
-from service.web.bodies import json_credentials
+from service.web.bodies import json_credentials, json_strings
 from service.web.routes import hashes_a_password, limited
 from service.web.services import services
 from service.web.shapes import sessions_json, signed_in_json
@@ -28,6 +30,18 @@ def sign_in() -> tuple[dict[str, Any], int]:
     )
     current.sign_in(proof, credentials.remember)
     return signed_in_json(*current.signed_in()), 201
+
+
+@blueprint.post("/current/step-up")
+@hashes_a_password
+def step_up() -> tuple[str, int]:
+    """Prove again who is signed in: this session gets a new id."""
+    user = current.signed_in()
+    password = json_strings("password")["password"]
+    confirmed = services().password_factor.confirm(user, password, current.client())
+    renewed = services().fresh_proof.renew(user, Proof(confirmed.account, passwords.METHOD))
+    current.session().replace_record(renewed)
+    return "", 204
 
 
 @blueprint.delete("/current")

@@ -7,7 +7,6 @@ from contextlib import suppress
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from service.credentials import passwords
 from service.errors import (
     DatabaseUnavailable,
     InvalidInput,
@@ -70,7 +69,7 @@ def change_password() -> Page:
     user = current.signed_in()
     fields = form_fields()
     try:
-        new = passwords.check_new(fields.get("new_password", ""))
+        new = services().password_policy.check(fields.get("new_password", ""), user.owner.username)
         confirmed = services().password_factor.confirm(
             user, fields.get("current_password", ""), current.client()
         )

@@ -81,7 +81,9 @@ def change_at_once(app: Flask, old: str, new: list[str]) -> list[tuple[int, str]
 def test_of_two_simultaneous_password_changes_one_holds(app: Flask) -> None:
     password = PASSWORD
     for round_ in range(5):
-        answers = change_at_once(app, password, [f"first of {round_}", f"second of {round_}"])
+        answers = change_at_once(
+            app, password, [f"the first of {round_}", f"the second of {round_}"]
+        )
         assert {code for code, _ in answers} <= {204, 403, 401}
         (password,) = [new for code, new in answers if code == 204]
         assert another_device_with(app, password)

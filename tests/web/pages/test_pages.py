@@ -40,7 +40,7 @@ def test_a_rejected_registration_shows_the_form_with_what_was_wrong(client: Flas
     response = client.post("/register", data={"username": "x", "password": "hunter2"})
     assert response.status_code == 422
     assert "at least 2 characters" in response.text
-    assert "at least 8 characters" in response.text
+    assert "at least 10 characters" in response.text
     assert 'value="x"' in response.text
     assert "hunter2" not in response.text
 
