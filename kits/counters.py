@@ -64,10 +64,16 @@ def statements(superuser_url: str, database: str) -> Statements:
     return Statements(selects, inserted, succeeded, failed, committed)
 
 
-def published_hashes(url: str) -> int:
-    """The number of hashes that the service itself reports at /metrics."""
+def published_hashes(url: str, kind: str = "") -> int:
+    """The number of hashes that the service itself reports at /metrics.
+
+    Args:
+        url: of the service.
+        kind: `hash` or `verify`; by default both.
+    """
     lines = httpx.get(f"{url}/metrics").text.splitlines()
-    values = [float(line.split()[-1]) for line in lines if line.startswith(HASHES_METRIC)]
+    prefix = f'{HASHES_METRIC}{{kind="{kind}'
+    values = [float(line.split()[-1]) for line in lines if line.startswith(prefix)]
     return round(sum(values))
 
 

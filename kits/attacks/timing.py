@@ -10,13 +10,12 @@ import random
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import argon2
 import httpx
 import psycopg
 
-from kits.attacks.deployment import Deployment, deploy
+from kits.attacks.deployment import Deployment
 from kits.attacks.ranks import probability_of_chance
 from kits.command import Say
 from kits.report import number
@@ -26,24 +25,20 @@ from tests.passwords import ANOTHER_PASSWORD, PASSWORD
 UNKNOWN = "unknown"
 KINDS = (UNKNOWN, "wrong", "disabled", "deleted", "older")
 OLDER = argon2.PasswordHasher(memory_cost=8192, time_cost=1, parallelism=1)
-WARM_UP = 20  # rounds that do not count
+ROUNDS, WARM_UP = 200, 20  # the latter do not count
 LARGEST_DIFFERENCE = 0.03  # of the median
 LEAST_PROBABILITY = 0.01
 
 Times = Mapping[str, Sequence[float]]  # seconds, by kind
 
 
-def attack(directory: Path, rounds: int, say: Say) -> Iterator[Verdict]:
-    """Measure, and judge each kind beside unknown names.
-
-    Args:
-        rounds: how many logins of each kind.
-    """
-    with deploy(directory, COATCHECK_THROTTLING="off") as deployment:
-        _add_accounts(deployment)
-        with deployment.server.client() as client:
-            _measure(client, WARM_UP)
-            times = _measure(client, rounds)
+def timing(deployment: Deployment, say: Say) -> Iterator[Verdict]:
+    """Measure, and judge each kind beside unknown names."""
+    say(f"{ROUNDS} wrong passwords for each of: {', '.join(KINDS)}")
+    _add_accounts(deployment)
+    with deployment.server.client() as client:
+        _measure(client, WARM_UP)
+        times = _measure(client, ROUNDS)
     for kind in KINDS:
         say(f"{kind}: {number(1000 * statistics.median(times[kind]))} ms")
     yield from verdicts(times)
@@ -73,7 +68,7 @@ def _add_accounts(deployment: Deployment) -> None:
             if kind == "deleted":
                 body = {"password": PASSWORD}
                 client.request("DELETE", "/api/v1/account", json=body).raise_for_status()
-    with psycopg.connect(deployment.database_url) as connection:
+    with psycopg.connect(deployment.postgres.url) as connection:
         older = OLDER.hash(PASSWORD)
         connection.execute(
             "UPDATE accounts SET password_hash = %s WHERE username = 'older'", (older,)
