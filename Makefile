@@ -12,7 +12,7 @@ ENGINES := --target $(VENV)/engines --upgrade --no-deps --only-binary :all: \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-kits lint races load bench rehearse lock audit clean
+.PHONY: help setup run test test-kits lint races load bench foreign rehearse lock audit clean
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -46,6 +46,9 @@ load: setup ## measure registration against its targets, 10 minutes; ARGS="compa
 
 bench: setup ## compare session checks with other frameworks, 13 minutes; ARGS="checks" for one row
 	@exec $(BIN)/python -m kits.bench $(ARGS)
+
+foreign: setup ## run the tests of Flask and its extensions on our sessions, 5 to 10 minutes; ARGS="flask" for one
+	@exec $(BIN)/python -m kits.foreign $(ARGS)
 
 rehearse: ## rehearse the production stack in Docker: restarts, down and up, kill -9; 3 minutes
 	@exec $(PYTHON) -m kits.compose

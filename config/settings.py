@@ -135,6 +135,11 @@ class Settings(BaseModel):
         """The prefix `__Host-` ties the cookie to this host and to TLS (RFC 6265bis, 4.1.3)."""
         return "__Host-session" if self.secure_cookies else "session"
 
+    @property
+    def device_cookie_name(self) -> str:
+        """Of the cookie that marks a device on which somebody has signed in."""
+        return "__Host-device" if self.secure_cookies else "device"
+
     @field_validator("bind")
     @classmethod
     def _address(cls, value: str) -> str:

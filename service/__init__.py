@@ -14,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import config
 from config import Settings
 from service import logs
+from service.accounts.known_devices import KnownDevices
 from service.accounts.outbox import Outbox
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
@@ -32,6 +33,9 @@ from service.storage import redis
 from service.storage.chore import Chore
 from service.storage.postgres import Postgres
 from service.storage.redis_connections import RedisTimeBudget
+from service.throttling.rules import ThrottleRules
+from service.throttling.table import TABLE
+from service.throttling.throttle import Throttle
 from service.web import api, error_handlers, pages
 from service.web.bodies import MAX_BODY
 from service.web.cross_site import cross_site_check
@@ -107,6 +111,7 @@ def _wired(settings: Settings) -> Services:
         Limits(settings.session_idle, settings.session_lifetime),
         Limits(settings.remembered_session_idle, settings.remembered_session_lifetime),
     )
+    throttle = Throttle(session_redis, ThrottleRules(TABLE if settings.throttling else {}))
     session_store = SessionStore(session_redis, session_rules, settings.sessions_per_account)
     chore = Chore()
     audit = AuditTrail(postgres, chore.wake)
@@ -116,6 +121,8 @@ def _wired(settings: Settings) -> Services:
     return Services(
         serving=Serving(
             cookie_name=settings.session_cookie_name,
+            device_cookie_name=settings.device_cookie_name,
+            trusted_proxies=settings.trusted_proxies,
             redis_url=settings.redis_url,
             cache_redis_url=settings.cache_redis_url,
             threads=settings.threads,
@@ -128,10 +135,14 @@ def _wired(settings: Settings) -> Services:
         session_redis=session_redis,
         cache_redis=cache_redis,
         accounts=accounts,
+        known_devices=KnownDevices(postgres),
+        throttle=throttle,
         username_cache=username_cache,
-        registration=Registration(accounts, username_cache, hasher, password_policy, audit),
+        registration=Registration(
+            accounts, username_cache, hasher, password_policy, audit, throttle
+        ),
         password_policy=password_policy,
-        password_factor=PasswordFactor(accounts, hasher, audit),
+        password_factor=PasswordFactor(accounts, hasher, audit, throttle),
         fresh_proof=FreshProof(session_store, session_rules, settings.fresh_proof),
         sign_in=SignIn(session_store, audit),
         revocation=Revocation(accounts, outbox, session_store, hasher, audit),

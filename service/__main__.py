@@ -14,6 +14,7 @@ from service.accounts.account import Account
 from service.audit.entry import COMMAND_LINE, printable
 from service.commands.audit import audit
 from service.errors import CoatcheckError, NoSuchAccount, StartupError
+from service.throttling import counters
 from service.web.messages import sentence
 from service.web.services import Services, services_of
 from service.web.shapes import device_name
@@ -125,6 +126,20 @@ def enable(username: str) -> None:
     with _services() as services:
         services.revocation.enable(username, COMMAND_LINE)
     click.echo(f"Enabled {printable(username)}.")
+
+
+@accounts.command()
+@click.argument("username")
+def unlock(username: str) -> None:
+    """Allow sign-ins from new devices again.
+
+    A hundred wrong passwords in a row block them.
+    """
+    with _services() as services:
+        account, _ = _find(services, username)
+        name = usernames.parse(username).canonical
+        services.throttle.empty(counters.attempts_on(name, account.id))
+    click.echo(f"Unlocked {username}.")
 
 
 @accounts.command()

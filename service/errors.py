@@ -104,6 +104,31 @@ class Busy(Unavailable):
         self.retry_after = retry_after
 
 
+class TooManyRequests(CoatcheckError):
+    """A limit is used up; `service.throttling.table` has them all.
+
+    Args:
+        limit: its name.
+        amount: how many attempts it allows in a window.
+        window: seconds.
+        retry_after: seconds until the next attempt.
+    """
+
+    def __init__(self, limit: str, amount: int, window: int, retry_after: int) -> None:
+        super().__init__(wait=retry_after)
+        self.limit, self.amount, self.window = limit, amount, window
+        self.retry_after = retry_after
+
+
+class LimitUsedUp(TooManyRequests):
+    """Time alone frees the limit."""
+
+
+class GuessesUsedUp(TooManyRequests):
+    """So many passwords in a row were wrong that nobody may try another, except the owner on a
+    known device."""
+
+
 class NoHost(CoatcheckError):
     """The request has no Host header."""
 

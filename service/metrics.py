@@ -18,6 +18,13 @@ AUDIT_DELAYED = Counter(
 )
 SESSION_READS = Counter("coatcheck_session_reads", "Sessions looked for, by outcome.", ["outcome"])
 SHED = Counter("coatcheck_shed_requests", "Requests rejected for lack of a free thread.", ["lane"])
+THROTTLED = Counter(
+    "coatcheck_throttled_requests", "Requests rejected because a limit was used up.", ["limit"]
+)
+UNTHROTTLED = Counter(
+    "coatcheck_unthrottled_requests",
+    "Requests to which no limit was applied, because Redis did not answer.",
+)
 
 
 class Tally:

@@ -64,7 +64,7 @@ def sentinel_engine(directory: Path) -> Iterator[Group]:
 def database(postgres_engine: PostgresEngine) -> Iterator[psycopg.Connection]:
     """A connection of the test's own, as the owner of a database that is empty."""
     with psycopg.connect(postgres_engine.url, autocommit=True) as connection:
-        connection.execute("TRUNCATE accounts, revocations, audit, audit_heads")
+        connection.execute("TRUNCATE accounts, known_devices, revocations, audit, audit_heads")
         yield connection
 
 
@@ -133,6 +133,7 @@ def environ(postgres_engine: PostgresEngine, redis_engine: RestrictedRedis) -> d
     """The variables with which the service runs on the test's engines."""
     return {
         "COATCHECK_ENV": "testing",
+        "COATCHECK_THROTTLING": "off",  # all tests have one address
         "COATCHECK_ARGON2_MEMORY_KIB": "64",  # each registration would take 20 ms
         "DATABASE_URL": postgres_engine.service_url,
         "REDIS_URL": redis_engine.service_url,

@@ -17,6 +17,7 @@ from service.accounts.changes import (
     RETIRE,
     REVOKE_SESSIONS,
 )
+from service.accounts.known_devices import Mark
 from service.accounts.usernames import Username
 from service.audit.entry import Entry
 from service.storage.postgres import Postgres
@@ -31,7 +32,12 @@ WITH_HASH: Final = f"""
     SELECT {ACCOUNT} FROM accounts WHERE canonical_username = %s AND password_hash = %s
 """
 CREDENTIALS: Final = f"""
-    SELECT {ACCOUNT}, password_hash FROM accounts
+    SELECT {ACCOUNT}, password_hash, EXISTS (
+        SELECT FROM known_devices device
+        WHERE device.account_id = accounts.id AND device.digest = %s
+            AND device.session_epoch = accounts.session_epoch
+    )
+    FROM accounts
     WHERE canonical_username = %s AND disabled_at IS NULL AND retired_at IS NULL
 """
 CREDENTIALS_BY_ID: Final = f"""
@@ -110,10 +116,12 @@ class AccountRepository:
         """The account with exactly this name and hash."""
         return self._account(WITH_HASH, (username.canonical, password_hash))
 
-    def credentials(self, username: Username) -> Credentials | None:
-        """An account that is neither disabled nor deleted, and its password hash."""
-        found = self._account_and_more(CREDENTIALS, username.canonical)
-        return Credentials(*found) if found else None
+    def credentials(self, username: Username, mark: Mark | None = None) -> Credentials | None:
+        """An account that is neither disabled nor deleted, its password hash, and whether `mark` is
+        that of a known device."""
+        digest = mark.digest if mark else None
+        row = self._fetch_one(CREDENTIALS, (digest, username.canonical))
+        return Credentials(Account(*row[:-2]), *row[-2:]) if row else None
 
     def credentials_of(self, account_id: int) -> Credentials | None:
         """The same, by account id."""

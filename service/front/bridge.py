@@ -79,10 +79,10 @@ class Bridge:
         return await self.hand_over(self._page_lane, scope, body, send)
 
     def answer_at_once(
-        self, method: str, path: str, headers: RawHeaders, body: bytes
+        self, method: str, path: str, headers: RawHeaders, body: bytes, peer: Any
     ) -> Coroutine[Any, Any, Answer] | None:
         """None: every request goes to the application."""
-        del method, path, headers, body
+        del method, path, headers, body, peer
         return None
 
     async def hand_over(

@@ -57,7 +57,7 @@ class Connection(LimitedConnection):
             if len(pieces) <= 1:
                 body = pieces[0] if pieces else b""
                 answering = self.worker.asgi.answer_at_once(
-                    request.method, request.path, request.headers_bytes, body
+                    request.method, request.path, request.headers_bytes, body, peername
                 )
         if answering is None:
             return bool(await super()._serve_http_request(request, sockname, peername))

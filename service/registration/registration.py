@@ -31,6 +31,8 @@ from service.registration.names import Names
 from service.registration.username_cache import State, Taken, UsernameCache
 from service.sessions.ids import new_locator
 from service.sessions.record import NOWHERE, Client
+from service.throttling import counters
+from service.throttling.throttle import Throttle
 
 log = structlog.get_logger()
 
@@ -53,7 +55,9 @@ class Registration:
         hasher: PasswordHasher,
         policy: PasswordPolicy,
         audit: AuditTrail,
+        throttle: Throttle,
     ) -> None:
+        self._throttle = throttle
         self._accounts = accounts
         self._audit = audit
         self._names = Names(accounts, cache)
@@ -84,6 +88,8 @@ class Registration:
         Raises:
             InvalidInput: the input is unacceptable. Lists all that is wrong.
             UsernameTaken: a committed row has the name.
+            TooManyRequests: the request repeats an earlier one, and too many passwords for that
+                account were wrong.
             RegistrationUnresolved: Postgres failed halfway, and the account may exist. Carries the
                 idempotency key with which the request is safe to repeat.
             DatabaseUnavailable: Postgres does not answer.
@@ -196,13 +202,18 @@ class Registration:
 
     def _own_earlier(self, attempt: Attempt, raw_password: str, taken: Taken) -> Account | None:
         """The account that this client registered earlier, if it did. The same idempotency key is
-        not enough: the client must know the password."""
+        not enough: the client must know the password, which makes this a guess like any other."""
         if taken.key_digest != attempt.key_digest:
             return None
         found = self._accounts.credentials(attempt.username)
         if found is None:
             return None
-        if self._hasher.verify(raw_password, found.password_hash):
+        name = attempt.username.canonical
+        charge = self._throttle.charge_if_possible(counters.login(name, attempt.client.address))
+        with charge:
+            is_right = self._hasher.verify(raw_password, found.password_hash)
+        if is_right:
+            charge.refund(counters.failures(name, found.account.id))
             return found.account
         self._audit.record(Entry(Event.PASSWORD_REFUSED, found.account.id, attempt.client))
         return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from service.errors import CoatcheckError, FieldError, InvalidInput
+import math
+
+from service.errors import CoatcheckError, FieldError, InvalidInput, TooManyRequests
 
 # The keys are an error's code; a field and a code, or "*" and a code for any field; or the status
 # of a response about which nothing more is known.
@@ -22,6 +24,11 @@ SENTENCES = {
     "name_just_released": "That username has just become free. Try again.",
     "too_many_hashes": "Too many people are signing in or registering right now.",
     "busy": "The service is too busy right now.",
+    "limit_used_up": "Too many attempts. Try again in {wait}.",
+    "guesses_used_up": (
+        "Too many wrong passwords in a row. Sign in on a device on which you have signed in "
+        "before, or ask the operator of this site to unlock your account."
+    ),
     "no_host": "The request has no Host header.",
     "body_too_large": "The body is larger than {limit} bytes.",
     "body_too_slow": "The body did not arrive in time.",
@@ -80,6 +87,7 @@ SENTENCES = {
     "500": "Something went wrong.",
     "501": "That transfer coding is not supported.",
 }
+UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 def sentence(error: CoatcheckError | FieldError) -> str:
@@ -89,6 +97,16 @@ def sentence(error: CoatcheckError | FieldError) -> str:
     if isinstance(error, CoatcheckError):
         codes = (getattr(kind, "code", None) for kind in type(error).__mro__)
         text = next(SENTENCES[code] for code in codes if code in SENTENCES)
-        return text.format(**error.parameters)
+        said = dict(error.parameters)
+        if isinstance(error, TooManyRequests):
+            said["wait"] = _duration(error.retry_after)
+        return text.format(**said)
     own = SENTENCES.get(f"{error.field}/{error.code}")
     return (own or SENTENCES[f"*/{error.code}"]).format(field=error.field, **error.parameters)
+
+
+def _duration(seconds: int) -> str:
+    """How long, at least a second, in the largest unit that fits, rounded up: "4 minutes"."""
+    size, unit = next((size, unit) for size, unit in UNITS if seconds >= size)
+    count = math.ceil(seconds / size)
+    return f"{count} {unit}{'' if count == 1 else 's'}"

@@ -13,6 +13,7 @@ from service.errors import (
     InvalidInput,
     RegistrationUnresolved,
     StepUpRequired,
+    TooManyRequests,
     Unavailable,
 )
 from service.web.answers import TITLES, Answer, Headers, encode
@@ -38,6 +39,7 @@ OUTCOMES: dict[type[CoatcheckError], tuple[int, str]] = {
     errors.SessionTooLarge: (413, "too_large"),
     errors.WrongMediaType: (415, "unsupported_media_type"),
     errors.InvalidInput: (422, "invalid"),
+    errors.TooManyRequests: (429, "too_many_requests"),
     errors.Unavailable: (503, "unavailable"),
 }
 # For errors that come from Flask.
@@ -88,6 +90,8 @@ def problem_of(error: CoatcheckError) -> Problem:
     headers: Headers = ()
     if isinstance(error, Unavailable):
         headers = (("Retry-After", str(error.retry_after)),)
+    if isinstance(error, TooManyRequests):
+        headers = rate_limit_headers(error)
     if isinstance(error, RegistrationUnresolved):
         headers += (("Idempotency-Key", error.idempotency_key),)
     fields: tuple[dict[str, str], ...] = ()
@@ -98,6 +102,16 @@ def problem_of(error: CoatcheckError) -> Problem:
         )
     factors = error.factors if isinstance(error, StepUpRequired) else ()
     return Problem(status, code, sentence(error), headers, fields, factors)
+
+
+def rate_limit_headers(error: TooManyRequests) -> Headers:
+    """When to come back, and the limit that is used up (RFC 9110, section 10.2.3;
+    draft-ietf-httpapi-ratelimit-headers-10)."""
+    return (
+        ("Retry-After", str(error.retry_after)),
+        ("RateLimit-Policy", f'"{error.limit}";q={error.amount};w={error.window}'),
+        ("RateLimit", f'"{error.limit}";r=0;t={error.retry_after}'),
+    )
 
 
 def http_problem(status: int, detail: str | None = None, headers: Headers = ()) -> Problem:

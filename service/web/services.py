@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 from redis import Redis, RedisCluster
 
+from service.accounts.known_devices import KnownDevices
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
 from service.audit.trail import AuditTrail
@@ -20,6 +21,7 @@ from service.signin.fresh_proof import FreshProof
 from service.signin.password import PasswordFactor
 from service.storage.chore import Chore
 from service.storage.postgres import Postgres
+from service.throttling.throttle import Throttle
 from service.web.answers import Headers
 
 EXTENSION = "coatcheck"
@@ -30,6 +32,8 @@ class Serving:
     """How the event loop in front of Flask serves. Durations are in seconds."""
 
     cookie_name: str
+    device_cookie_name: str
+    trusted_proxies: int
     redis_url: str
     cache_redis_url: str
     threads: int
@@ -48,6 +52,8 @@ class Services:
     session_redis: Redis | RedisCluster
     cache_redis: Redis | RedisCluster
     accounts: AccountRepository
+    known_devices: KnownDevices
+    throttle: Throttle
     username_cache: UsernameCache
     registration: Registration
     password_policy: PasswordPolicy

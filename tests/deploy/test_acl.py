@@ -189,7 +189,7 @@ class AsInTheStack(RedisEngine):
 @pytest.fixture
 def secrets(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The volumes of the stack after its first start."""
-    for name in ("POSTGRES", "REDIS", "CACHE", "WEB"):
+    for name in ("POSTGRES", "REDIS", "CACHE", "WEB", "OWNER"):
         (place / name).mkdir()
         monkeypatch.setattr(make_passwords, name, place / name)
     make_passwords.main()

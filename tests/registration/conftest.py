@@ -11,6 +11,7 @@ from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
 from tests.passwords import POLICY
 from tests.registration.attempts import CountingHasher
+from tests.throttles import UNTHROTTLED
 
 
 @pytest.fixture
@@ -30,4 +31,4 @@ def registration(
     hasher: CountingHasher,
     audit: AuditTrail,
 ) -> Registration:
-    return Registration(accounts, cache, hasher, POLICY, audit)
+    return Registration(accounts, cache, hasher, POLICY, audit, UNTHROTTLED)

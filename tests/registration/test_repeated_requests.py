@@ -20,6 +20,7 @@ from service.registration.username_cache import UsernameCache
 from service.storage.postgres import Postgres
 from tests.passwords import PASSWORD, POLICY
 from tests.registration.attempts import CountingHasher, race, rows
+from tests.throttles import UNTHROTTLED
 
 
 def test_a_request_repeated_with_its_key_returns_its_account(
@@ -51,7 +52,7 @@ def test_a_hot_duplicate_with_a_foreign_key_costs_neither_hash_nor_postgres(
     registration: Registration, hasher: CountingHasher, database: psycopg.Connection
 ) -> None:
     registration.register("bob", PASSWORD, "key")
-    database.execute("TRUNCATE accounts")
+    database.execute("TRUNCATE accounts CASCADE")
     with pytest.raises(UsernameTaken):
         registration.register("bob", PASSWORD, "another-key")
     assert hasher.hashes == 1
@@ -120,7 +121,9 @@ def test_the_outcome_of_an_insert_without_an_answer_is_found_out(
 ) -> None:
     """G3: what the connection lost, the next one finds."""
     lossy = LossyRepository(postgres, lost=1, carried_out=carried_out)
-    account = Registration(lossy, cache, hasher, POLICY, audit).register("bob", PASSWORD)
+    account = Registration(lossy, cache, hasher, POLICY, audit, UNTHROTTLED).register(
+        "bob", PASSWORD
+    )
     assert account.username == "bob"
     assert rows(database) == ["bob"]
     assert hasher.hashes == 1
@@ -136,7 +139,7 @@ def test_a_request_whose_outcome_stays_unknown_is_safe_to_repeat(
 ) -> None:
     """G3: the key in the response makes the repetition safe."""
     lossy = LossyRepository(postgres, lost=2, carried_out=carried_out)
-    registration = Registration(lossy, cache, hasher, POLICY, audit)
+    registration = Registration(lossy, cache, hasher, POLICY, audit, UNTHROTTLED)
     with pytest.raises(RegistrationUnresolved) as caught:
         registration.register("bob", PASSWORD)
     assert registration.register("bob", PASSWORD, caught.value.idempotency_key).username == "bob"

@@ -19,6 +19,7 @@ from tests.conditions import eventually
 from tests.entries import DELETED, REGISTERED
 from tests.passwords import PASSWORD, POLICY
 from tests.registration.attempts import BOB, CountingHasher, race, rows
+from tests.throttles import UNTHROTTLED
 
 
 def test_a_race_for_one_name_has_one_winner_at_the_price_of_one_hash(
@@ -42,7 +43,7 @@ def test_without_the_cache_a_race_still_has_one_winner(
 ) -> None:
     """G5: without Redis, G1 still holds."""
     nowhere = UsernameCache(connect("unix:///nowhere/redis.sock"))
-    registration = Registration(accounts, nowhere, hasher, POLICY, audit)
+    registration = Registration(accounts, nowhere, hasher, POLICY, audit, UNTHROTTLED)
     outcomes = race(20, lambda: registration.register("bob", PASSWORD))
     assert sum(isinstance(outcome, Account) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, UsernameTaken) for outcome in outcomes) == 19

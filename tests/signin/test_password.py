@@ -16,6 +16,7 @@ from tests.conditions import elapse
 from tests.entries import REGISTERED
 from tests.hashes import held_hashes
 from tests.passwords import PASSWORD
+from tests.throttles import UNTHROTTLED
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def factor(
     accounts.insert(
         usernames.parse("Bob"), hasher.hash(PASSWORD), "locator-----", "key", REGISTERED
     )
-    return PasswordFactor(accounts, hasher, audit)
+    return PasswordFactor(accounts, hasher, audit, UNTHROTTLED)
 
 
 def stored_hash(database: psycopg.Connection) -> str:
@@ -93,7 +94,9 @@ def test_a_login_whose_turn_to_hash_comes_too_late_says_so_whatever_the_name(
         callers.submit(busy.hash, "another password")
         hashes.await_queued()
         hashes.await_begun()
-        rejected = callers.submit(PasswordFactor(accounts, busy, audit).prove, name, password)
+        rejected = callers.submit(
+            PasswordFactor(accounts, busy, audit, UNTHROTTLED).prove, name, password
+        )
         hashes.await_queued()
         elapse(0.1)
         hashes.go_on()
@@ -109,11 +112,11 @@ def test_a_login_renews_a_hash_made_with_outdated_parameters(
 ) -> None:
     stronger = PasswordHasher(memory_kib=128, time_cost=1, threads=1, longest_wait=60.0)
     before = stored_hash(database)
-    PasswordFactor(accounts, stronger, audit).prove("bob", PASSWORD)
+    PasswordFactor(accounts, stronger, audit, UNTHROTTLED).prove("bob", PASSWORD)
     after = stored_hash(database)
     assert after != before
     assert not stronger.is_outdated(after)
-    assert PasswordFactor(accounts, stronger, audit).prove("bob", PASSWORD)
+    assert PasswordFactor(accounts, stronger, audit, UNTHROTTLED).prove("bob", PASSWORD)
     assert stored_hash(database) == after
 
 
@@ -139,4 +142,4 @@ def test_a_hash_that_cannot_be_renewed_now_does_not_stop_the_login(
         raise TooManyHashes
 
     monkeypatch.setattr(stronger, "hash", refuse)
-    assert PasswordFactor(accounts, stronger, audit).prove("bob", PASSWORD)
+    assert PasswordFactor(accounts, stronger, audit, UNTHROTTLED).prove("bob", PASSWORD)

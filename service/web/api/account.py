@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, request
 
 from service.errors import FieldError, InvalidInput
-from service.web import current
+from service.web import current, known_device
 from service.web.activity import activity_json
 from service.web.bodies import json_strings, optional_json_string
 from service.web.routes import hashes_a_password
@@ -49,6 +49,7 @@ def change_password() -> tuple[str, int]:
     confirmed = services().password_factor.confirm(user, body["current_password"], current.client())
     changed = services().revocation.change_password(user, confirmed, new, current.client())
     current.session().replace_record(changed)
+    known_device.remember(user.owner.account_id)
     return "", 204
 
 

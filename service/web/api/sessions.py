@@ -9,9 +9,10 @@ from flask import Blueprint, request
 from service.credentials import passwords
 from service.errors import FieldError, InvalidInput
 from service.signin.flow import Proof
-from service.web import current
+from service.throttling.table import Limited
+from service.web import current, known_device
 from service.web.bodies import json_credentials, json_strings
-from service.web.routes import hashes_a_password
+from service.web.routes import hashes_a_password, limited
 from service.web.services import services
 from service.web.shapes import sessions_json, signed_in_json
 
@@ -20,11 +21,12 @@ blueprint = Blueprint("sessions", __name__, url_prefix="/sessions")
 
 @blueprint.post("")
 @hashes_a_password
+@limited(Limited.LOGIN)
 def sign_in() -> tuple[dict[str, Any], int]:
     """Sign in."""
     credentials = json_credentials()
     proof = services().password_factor.prove(
-        credentials.username, credentials.password, current.client()
+        credentials.username, credentials.password, current.client(), known_device.mark()
     )
     current.sign_in(proof, credentials.remember)
     return signed_in_json(*current.signed_in()), 201
@@ -69,6 +71,8 @@ def revoke_several() -> dict[str, Any]:
     )
     if scope == "all":
         current.forget()
+    else:
+        known_device.remember(user.owner.account_id)
     return {"revoked": revoked}
 
 

@@ -12,14 +12,15 @@ from service.errors import (
     InvalidInput,
     NoSuchSession,
     NotSignedIn,
+    TooManyRequests,
     WrongPassword,
 )
-from service.web import current
+from service.web import current, known_device
 from service.web.activity import activity_json
 from service.web.bodies import form_fields
 from service.web.error_handlers import answer, wants_page
 from service.web.pages.forms import Page
-from service.web.problems import problem_of
+from service.web.problems import Problem, problem_of
 from service.web.routes import hashes_a_password
 from service.web.services import services
 from service.web.shapes import sessions_json
@@ -55,9 +56,9 @@ def revoke_one(handle: str) -> Page:
 @blueprint.post("/sessions/revoke-others")
 def revoke_others() -> Page:
     """End every session except this one."""
-    services().revocation.revoke_several(
-        current.signed_in(), everywhere=False, client=current.client()
-    )
+    user = current.signed_in()
+    services().revocation.revoke_several(user, everywhere=False, client=current.client())
+    known_device.remember(user.owner.account_id)
     return redirect(url_for("account.overview"), 303)
 
 
@@ -73,10 +74,10 @@ def change_password() -> Page:
             user, fields.get("current_password", ""), current.client()
         )
         changed = services().revocation.change_password(user, confirmed, new, current.client())
-    except (InvalidInput, WrongPassword) as error:
-        problem = problem_of(error)
-        return _overview(problem.status, password_notice=problem.detail)
+    except (InvalidInput, WrongPassword, TooManyRequests) as error:
+        return _overview(problem_of(error), "password")
     current.session().replace_record(changed)
+    known_device.remember(user.owner.account_id)
     return redirect(url_for("account.overview"), 303)
 
 
@@ -92,14 +93,14 @@ def delete() -> Page:
         services().revocation.delete(
             confirmed.account.username, current.client(), user.record.id.digest
         )
-    except WrongPassword as error:
-        problem = problem_of(error)
-        return _overview(problem.status, deletion_notice=problem.detail)
+    except (WrongPassword, TooManyRequests) as error:
+        return _overview(problem_of(error), "deletion")
     current.forget()
     return redirect(url_for("home.page"), 303)
 
 
-def _overview(status: int = 200, password_notice: str = "", deletion_notice: str = "") -> Page:
+def _overview(problem: Problem | None = None, form: str = "") -> Page:
+    """The page. A problem is shown in one of its forms: "password" or "deletion"."""
     owner, record = current.signed_in()
     devices = services().session_store.devices(record.id.locator)
     try:
@@ -111,7 +112,6 @@ def _overview(status: int = 200, password_notice: str = "", deletion_notice: str
         owner=owner,
         sessions=sessions_json(devices, record),
         activity=None if recent is None else [activity_json(entry) for entry in recent],
-        password_notice=password_notice,
-        deletion_notice=deletion_notice,
+        notices={form: problem.detail} if problem else {},
     )
-    return page, status
+    return (page, problem.status, problem.headers) if problem else page
