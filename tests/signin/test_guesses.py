@@ -36,7 +36,7 @@ from service.throttling.rules import ThrottleRules
 from service.throttling.table import TABLE, Limited
 from service.throttling.throttle import Throttle
 from tests.entries import REGISTERED
-from tests.passwords import PASSWORD
+from tests.passwords import PASSWORD, POLICY
 from tests.registration.attempts import CountingHasher
 
 WRONG = "another password"
@@ -319,7 +319,7 @@ def test_a_repeated_registration_is_a_guess(
     accounts: AccountRepository, redis: Redis, limited: Throttle, audit: AuditTrail
 ) -> None:
     hasher = CountingHasher()
-    registration = Registration(accounts, UsernameCache(redis), hasher, audit, limited)
+    registration = Registration(accounts, UsernameCache(redis), hasher, POLICY, audit, limited)
     registration.register("eve", PASSWORD, "key")
     outcomes = [
         outcome(lambda: registration.register("eve", WRONG, "key", at(1))) for _ in range(12)
