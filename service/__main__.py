@@ -11,10 +11,10 @@ import config
 from service import build_app, checkup, logs
 from service.accounts import usernames
 from service.accounts.account import Account
-from service.audit.entry import COMMAND_LINE, printable
+from service.audit.entry import COMMAND_LINE, Entry, Event, printable
 from service.commands.audit import audit
 from service.errors import CoatcheckError, NoSuchAccount, StartupError
-from service.throttling import counters
+from service.throttling import buckets
 from service.web.messages import sentence
 from service.web.services import Services, services_of
 from service.web.shapes import device_name
@@ -105,9 +105,12 @@ def show(username: str) -> None:
     """Show an account."""
     with _services() as services:
         account, disabled_at = _find(services, username)
+        name = usernames.parse(username).canonical
+        is_blocked = services.throttle.is_used_up(buckets.all_failures(name))
     click.echo(f"id\t{account.id}\nusername\t{printable(account.username)}")
     click.echo(f"created\t{account.created_at:%Y-%m-%d %H:%M:%S%z}")
     click.echo(f"disabled\t{disabled_at:%Y-%m-%d %H:%M:%S%z}" if disabled_at else "disabled\tno")
+    click.echo(f"sign-ins on new devices\t{'blocked' if is_blocked else 'allowed'}")
 
 
 @accounts.command()
@@ -131,15 +134,23 @@ def enable(username: str) -> None:
 @accounts.command()
 @click.argument("username")
 def unlock(username: str) -> None:
-    """Allow sign-ins from new devices again.
+    """Forget the wrong passwords for an account.
 
-    A hundred wrong passwords in a row block them.
+    Fifty an hour from anywhere block new devices, and so do a hundred in a row. A hundred in a row
+    on a known device block that device.
     """
     with _services() as services:
+        if not services.throttle.rules.is_on:
+            raise click.ClickException(
+                "COATCHECK_THROTTLING is off, so nobody is blocked. Nothing was changed."
+            )
         account, _ = _find(services, username)
         name = usernames.parse(username).canonical
-        services.throttle.empty(counters.attempts_on(name, account.id))
-    click.echo(f"Unlocked {username}.")
+        devices = [digest.hex() for digest in services.known_devices.digests(account.id)]
+        blocked = services.throttle.empty(buckets.attempts_on(name, account.id, devices))
+        services.audit.record(Entry(Event.UNLOCKED, account.id, COMMAND_LINE))
+    shown = printable(username)
+    click.echo(f"Unblocked {shown}." if blocked else f"{shown} was not blocked.")
 
 
 @accounts.command()

@@ -41,6 +41,7 @@ GIVE: Final = """
     INSERT INTO known_devices (account_id, digest, session_epoch)
     SELECT id, %(new)s, coalesce(%(epoch)s, session_epoch) FROM accounts WHERE id = %(account)s
 """
+DIGESTS: Final = "SELECT digest FROM known_devices WHERE account_id = %s"
 
 
 @dataclass(frozen=True)
@@ -94,3 +95,8 @@ class KnownDevices:
             about |= {"new": new.digest, "others": PER_ACCOUNT - 1}
             connection.execute(GIVE, about)
         return new
+
+    def digests(self, account_id: int) -> list[bytes]:
+        """The digests of an account's marks, also of those that count no longer."""
+        with self._postgres.connection() as connection:
+            return [digest for (digest,) in connection.execute(DIGESTS, (account_id,)).fetchall()]

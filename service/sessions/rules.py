@@ -12,6 +12,7 @@ import msgspec
 from service.sessions import keys
 from service.sessions.ids import SessionId
 from service.sessions.record import Metadata, Record, decode_metadata
+from service.storage.loop_script import ScriptCall
 
 TOUCH_INTERVAL = 60.0  # seconds
 
@@ -27,14 +28,6 @@ class Limits:
     def touch_interval(self) -> float:
         """Seconds between two notes of use, at most half of the idle limit."""
         return min(TOUCH_INTERVAL, self.idle / 2)
-
-
-@dataclass(frozen=True)
-class Touch:
-    """The arguments of touch.lua."""
-
-    keys: list[str]
-    arguments: list[str | int]
 
 
 class SessionRules:
@@ -90,11 +83,11 @@ class SessionRules:
         keeps our idea of that clock right to the minute."""
         return time.time() + self._clock_offset - record.authenticated_at / 1000
 
-    def touch(self, record: Record) -> Touch:
+    def touch_call(self, record: Record) -> ScriptCall:
         """The call of touch.lua for a session."""
         limits = self.limits(record.metadata)
         locator, digest = record.id.locator, record.id.digest
-        return Touch(
+        return ScriptCall(
             [keys.session_key(locator, digest), keys.index_key(locator)],
             [digest, milliseconds(limits.idle), milliseconds(limits.touch_interval)],
         )
