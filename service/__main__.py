@@ -13,7 +13,7 @@ from service.accounts import usernames
 from service.accounts.account import Account
 from service.audit.entry import COMMAND_LINE, Entry, Event, printable
 from service.commands.audit import audit
-from service.errors import CoatcheckError, NoSuchAccount, StartupError
+from service.errors import CoatcheckError, NoSuchAccount, SessionStoreUnavailable, StartupError
 from service.throttling import buckets
 from service.web.messages import sentence
 from service.web.services import Services, services_of
@@ -106,11 +106,11 @@ def show(username: str) -> None:
     with _services() as services:
         account, disabled_at = _find(services, username)
         name = usernames.parse(username).canonical
-        is_blocked = services.throttle.is_used_up(buckets.all_failures(name))
+        sign_ins = _sign_ins_on_new_devices(services, name)
     click.echo(f"id\t{account.id}\nusername\t{printable(account.username)}")
     click.echo(f"created\t{account.created_at:%Y-%m-%d %H:%M:%S%z}")
     click.echo(f"disabled\t{disabled_at:%Y-%m-%d %H:%M:%S%z}" if disabled_at else "disabled\tno")
-    click.echo(f"sign-ins on new devices\t{'blocked' if is_blocked else 'allowed'}")
+    click.echo(f"sign-ins on new devices\t{sign_ins}")
 
 
 @accounts.command()
@@ -205,6 +205,14 @@ def revoke(username: str) -> None:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _sign_ins_on_new_devices(services: Services, name: str) -> str:
+    try:
+        is_blocked = services.throttle.is_used_up(buckets.failures_on_new_devices(name))
+    except SessionStoreUnavailable:
+        return "unknown, because Redis does not answer"
+    return "blocked" if is_blocked else "allowed"
 
 
 def _find(services: Services, username: str) -> tuple[Account, datetime | None]:

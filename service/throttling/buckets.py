@@ -62,7 +62,7 @@ def confirmation(account_id: int, address: str) -> tuple[Bucket, ...]:
     )
 
 
-def all_failures(name: str) -> Bucket:
+def failures_on_new_devices(name: str) -> Bucket:
     """Failures in a row, wherever they come from, except on known devices."""
     return Bucket(Limited.LOGIN_FAILURES, (name,))
 
@@ -82,7 +82,7 @@ def failures(name: str, account_id: int, devices: Iterable[str] = ()) -> tuple[B
         devices: those known devices whose failures are cleared, too.
     """
     return (
-        all_failures(name),
+        failures_on_new_devices(name),
         Bucket(Limited.CONFIRMATION_FAILURES, (str(account_id),)),
         *(Bucket(Limited.DEVICE_FAILURES, (name, device)) for device in devices),
     )

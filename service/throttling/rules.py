@@ -100,8 +100,7 @@ class ThrottleRules:
         if is_charged:
             return Receipt(buckets, values)
         waits = {
-            bucket: microseconds / 1e6
-            for bucket, microseconds in zip(buckets, values, strict=True)
+            bucket: microseconds / 1e6 for bucket, microseconds in zip(buckets, values, strict=True)
         }
         for bucket, wait in waits.items():
             if wait > 0 and bucket.limit in BY_NETWORK:
