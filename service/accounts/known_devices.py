@@ -2,8 +2,8 @@
 
 Such a device has a random mark in a cookie, and the table has its SHA-256. A mark signs nobody in.
 It gives the device an allowance of password attempts of its own, so that strangers who guess
-cannot lock the owner out there. It counts only for the session epoch in which it was given, so whatever
-ends all sessions of an account also makes its marks worthless, in the same statement.
+cannot lock the owner out there. It counts only for the session epoch in which it was given, so
+whatever ends all sessions of an account also makes its marks worthless, in the same statement.
 """
 
 from __future__ import annotations

@@ -90,8 +90,8 @@ class Routes:
         return (method, path) in self._passwords
 
     def limit_of(self, method: str, path: str) -> Limited | None:
-        """The limit that requests of this route are charged to, if one is declared. The last segment of
-        the path may be an argument."""
+        """The limit to which requests of this route are charged, if one is declared. The last
+        segment of the path may be an argument."""
         start = path[: path.rfind("/") + 1]
         return self._limits.get((method, path)) or self._limits.get((method, start))
 
