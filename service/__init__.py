@@ -98,7 +98,6 @@ def _wired(settings: Settings) -> Services:
     session_store = SessionStore(session_redis, session_rules, settings.sessions_per_account)
     return Services(
         serving=Serving(
-            cookie_name=settings.session_cookie_name,
             redis_url=settings.redis_url,
             cache_redis_url=settings.cache_redis_url,
             threads=settings.threads,
@@ -128,6 +127,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_PATH="/",
+        PERMANENT_SESSION_LIFETIME=settings.remembered_session_idle,
         SESSION_KEYS_KEPT_AT_SIGN_IN=(),
     )
     app.jinja_env.undefined = StrictUndefined

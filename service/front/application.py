@@ -43,7 +43,7 @@ class Front(Bridge):
         max_body = max(application.config["MAX_CONTENT_LENGTH"] or 0, LARGEST_BODY)
         super().__init__(application, serving.threads, serving.thread_wait, max_body)
         self._views = Routes(application)
-        self._cookie = serving.cookie_name
+        self._cookie = application.config["SESSION_COOKIE_NAME"]
         self._routes: dict[str, Callable[[RawHeaders], Coroutine[Any, Any, Answer]]] = {
             who.VERIFY: self._verify,
             who.CURRENT: self._current_session,

@@ -24,7 +24,6 @@ EXTENSION = "coatcheck"
 class Serving:
     """How the event loop in front of Flask serves. Durations are in seconds."""
 
-    cookie_name: str
     redis_url: str
     cache_redis_url: str
     threads: int
