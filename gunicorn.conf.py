@@ -6,19 +6,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from config import ConfigurationError, load
-from service.front.listening import require_free_addresses as on_starting  # noqa: F401
+from config import ConfigurationError, load, require_safe
+from service.front.listening import require_a_store_that_keeps_sessions, require_free_addresses
 
 MEMORY = "/dev/shm"  # noqa: S108
 METRICS = "coatcheck-metrics-"
 
 try:
     settings = load()
+    require_safe(settings)
 except ConfigurationError as problem:
     # The master reports it once; otherwise every new worker would fail in turn.
     sys.exit(f"Error: {problem}")
 
-bind = f"0.0.0.0:{settings.port}"
+bind = f"{settings.bind}:{settings.port}"
 reuse_port = True  # with one socket for all workers, a single worker may take all connections
 workers = settings.web_concurrency
 worker_class = "service.front.worker.Worker"
@@ -40,6 +41,13 @@ if os.access(MEMORY, os.W_OK):
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # this file is read again at each reload
     # All workers count here, so each of them can report the sums.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=METRICS)
+
+
+def on_starting(server: object) -> None:
+    """Stop a start that would go wrong later."""
+    require_free_addresses(server)
+    if settings.secure_cookies:
+        require_a_store_that_keeps_sessions(settings.redis_url)
 
 
 def on_exit(server: object) -> None:  # noqa: ARG001

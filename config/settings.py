@@ -10,10 +10,13 @@ import os
 import re
 from collections.abc import Mapping
 from importlib import import_module
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 PREFIX = "COATCHECK_"
@@ -27,6 +30,10 @@ HOSTS = rf"([^@/]*@)?{HOST}(,{HOST})*"
 REDIS_URL = re.compile(
     rf"(redis|rediss|unix)://\S*|redis\+sentinel://{HOSTS}/[^/?#\s]+(/\d+)?|redis\+cluster://{HOSTS}/?"
 )
+PUBLIC_URL = re.compile(
+    rf"(?P<scheme>https?)://(?P<host>[a-z\d.-]+|\[[\da-f:]+\])(:(?P<port>{PORT}))?/?", re.ASCII
+)
+DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -59,6 +66,10 @@ class Settings(BaseModel):
     web_concurrency: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="worker processes"
     )
+    bind: str = Field("127.0.0.1", description="address to listen on; `0.0.0.0` is every interface")
+    public_url: str | None = Field(
+        None, description="where browsers find the service, such as `https://id.example.org`"
+    )
     throttling: bool = Field(True, description="off: no throttling, for load tests")
     trusted_proxies: int = Field(
         0, ge=0, le=10, description="how many proxies in front set X-Forwarded-* headers to trust"
@@ -80,6 +91,15 @@ class Settings(BaseModel):
     )
     name_quarantine: int = Field(
         30 * DAY, ge=DAY, description="how long the name of a deleted account stays taken"
+    )
+    password_min_length: int = Field(
+        10, ge=8, le=64, description="shortest new password, in characters"
+    )
+    fresh_proof: int = Field(
+        10 * MINUTE, ge=1, le=DAY, description="for how long a password allows what is dangerous"
+    )
+    audit_retention: int = Field(
+        365 * DAY, ge=DAY, description="how long `audit prune` keeps entries of the audit trail"
     )
     argon2_memory_kib: int = Field(19456, ge=8, description="argon2id memory, KiB")
     argon2_time_cost: int = Field(2, ge=1, description="argon2id passes")
@@ -115,9 +135,39 @@ class Settings(BaseModel):
         """The prefix `__Host-` ties the cookie to this host and to TLS (RFC 6265bis, 4.1.3)."""
         return "__Host-session" if self.secure_cookies else "session"
 
+    @property
+    def device_cookie_name(self) -> str:
+        """Of the cookie that marks a device on which somebody has signed in."""
+        return "__Host-device" if self.secure_cookies else "device"
+
+    @field_validator("bind")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        """As it stands before a colon and a port."""
+        try:
+            address = ip_address(value.strip("[]"))
+        except ValueError:
+            raise ValueError("must be an IP address") from None
+        return f"[{address}]" if address.version == 6 else str(address)
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        """The origin as browsers write it (RFC 6454, section 6.2)."""
+        found = PUBLIC_URL.fullmatch(value.lower())
+        if not found:
+            raise ValueError("must be an origin like https://id.example.org, in ASCII")
+        scheme, host, port = found["scheme"], found["host"], found["port"]
+        default = port is None or port.lstrip("0") == DEFAULT_PORTS[scheme]
+        return f"{scheme}://{host}" if default else f"{scheme}://{host}:{int(port)}"
+
     @field_validator("database_url")
     @classmethod
     def _postgres_url(cls, value: str) -> str:
+        try:
+            conninfo_to_dict(value)
+        except ProgrammingError:
+            value = ""
         if urlsplit(value).scheme not in ("postgresql", "postgres"):
             raise ValueError("must be a postgresql:// URL")
         return value

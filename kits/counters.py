@@ -19,7 +19,9 @@ HASHES_METRIC = "coatcheck_password_hashes_total"
 STATEMENTS = """
     SELECT coalesce(sum(calls), 0)::bigint,
            coalesce(sum(calls) FILTER (WHERE query ~* '^\\s*SELECT'), 0)::bigint,
-           coalesce(sum(calls) FILTER (WHERE query ~* '^\\s*INSERT INTO accounts'), 0)::bigint
+           coalesce(sum(calls) FILTER (
+               WHERE query ~* '^\\s*(WITH account AS \\(\\s*)?INSERT INTO accounts'
+           ), 0)::bigint
     FROM pg_stat_statements
     JOIN pg_database d ON d.oid = dbid JOIN pg_roles r ON r.oid = userid
     WHERE datname = %s AND rolname = 'coatcheck' AND query !~ '^SELECT \\$1$'
@@ -62,10 +64,16 @@ def statements(superuser_url: str, database: str) -> Statements:
     return Statements(selects, inserted, succeeded, failed, committed)
 
 
-def published_hashes(url: str) -> int:
-    """The number of hashes that the service itself reports at /metrics."""
+def published_hashes(url: str, kind: str = "") -> int:
+    """The number of hashes that the service itself reports at /metrics.
+
+    Args:
+        url: of the service.
+        kind: `hash` or `verify`; by default both.
+    """
     lines = httpx.get(f"{url}/metrics").text.splitlines()
-    values = [float(line.split()[-1]) for line in lines if line.startswith(HASHES_METRIC)]
+    prefix = f'{HASHES_METRIC}{{kind="{kind}'
+    values = [float(line.split()[-1]) for line in lines if line.startswith(prefix)]
     return round(sum(values))
 
 

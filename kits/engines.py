@@ -13,6 +13,7 @@ from service.embedded import PostgresEngine
 
 WORKERS = 2  # one for each core of the machine that the targets are set for
 PRODUCTION = "production"  # an environment in which a hash costs what it costs in production
+PUBLIC_URL = "http://localhost"  # which production needs, and which no program is asked for
 
 COUNTING = {
     "shared_preload_libraries": "pg_stat_statements",

@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -56,6 +56,7 @@ class Schedule:
     barrier: bool = False
     patience: float = 10.0
     path: str = "/api/v1/accounts"
+    addresses: list[str] = field(default_factory=list)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -66,12 +67,13 @@ class Request:
 
     __slots__ = ("received", "sent", "socket", "wire")
 
-    def __init__(self, path: str, username: str) -> None:
+    def __init__(self, path: str, username: str, address: str | None) -> None:
         body = json.dumps({"username": username, "password": PASSWORD}).encode()
+        origin = f"X-Forwarded-For: {address}\r\n".encode() if address else b""
         self.wire = (
-            b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+            b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n%s"
             b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-            % (path.encode(), len(body), body)
+            % (path.encode(), origin, len(body), body)
         )
         self.socket = socket.socket()
         self.socket.setblocking(False)
@@ -185,7 +187,9 @@ class Sender:
         self.responses.append(Response(request.sent, status, (self._now() - request.sent) * 1000))
 
     def _request(self, n: int) -> Request:
-        return Request(self.schedule.path, self.schedule.requests[n][1])
+        addresses = self.schedule.addresses
+        address = addresses[n % len(addresses)] if addresses else None
+        return Request(self.schedule.path, self.schedule.requests[n][1], address)
 
     def _connected(self, n: int) -> Request:
         request = self._request(n)

@@ -8,12 +8,16 @@ from datetime import UTC, datetime
 import click
 
 import config
-from service import create_app, logs
+from service import build_app, checkup, logs
 from service.accounts import usernames
 from service.accounts.account import Account
+from service.audit.entry import COMMAND_LINE, printable
+from service.commands.audit import audit
 from service.errors import CoatcheckError, NoSuchAccount, StartupError
+from service.throttling import counters
 from service.web.messages import sentence
 from service.web.services import Services, services_of
+from service.web.shapes import device_name
 
 
 class _Commands(click.Group):
@@ -31,6 +35,9 @@ class _Commands(click.Group):
 @click.group(cls=_Commands)
 def main() -> None:
     """Manage Coatcheck, its accounts and its sessions."""
+
+
+main.add_command(audit)
 
 
 @main.command()
@@ -59,6 +66,24 @@ def serve() -> None:
     supervise(os.environ)
 
 
+@main.command()
+@click.pass_context
+def check(context: click.Context) -> None:
+    """Say what is unsafe, broken or doubtful about this deployment.
+
+    Ends with 1 if anything is unsafe or broken.
+    """
+    settings = config.load()
+    with _services() as services:
+        found = checkup.check_up(settings, services)
+    for severity, text in found:
+        click.echo(f"{severity.value}: {text}")
+    if any(severity is not config.Severity.DOUBTFUL for severity, _ in found):
+        context.exit(1)
+    if not found:
+        click.echo("Everything is as it should be.")
+
+
 @main.group()
 def accounts() -> None:
     """List, show and change accounts."""
@@ -70,7 +95,8 @@ def list_accounts(limit: int) -> None:
     """List the newest active accounts."""
     with _services() as services:
         for member in services.accounts.newest_members(limit, None):
-            click.echo(f"{member.id}\t{member.username}\t{member.created_at:%Y-%m-%d %H:%M:%S%z}")
+            name = printable(member.username)
+            click.echo(f"{member.id}\t{name}\t{member.created_at:%Y-%m-%d %H:%M:%S%z}")
 
 
 @accounts.command()
@@ -79,7 +105,7 @@ def show(username: str) -> None:
     """Show an account."""
     with _services() as services:
         account, disabled_at = _find(services, username)
-    click.echo(f"id\t{account.id}\nusername\t{account.username}")
+    click.echo(f"id\t{account.id}\nusername\t{printable(account.username)}")
     click.echo(f"created\t{account.created_at:%Y-%m-%d %H:%M:%S%z}")
     click.echo(f"disabled\t{disabled_at:%Y-%m-%d %H:%M:%S%z}" if disabled_at else "disabled\tno")
 
@@ -89,8 +115,8 @@ def show(username: str) -> None:
 def disable(username: str) -> None:
     """End an account's sessions and block new sign-ins."""
     with _services() as services:
-        ended = services.revocation.disable(username)
-    click.echo(f"Disabled {username} and ended {_counted(ended, 'session')}.")
+        ended = services.revocation.disable(username, COMMAND_LINE)
+    click.echo(f"Disabled {printable(username)} and ended {_counted(ended, 'session')}.")
 
 
 @accounts.command()
@@ -98,8 +124,22 @@ def disable(username: str) -> None:
 def enable(username: str) -> None:
     """Allow sign-ins to an account again."""
     with _services() as services:
-        services.revocation.enable(username)
-    click.echo(f"Enabled {username}.")
+        services.revocation.enable(username, COMMAND_LINE)
+    click.echo(f"Enabled {printable(username)}.")
+
+
+@accounts.command()
+@click.argument("username")
+def unlock(username: str) -> None:
+    """Allow sign-ins from new devices again.
+
+    A hundred wrong passwords in a row block them.
+    """
+    with _services() as services:
+        account, _ = _find(services, username)
+        name = usernames.parse(username).canonical
+        services.throttle.empty(counters.attempts_on(name, account.id))
+    click.echo(f"Unlocked {username}.")
 
 
 @accounts.command()
@@ -110,8 +150,8 @@ def delete(username: str) -> None:
     For a while, nobody can register its name, not even its owner.
     """
     with _services() as services:
-        ended = services.revocation.delete(username)
-    click.echo(f"Deleted {username} and ended {_counted(ended, 'session')}.")
+        ended = services.revocation.delete(username, COMMAND_LINE)
+    click.echo(f"Deleted {printable(username)} and ended {_counted(ended, 'session')}.")
 
 
 @accounts.command()
@@ -138,10 +178,9 @@ def list_sessions(username: str) -> None:
         account, _ = _find(services, username)
         for device in services.session_store.devices(account.locator):
             seen = datetime.fromtimestamp(device.seen / 1000, UTC)
-            about = device.metadata
-            click.echo(
-                f"{device.handle}\t{seen:%Y-%m-%d %H:%M:%S%z}\t{about.address}\t{about.user_agent}"
-            )
+            address = printable(device.metadata.address)
+            name = printable(device_name(device.metadata.user_agent))
+            click.echo(f"{device.handle}\t{seen:%Y-%m-%d %H:%M:%S%z}\t{address}\t{name}")
 
 
 @sessions.command()
@@ -149,8 +188,8 @@ def list_sessions(username: str) -> None:
 def revoke(username: str) -> None:
     """End all sessions of an account."""
     with _services() as services:
-        ended = services.revocation.revoke(username)
-    click.echo(f"Ended {_counted(ended, 'session')} of {username}.")
+        ended = services.revocation.revoke(username, COMMAND_LINE)
+    click.echo(f"Ended {_counted(ended, 'session')} of {printable(username)}.")
 
 
 def _counted(number: int, noun: str) -> str:
@@ -167,7 +206,7 @@ def _find(services: Services, username: str) -> tuple[Account, datetime | None]:
 @contextmanager
 def _services() -> Iterator[Services]:
     settings = config.load()
-    services = services_of(create_app(settings))
+    services = services_of(build_app(settings))
     # Standard output is for the results.
     logs.configure(settings.log_format, settings.log_level, logs.STDERR)
     try:

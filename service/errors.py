@@ -45,6 +45,11 @@ class SessionStoreUnavailable(Unavailable):
     """The Redis that keeps the sessions does not answer."""
 
 
+class RevocationPending(Unavailable):
+    """Postgres has the change of an account, and Redis not yet the end of its sessions. A chore
+    completes that."""
+
+
 class EvictionUnknown(Unavailable):
     """The Redis that keeps the sessions does not say what it does when it is full."""
 
@@ -97,6 +102,31 @@ class Busy(Unavailable):
     def __init__(self, retry_after: int) -> None:
         super().__init__()
         self.retry_after = retry_after
+
+
+class TooManyRequests(CoatcheckError):
+    """A limit is used up; `service.throttling.table` has them all.
+
+    Args:
+        limit: its name.
+        amount: how many attempts it allows in a window.
+        window: seconds.
+        retry_after: seconds until the next attempt.
+    """
+
+    def __init__(self, limit: str, amount: int, window: int, retry_after: int) -> None:
+        super().__init__(wait=retry_after)
+        self.limit, self.amount, self.window = limit, amount, window
+        self.retry_after = retry_after
+
+
+class LimitUsedUp(TooManyRequests):
+    """Time alone frees the limit."""
+
+
+class GuessesUsedUp(TooManyRequests):
+    """So many passwords in a row were wrong that nobody may try another, except the owner on a
+    known device."""
 
 
 class NoHost(CoatcheckError):
@@ -185,6 +215,14 @@ class SessionRevoked(CoatcheckError):
 
 class NotSignedIn(CoatcheckError):
     """The request requires a signed-in user."""
+
+
+class StepUpRequired(CoatcheckError):
+    """The user has to authenticate again first, by one of the methods in `factors`."""
+
+    def __init__(self, factors: tuple[str, ...]) -> None:
+        super().__init__()
+        self.factors = factors
 
 
 class CrossSite(CoatcheckError):

@@ -11,8 +11,20 @@ REGISTRATIONS = Counter("coatcheck_registrations", "Registrations, by outcome.",
 ACCOUNT_EVENTS = Counter(
     "coatcheck_account_events", "What happened to accounts, by event.", ["event"]
 )
+AUDIT_DELAYED = Counter(
+    "coatcheck_audit_delayed_entries",
+    "Entries of the audit trail that Postgres did not take at once, by what became of them.",
+    ["outcome"],
+)
 SESSION_READS = Counter("coatcheck_session_reads", "Sessions looked for, by outcome.", ["outcome"])
 SHED = Counter("coatcheck_shed_requests", "Requests rejected for lack of a free thread.", ["lane"])
+THROTTLED = Counter(
+    "coatcheck_throttled_requests", "Requests rejected because a limit was used up.", ["limit"]
+)
+UNTHROTTLED = Counter(
+    "coatcheck_unthrottled_requests",
+    "Requests to which no limit was applied, because Redis did not answer.",
+)
 
 
 class Tally:

@@ -18,10 +18,12 @@ import config
 from config import Settings
 from service import create_app
 from service.accounts.repository import AccountRepository
-from service.embedded import PostgresEngine, RedisEngine
+from service.audit.trail import AuditTrail
+from service.embedded import PostgresEngine
 from service.storage.postgres import Postgres
 from service.web.services import services_of
 from tests.redis_engines import Group, Masters, cluster, sentinels
+from tests.restricted_redis import RestrictedRedis, denials
 from tests.run import Run, shared_postgres
 from tests.servers import Server, gunicorn
 
@@ -40,9 +42,9 @@ def postgres_engine() -> PostgresEngine:
 
 
 @pytest.fixture(scope="session")
-def redis_engine(directory: Path) -> Iterator[RedisEngine]:
+def redis_engine(directory: Path) -> Iterator[RestrictedRedis]:
     """A server of this process's own: tests stop, fill and reset it, and it starts in 25 ms."""
-    with RedisEngine(directory / "redis", durable=False) as engine:
+    with RestrictedRedis(directory / "redis", "sessions", "cache") as engine:
         yield engine
 
 
@@ -60,16 +62,16 @@ def sentinel_engine(directory: Path) -> Iterator[Group]:
 
 @pytest.fixture
 def database(postgres_engine: PostgresEngine) -> Iterator[psycopg.Connection]:
-    """A connection of the test's own, to a database without accounts."""
+    """A connection of the test's own, as the owner of a database that is empty."""
     with psycopg.connect(postgres_engine.url, autocommit=True) as connection:
-        connection.execute("TRUNCATE accounts")
+        connection.execute("TRUNCATE accounts, known_devices, revocations, audit, audit_heads")
         yield connection
 
 
 @pytest.fixture
 def postgres(postgres_engine: PostgresEngine, database: psycopg.Connection) -> Iterator[Postgres]:
     """The service's own connections, to a database without accounts."""
-    postgres = Postgres(postgres_engine.url)
+    postgres = Postgres(postgres_engine.service_url)
     yield postgres
     postgres.close()
 
@@ -80,11 +82,35 @@ def accounts(postgres: Postgres) -> AccountRepository:
 
 
 @pytest.fixture
-def redis(redis_engine: RedisEngine) -> Iterator[Redis]:
-    """A client of the test's own, to an empty Redis."""
+def owned_accounts(
+    postgres_engine: PostgresEngine, database: psycopg.Connection
+) -> Iterator[AccountRepository]:
+    """The accounts as the owner of the database has them, who alone may remove rows."""
+    postgres = Postgres(postgres_engine.url)
+    yield AccountRepository(postgres, quarantine=86400)
+    postgres.close()
+
+
+@pytest.fixture
+def owner_environ(environ: dict[str, str], postgres_engine: PostgresEngine) -> dict[str, str]:
+    """The variables for what only the owner of the database may do."""
+    return environ | {"DATABASE_URL": postgres_engine.url}
+
+
+@pytest.fixture
+def audit(postgres: Postgres) -> AuditTrail:
+    return AuditTrail(postgres, wake=lambda: None)
+
+
+@pytest.fixture
+def redis(redis_engine: RestrictedRedis) -> Iterator[Redis]:
+    """A client of the test's own, to an empty Redis. The service may try nothing there that it may
+    not in production."""
     with Redis.from_url(redis_engine.url, protocol=2) as client:
         client.flushall()
+        client.acl_log_reset()
         yield client
+        assert denials(client) == set()
 
 
 @pytest.fixture
@@ -103,19 +129,28 @@ def either_redis(request: pytest.FixtureRequest) -> Redis | Masters:
 
 
 @pytest.fixture(scope="session")
-def environ(postgres_engine: PostgresEngine, redis_engine: RedisEngine) -> dict[str, str]:
+def environ(postgres_engine: PostgresEngine, redis_engine: RestrictedRedis) -> dict[str, str]:
     """The variables with which the service runs on the test's engines."""
     return {
         "COATCHECK_ENV": "testing",
+        "COATCHECK_THROTTLING": "off",  # all tests have one address
         "COATCHECK_ARGON2_MEMORY_KIB": "64",  # each registration would take 20 ms
-        "DATABASE_URL": postgres_engine.url,
-        "REDIS_URL": redis_engine.url,
+        "DATABASE_URL": postgres_engine.service_url,
+        "REDIS_URL": redis_engine.service_url,
     }
 
 
 @pytest.fixture
 def settings(environ: dict[str, str], database: psycopg.Connection, redis: Redis) -> Settings:
     return config.load(environ)
+
+
+@pytest.fixture
+def production(settings: Settings) -> Settings:
+    """Settings that production accepts."""
+    safe = {"public_url": "https://id.example.org", "trusted_proxies": 1}
+    costly = {"argon2_memory_kib": 19456, "argon2_time_cost": 2}
+    return settings.model_copy(update={"env": "production", **safe, **costly})
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ import psycopg
 from psycopg import sql
 
 from service.embedded import PostgresEngine, leftovers
-from service.embedded.postgres_engine import NAME
+from service.embedded.postgres_engine import NAME, OWNER
 from service.storage.migrations import migrate
 
 MEMORY, ROOM = Path("/dev/shm"), 2 << 30  # bytes; a container's is too small by default
@@ -65,6 +65,11 @@ class SharedPostgres(PostgresEngine):
     @property
     def url(self) -> str:
         """See Engine."""
+        return self._address(OWNER, self.database)
+
+    @property
+    def service_url(self) -> str:
+        """See PostgresEngine."""
         return self._address(NAME, self.database)
 
 
@@ -79,7 +84,7 @@ def shared_postgres() -> SharedPostgres:
 
     _once("postgres", start)
     create = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}")
-    names = (sql.Identifier(name) for name in (engine.database, NAME, NAME))
+    names = (sql.Identifier(name) for name in (engine.database, OWNER, NAME))
     with psycopg.connect(engine.superuser_url, autocommit=True) as connection:
         connection.execute(create.format(*names))
     return engine

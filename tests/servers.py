@@ -47,9 +47,10 @@ def gunicorn(
     workers: int = 3,
     application: str = APPLICATION,
     worker_class: str | None = None,
+    port: int | None = None,
 ) -> Iterator[Server]:
     """Run `application`; ready when every worker has started, gone without a trace afterwards."""
-    port = free_port()
+    port = port or free_port()
     log = directory / "gunicorn.log"
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", application]
     command += ["--bind", f"127.0.0.1:{port}", "--workers", str(workers)]

@@ -13,9 +13,10 @@ from flask.testing import FlaskClient
 from prometheus_client import REGISTRY
 
 from service.__main__ import main
+from service.audit.entry import Event
 from service.errors import SessionRevoked, SessionStoreUnavailable
-from service.events import Event
 from service.sessions.ids import SessionId
+from service.sessions.record import NOWHERE
 from service.web import current
 from service.web.services import services_of
 from tests.passwords import BOB, PASSWORD
@@ -121,7 +122,7 @@ def test_a_sign_in_that_a_revocation_overtakes_is_refused(
 ) -> None:
     services = services_of(app)
     proof = services.password_factor.prove("bob", PASSWORD)
-    services.revocation.revoke("bob")
+    services.revocation.revoke("bob", NOWHERE)
     with app.test_request_context(), pytest.raises(SessionRevoked):
         current.sign_in(proof, remember=False)
     assert [(line["event"], line.get("reason")) for line in happened()] == [
@@ -164,8 +165,6 @@ def test_what_a_user_does_is_one_event(
     [
         lambda bob: bob.delete(f"{SESSIONS}/{'0' * 64}"),
         lambda bob: bob.post(REVOKE.format("0" * 64)),
-        lambda bob: bob.put("/api/v1/account/password", json=new_password("wrong")),
-        lambda bob: bob.delete("/api/v1/account", json={"password": "wrong"}),
     ],
 )
 def test_what_has_no_effect_is_none(
@@ -173,6 +172,34 @@ def test_what_has_no_effect_is_none(
 ) -> None:
     act(bob)
     assert happened() == []
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda bob: bob.put("/api/v1/account/password", json=new_password("wrong")),
+        lambda bob: bob.delete("/api/v1/account", json={"password": "wrong"}),
+    ],
+)
+def test_a_password_that_does_not_confirm_a_change_is_one_event(
+    bob: FlaskClient, happened: Happened, act: Callable[[FlaskClient], Any]
+) -> None:
+    number = account_id(bob)
+    assert act(bob).status_code == 403
+    [line] = happened()
+    assert (line["event"], line["account_id"]) == ("password_refused", number)
+
+
+def test_a_wrong_password_in_a_repeated_registration_is_one_event(
+    app: Flask, happened: Happened
+) -> None:
+    key = {"Idempotency-Key": "a-key-that-repeats"}
+    client = app.test_client()
+    assert client.post("/api/v1/accounts", json=BOB, headers=key).status_code == 201
+    happened()
+    wrong = BOB | {"password": OTHER}
+    assert client.post("/api/v1/accounts", json=wrong, headers=key).status_code == 409
+    assert [line["event"] for line in happened()] == ["password_refused"]
 
 
 def test_only_the_end_of_a_session_with_an_account_is_an_event(
@@ -194,7 +221,7 @@ def test_a_session_that_is_signed_out_twice_at_a_time_is_one_event(
     record = services.session_store.read(SessionId(cookie.value))
     assert record is not None
     for _ in range(2):
-        services.revocation.sign_out(record)
+        services.revocation.sign_out(record, NOWHERE)
     assert [line["event"] for line in happened()] == ["signed_out"]
 
 

@@ -142,7 +142,9 @@ class FlaskAlone(Way):
     ) -> Answer:
         client = self.app.test_client(use_cookies=False)
         response = client.open(path, method=method, headers=headers, data=content)
-        return Answer(response.status_code, httpx.Headers(list(response.headers)), response.data)
+        found = Answer(response.status_code, httpx.Headers(list(response.headers)), response.data)
+        response.close()  # it may be a file
+        return found
 
 
 class BehindTheFront(Way):

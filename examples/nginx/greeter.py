@@ -11,13 +11,14 @@ from urllib.parse import unquote
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Greet the user in plain text, and say how many bytes were sent."""
+    """Greet the user in plain text, and say what was sent: how many bytes, and which cookies."""
     username = unquote(environ["HTTP_X_AUTH_USERNAME"])
     account, session = environ["HTTP_X_AUTH_ACCOUNT_ID"], environ["HTTP_X_AUTH_SESSION"]
     sent = len(environ["wsgi.input"].read())
+    cookies = environ.get("HTTP_COOKIE", "")
     greeting = (
         f"Hello, {username}! Your account is number {account}, your session is {session},"
-        f" and you sent {sent} bytes.\n"
+        f" you sent {sent} bytes, and your cookies are [{cookies}].\n"
     )
     start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8")])
-    return [greeting.encode()]
+    return [greeting.encode("utf-8", "surrogateescape")]

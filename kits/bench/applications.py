@@ -15,6 +15,7 @@ from redis import Redis
 
 from service import create_app
 from service.front.request_log import RequestLog
+from service.web.security_headers import HEADERS
 
 ACCOUNT = {"id": 1, "username": "ada", "created_at": "2026-01-01T00:00:00.000Z"}
 VERIFIED = [
@@ -32,6 +33,7 @@ class Plain:
 
     def __init__(self) -> None:
         self.log = RequestLog()
+        self.headers = HEADERS
 
     async def start(self) -> None:
         """Part of the front's interface."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,7 +12,14 @@ from pathlib import Path
 from redis import Redis
 
 from kits.counters import cpu_seconds, redis_commands
-from kits.engines import COUNTING, PRODUCTION, WORKERS, counting_postgres, forget_settings
+from kits.engines import (
+    COUNTING,
+    PRODUCTION,
+    PUBLIC_URL,
+    WORKERS,
+    counting_postgres,
+    forget_settings,
+)
 from kits.workers import BRIDGED
 from kits.workers import PLAIN as PLAIN_WORKER
 from service.embedded import PostgresEngine, RedisEngine
@@ -54,14 +61,18 @@ class Engines:
     environment: str
 
     @contextmanager
-    def serve(self, application: str, workers: int = WORKERS) -> Iterator[Contender]:
+    def serve(
+        self, application: str, workers: int = WORKERS, more: Mapping[str, str] | None = None
+    ) -> Iterator[Contender]:
         """Serve MODULE:FUNCTION under the project's own gunicorn.conf.py: all on the same loop, and
-        those on WSGI in the same threads."""
+        those on WSGI in the same threads. `more` are further environment variables."""
         environ = {
             "COATCHECK_ENV": self.environment,
+            "COATCHECK_PUBLIC_URL": PUBLIC_URL,
             "COATCHECK_THROTTLING": "off",
             "DATABASE_URL": self.postgres.url,
             "REDIS_URL": self.redis_engine.url,
+            **(more or {}),
         }
         worker_class = WORKER_CLASSES.get(application, BRIDGED)
         application = f"kits.bench.{application}()"

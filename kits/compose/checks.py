@@ -15,6 +15,8 @@ from kits.compose.stack import ONE_SHOTS, PROJECT, SERVICES, Stack, docker, expe
 
 MAIN_PROCESS = "/proc/1/status"
 BUILD_TOOLS = ("gcc", "cc", "g++", "make", "ld", "pip", "pip3")
+AS_HEALTH = "REDISCLI_AUTH=none redis-cli --user health"
+AS_SERVICE = "REDISCLI_AUTH=$(cat /run/secrets/password) redis-cli --user coatcheck"
 DEVELOPMENT_ONLY = ("service/embedded", "kits", "tests")
 
 
@@ -106,15 +108,37 @@ def engines(stack: Stack) -> str:
     query = "SELECT rolsuper FROM pg_roles WHERE rolname = 'coatcheck'"
     superuser = stack.inside("postgres", "psql", "-U", "postgres", "-tAc", query).strip()
     expect(superuser == "f", "the service's role is a superuser")
-    for engine, policy, append in (("redis", "noeviction", "yes"), ("cache", "allkeys-lru", "no")):
+    for engine, policy, append in (("redis", "noeviction", "1"), ("cache", "allkeys-lru", "0")):
         expect(
             "NOAUTH" in stack.inside(engine, "redis-cli", "ping"), f"{engine} asks for no password"
         )
-        for setting, value in (("maxmemory-policy", policy), ("appendonly", append)):
-            ask = f"REDISCLI_AUTH=$(cat /run/secrets/password) redis-cli config get {setting}"
-            found = stack.inside(engine, "sh", "-c", ask).split()
-            expect(found == [setting, value], f"{engine} says {found}")
+        about = stack.inside(engine, "sh", "-c", f"{AS_HEALTH} info").split()
+        for line in (f"maxmemory_policy:{policy}", f"aof_enabled:{append}"):
+            expect(line in about, f"{engine} does not say {line}")
     return "noeviction and appendonly; allkeys-lru; no superuser"
+
+
+def least_rights(stack: Stack) -> str:
+    for engine in ("redis", "cache"):
+        for login in (AS_HEALTH, AS_SERVICE):
+            for command in ("config get maxmemory", "keys '*'", "get elsewhere", "flushall"):
+                found = stack.inside(engine, "sh", "-c", f"{login} {command}")
+                expect("NOPERM" in found, f"{engine} answers {command!r}")
+    return "NOPERM for everything else"
+
+
+def limits(stack: Stack) -> str:
+    seen = []
+    for service in (*SERVICES, *ONE_SHOTS):
+        host = stack.inspect(service)["HostConfig"]
+        for limit in ("Memory", "PidsLimit", "NanoCpus"):
+            expect((host[limit] or 0) > 0, f"{service} has no {limit}")
+        seen.append(f"{service} {host['Memory'] >> 20} MiB")
+    return ", ".join(seen)
+
+
+def safe(stack: Stack) -> str:
+    return stack.inside("web", "python", "-m", "service", "check").replace("\n", " ").strip()
 
 
 def passwords_hidden(stack: Stack) -> str:
@@ -143,6 +167,9 @@ def isolation_checks(stack: Stack) -> Iterator[Check]:
         ("root file systems", "read-only", read_only),
         ("image", "no build tools, no development code", lean),
         ("engine settings", "one store and one cache, no superuser", engines),
+        ("rights in Redis", "only what the service needs", least_rights),
+        ("limits", "memory, processes and CPU for each service", limits),
+        ("python -m service check", "nothing unsafe or broken", safe),
         ("passwords", "in no inspect output, process list, log or image", passwords_hidden),
     ):
         yield Check(subject, target, partial(check, stack))

@@ -12,10 +12,18 @@ from urllib.parse import urlsplit
 import psycopg
 from redis import Redis
 
-from kits.engines import COUNTING, PRODUCTION, WORKERS, counting_postgres, forget_settings
+from kits.engines import (
+    COUNTING,
+    PRODUCTION,
+    PUBLIC_URL,
+    WORKERS,
+    counting_postgres,
+    forget_settings,
+)
 from kits.load import strategies
 from kits.workers import BRIDGED, THREADS
 from service.embedded import PostgresEngine, RedisEngine
+from service.embedded.postgres_engine import NAME, OWNER
 from service.storage.migrations import migrate
 from tests.conditions import eventually
 from tests.servers import Server, gunicorn
@@ -111,15 +119,17 @@ class Engines:
 
     def _environ(self, strategy: Strategy, database: str, redis_url: str) -> dict[str, str]:
         with psycopg.connect(self.postgres.superuser_url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {database} OWNER coatcheck")
-        url = _database(self.postgres.url, database)
+            owner = OWNER if strategy is COATCHECK else NAME
+            connection.execute(f"CREATE DATABASE {database} OWNER {owner}")
+        url = _database(self.postgres.service_url, database)
         if strategy is COATCHECK:
-            migrate(url)
+            migrate(_database(self.postgres.url, database))
         else:
             with psycopg.connect(url) as connection:
                 connection.execute(strategies.TABLE)
         return {
             "COATCHECK_ENV": self.environment,
+            "COATCHECK_PUBLIC_URL": PUBLIC_URL,
             "COATCHECK_THROTTLING": "off",
             "DATABASE_URL": url,
             "REDIS_URL": redis_url,

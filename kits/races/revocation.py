@@ -85,6 +85,7 @@ def application() -> Iterator[tuple[Flask, Redis]]:
     ):
         migrate(postgres.url)
         environ = {"COATCHECK_ENV": "testing", "COATCHECK_LOG_LEVEL": "warning"}
+        environ["COATCHECK_THROTTLING"] = "off"
         environ |= {"DATABASE_URL": postgres.url, "REDIS_URL": engine.url}
         app = create_app(config.load(environ))
         app.testing = True

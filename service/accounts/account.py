@@ -29,10 +29,12 @@ class Account:
 
 
 class Credentials(NamedTuple):
-    """An account, and the hash of its password."""
+    """An account, the hash of its password, and whether its owner has signed in before on the
+    device that asks."""
 
     account: Account
     password_hash: str
+    on_known_device: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,20 @@ from datetime import datetime
 from typing import Any, Final
 
 from service.accounts.account import Account, Credentials, Member
+from service.accounts.changes import (
+    ACCOUNT,
+    CHANGE_PASSWORD,
+    DISABLE,
+    ENABLE,
+    INSERT,
+    RETIRE,
+    REVOKE_SESSIONS,
+)
+from service.accounts.known_devices import Mark
 from service.accounts.usernames import Username
+from service.audit.entry import Entry
 from service.storage.postgres import Postgres
 
-ACCOUNT: Final = "id, username, session_locator, session_epoch, created_at"
-
-# While a rival's row is not committed, this waits for its commit or rollback.
-INSERT: Final = f"""
-    INSERT INTO accounts
-        (username, canonical_username, password_hash, session_locator, registration_key)
-    VALUES (%s, %s, %s, %s, %s)
-    ON CONFLICT (canonical_username) DO NOTHING
-    RETURNING {ACCOUNT}
-"""
 REGISTERED: Final = """
     SELECT canonical_username,
            CASE WHEN created_at > now() - interval '1 day' THEN registration_key ELSE '' END,
@@ -31,29 +32,17 @@ WITH_HASH: Final = f"""
     SELECT {ACCOUNT} FROM accounts WHERE canonical_username = %s AND password_hash = %s
 """
 CREDENTIALS: Final = f"""
-    SELECT {ACCOUNT}, password_hash FROM accounts
+    SELECT {ACCOUNT}, password_hash, EXISTS (
+        SELECT FROM known_devices device
+        WHERE device.account_id = accounts.id AND device.digest = %s
+            AND device.session_epoch = accounts.session_epoch
+    )
+    FROM accounts
     WHERE canonical_username = %s AND disabled_at IS NULL AND retired_at IS NULL
 """
 CREDENTIALS_BY_ID: Final = f"""
     SELECT {ACCOUNT}, password_hash FROM accounts
     WHERE id = %s AND disabled_at IS NULL AND retired_at IS NULL
-"""
-# Replaces only the hash that was verified: of two simultaneous changes, one fails.
-CHANGE_PASSWORD: Final = f"""
-    UPDATE accounts SET password_hash = %s, session_epoch = session_epoch + 1
-    WHERE id = %s AND password_hash = %s AND disabled_at IS NULL RETURNING {ACCOUNT}
-"""
-RAISE_EPOCH: Final = f"""
-    UPDATE accounts SET session_epoch = session_epoch + 1 WHERE id = %s RETURNING {ACCOUNT}
-"""
-DISABLE: Final = f"""
-    UPDATE accounts
-    SET disabled_at = coalesce(disabled_at, now()), session_epoch = session_epoch + 1
-    WHERE canonical_username = %s AND retired_at IS NULL RETURNING {ACCOUNT}
-"""
-ENABLE: Final = f"""
-    UPDATE accounts SET disabled_at = NULL
-    WHERE canonical_username = %s AND retired_at IS NULL RETURNING {ACCOUNT}
 """
 FIND: Final = f"""
     SELECT {ACCOUNT}, disabled_at FROM accounts
@@ -66,13 +55,6 @@ NEWEST: Final = """
     WHERE disabled_at IS NULL AND retired_at IS NULL
         AND (%(before)s::bigint IS NULL OR id < %(before)s)
     ORDER BY id DESC LIMIT %(limit)s
-"""
-RETIRE: Final = f"""
-    UPDATE accounts
-    SET retired_at = coalesce(retired_at, now()), session_epoch = session_epoch + 1,
-        username = '', password_hash = '', registration_key = ''
-    WHERE canonical_username = %s
-    RETURNING {ACCOUNT}
 """
 RELEASE: Final = """
     DELETE FROM accounts WHERE retired_at < now() - make_interval(secs => %s)
@@ -101,11 +83,22 @@ class AccountRepository:
         self._quarantine = quarantine
 
     def insert(
-        self, username: Username, password_hash: str, locator: str, key_digest: str
+        self,
+        username: Username,
+        password_hash: str,
+        locator: str,
+        key_digest: str,
+        entry: Entry,
     ) -> Account | None:
         """Add an account and commit; None if a committed row has the name."""
-        return self._account(
-            INSERT, (username.spelling, username.canonical, password_hash, locator, key_digest)
+        return self._changed(
+            INSERT,
+            entry,
+            username=username.spelling,
+            canonical=username.canonical,
+            hash=password_hash,
+            locator=locator,
+            key=key_digest,
         )
 
     def registered(self, username: Username) -> Registered | None:
@@ -123,10 +116,12 @@ class AccountRepository:
         """The account with exactly this name and hash."""
         return self._account(WITH_HASH, (username.canonical, password_hash))
 
-    def credentials(self, username: Username) -> Credentials | None:
-        """An account that is neither disabled nor deleted, and its password hash."""
-        found = self._account_and_more(CREDENTIALS, username.canonical)
-        return Credentials(*found) if found else None
+    def credentials(self, username: Username, mark: Mark | None = None) -> Credentials | None:
+        """An account that is neither disabled nor deleted, its password hash, and whether `mark` is
+        that of a known device."""
+        digest = mark.digest if mark else None
+        row = self._fetch_one(CREDENTIALS, (digest, username.canonical))
+        return Credentials(Account(*row[:-2]), *row[-2:]) if row else None
 
     def credentials_of(self, account_id: int) -> Credentials | None:
         """The same, by account id."""
@@ -137,22 +132,27 @@ class AccountRepository:
         """An account, if it exists, and when it was disabled, if it is."""
         return self._account_and_more(FIND, username.canonical)
 
-    def change_password(self, account_id: int, old: str, new: str) -> Account | None:
-        """Replace the hash `old` with `new` and raise the session epoch; None if `old` is no longer
-        the account's hash, or the account is disabled."""
-        return self._account(CHANGE_PASSWORD, (new, account_id, old))
+    def change_password(
+        self, account_id: int, old: str, new: str, entry: Entry, keep: str | None
+    ) -> Account | None:
+        """Replace the hash `old` with `new`, and revoke every session but the one with the digest
+        `keep`; None if `old` is no longer the account's hash, or the account is disabled."""
+        return self._changed(CHANGE_PASSWORD, entry, keep, id=account_id, old=old, new=new)
 
-    def raise_epoch(self, account_id: int) -> Account | None:
-        """Raise the session epoch, so that sign-ins under way come too late."""
-        return self._account(RAISE_EPOCH, (account_id,))
+    def revoke_sessions(
+        self, account_id: int, entry: Entry, keep: str | None = None
+    ) -> Account | None:
+        """Raise the session epoch, so that sign-ins under way come too late, and revoke every
+        session but the one with the digest `keep`."""
+        return self._changed(REVOKE_SESSIONS, entry, keep, id=account_id)
 
-    def disable(self, username: Username) -> Account | None:
-        """Reject sign-ins from now on, and raise the session epoch, even if already disabled."""
-        return self._account(DISABLE, (username.canonical,))
+    def disable(self, username: Username, entry: Entry) -> Account | None:
+        """Reject sign-ins from now on and revoke every session, even if already disabled."""
+        return self._changed(DISABLE, entry, canonical=username.canonical)
 
-    def enable(self, username: Username) -> Account | None:
+    def enable(self, username: Username, entry: Entry) -> Account | None:
         """Accept sign-ins again."""
-        return self._account(ENABLE, (username.canonical,))
+        return self._changed(ENABLE, entry, canonical=username.canonical)
 
     def replace_hash(self, account_id: int, old: str, new: str) -> None:
         """Replace the hash `old` with `new`, if `old` is still the account's hash."""
@@ -165,16 +165,23 @@ class AccountRepository:
             rows = connection.execute(NEWEST, {"before": before, "limit": limit}).fetchall()
         return [Member(*row) for row in rows]
 
-    def retire(self, username: Username) -> Account | None:
-        """Empty an account, keep its name taken and raise its session epoch, even if already
-        retired. None if there is no such account."""
-        return self._account(RETIRE, (username.canonical,))
+    def retire(self, username: Username, entry: Entry) -> Account | None:
+        """Empty an account, keep its name taken and revoke every session, even if already retired.
+        None if there is no such account."""
+        return self._changed(RETIRE, entry, canonical=username.canonical)
 
     def release_retired(self) -> int:
         """Free the names whose quarantine is over, and return their number. Several processes may
         do this at once."""
         with self._postgres.connection() as connection:
             return connection.execute(RELEASE, (self._quarantine,)).rowcount
+
+    def _changed(
+        self, statement: str, entry: Entry, kept: str | None = None, **parameters: object
+    ) -> Account | None:
+        """Carry out a statement of service.accounts.changes."""
+        row = self._fetch_one(statement, entry.columns | {"kept": kept} | parameters)
+        return Account(*row) if row else None
 
     def _account(self, statement: str, parameters: tuple[Any, ...]) -> Account | None:
         row = self._fetch_one(statement, parameters)
@@ -185,6 +192,6 @@ class AccountRepository:
         row = self._fetch_one(statement, (parameter,))
         return (Account(*row[:-1]), row[-1]) if row else None
 
-    def _fetch_one(self, statement: Any, parameters: tuple[Any, ...]) -> Any:
+    def _fetch_one(self, statement: Any, parameters: tuple[Any, ...] | dict[str, Any]) -> Any:
         with self._postgres.connection() as connection:
             return connection.execute(statement, parameters).fetchone()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from nacl.exceptions import CryptoError
@@ -21,6 +24,9 @@ from service.errors import InvalidInput, TooManyHashes
 T = TypeVar("T")
 
 NICENESS = 5
+REMEMBERED = 32  # costs of the latest hashes, whose median is what a hash costs now
+NEGLIGIBLE, LARGE_PART = 0.005, 0.6  # of what a hash costs; of what is left of it
+SALT = bytes(argon2id.SALTBYTES)  # of what is computed only for the time that it takes
 
 
 class PasswordHasher:
@@ -47,6 +53,7 @@ class PasswordHasher:
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
         self._owner_pid: int | None = None
+        self._costs: deque[float] = deque(maxlen=REMEMBERED)  # seconds of CPU time
         self._decoy = self._computed(secrets.token_urlsafe())  # nobody knows its password
         self._current_parameters = _parameters(self._decoy)
 
@@ -61,8 +68,9 @@ class PasswordHasher:
     def verify(self, raw: str, encoded: str | None) -> bool:
         """Whether `encoded` is a hash of the password.
 
-        A check takes the same time if there is no hash, or if no password can look like `raw`:
-        otherwise its duration would tell which names exist.
+        A check takes the same time if there is no hash, if no password can look like `raw`, or if
+        the hash is older and cheaper: otherwise its duration would tell which names exist. Only a
+        hash that is more expensive than those of today shows, until its owner signs in.
 
         Args:
             raw: as typed.
@@ -75,14 +83,43 @@ class PasswordHasher:
             password = prepare(raw)
         except InvalidInput:
             password, encoded = PreparedPassword(""), None
-        return self._run("verify", lambda: _matches(password, encoded or self._decoy))
+        return self._run("verify", lambda: self._matches(password, encoded or self._decoy))
 
     def is_outdated(self, encoded: str) -> bool:
         """Whether the hash was made with parameters that are no longer in use."""
         return _parameters(encoded) != self._current_parameters
 
     def _computed(self, password: str) -> str:
-        return argon2id.str(password.encode(), self._time_cost, self._memory).decode()
+        with self._cost_noted():
+            return argon2id.str(password.encode(), self._time_cost, self._memory).decode()
+
+    def _matches(self, password: str, encoded: str) -> bool:
+        if not self.is_outdated(encoded):
+            with self._cost_noted():
+                return _is_hash_of(encoded, password)
+        cost, started = statistics.median(tuple(self._costs)), time.thread_time()
+        matches = _is_hash_of(encoded, password)
+        self._spend(cost, started + cost)
+        return matches
+
+    def _spend(self, cost: float, end: float) -> None:
+        """Hash until the thread has used as much CPU time as a hash costs. Each call takes a large
+        part of what is left, because between two calls the thread may have to wait for others.
+
+        Args:
+            cost: of a whole hash, in seconds of CPU time.
+            end: on the clock of the thread's CPU time.
+        """
+        while (part := (end - time.thread_time()) / cost) > NEGLIGIBLE:
+            memory = int(self._memory * self._time_cost * part * LARGE_PART)
+            memory = max(argon2id.MEMLIMIT_MIN, min(memory, self._memory))
+            argon2id.kdf(argon2id.BYTES_MIN, b"", SALT, argon2id.OPSLIMIT_MIN, memory)
+
+    @contextmanager
+    def _cost_noted(self) -> Iterator[None]:
+        started = time.thread_time()
+        yield
+        self._costs.append(time.thread_time() - started)
 
     def _run(self, kind: str, work: Callable[[], T]) -> T:
         deadline = time.monotonic() + self._longest_wait
@@ -108,7 +145,7 @@ class PasswordHasher:
         return self._executor
 
 
-def _matches(password: str, encoded: str) -> bool:
+def _is_hash_of(encoded: str, password: str) -> bool:
     try:
         return argon2id.verify(encoded.encode(), password.encode())
     except CryptoError:

@@ -1,4 +1,4 @@
-"""PostgreSQL on a private socket, with a role and a database named coatcheck."""
+"""PostgreSQL on a private socket: a database named coatcheck, its owner, and the service's role."""
 
 import os
 import pwd
@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
-from psycopg import sql
 
 from service.embedded import places
 from service.embedded.engine import Engine, Readiness
 
-NAME = "coatcheck"
+NAME = "coatcheck"  # of the database, and of the role with which the service runs
+OWNER, SERVICE_GROUP = "coatcheck_owner", "coatcheck_service"
 PORT = "5432"  # part of the socket's name; nothing listens on TCP
 
 
@@ -33,6 +33,11 @@ class PostgresEngine(Engine):
     @property
     def url(self) -> str:
         """The address of the service's database, for the role that owns it."""
+        return self._address(OWNER, NAME)
+
+    @property
+    def service_url(self) -> str:
+        """The same for the role that serves, which cannot change the schema."""
         return self._address(NAME, NAME)
 
     @property
@@ -121,11 +126,20 @@ class PostgresEngine(Engine):
         return Readiness.READY
 
     def _provide(self, connection: psycopg.Connection) -> None:
-        """Create the role and the database if they do not exist."""
-        name = sql.Identifier(NAME)
-        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [NAME]).fetchone():
-            connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
-        if not connection.execute(
-            "SELECT 1 FROM pg_database WHERE datname = %s", [NAME]
-        ).fetchone():
-            connection.execute(sql.SQL("CREATE DATABASE {0} OWNER {0}").format(name))
+        """Create the roles and the database if they do not exist."""
+        existing = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
+        for name, kind in ((OWNER, "LOGIN"), (SERVICE_GROUP, "NOLOGIN"), (NAME, "LOGIN")):
+            if name not in existing:
+                connection.execute(f"CREATE ROLE {name} {kind}")
+        connection.execute(f"GRANT {SERVICE_GROUP} TO {NAME}")
+        found = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s"
+        database = connection.execute(found, [NAME]).fetchone()
+        if database is None:
+            connection.execute(f"CREATE DATABASE {NAME} OWNER {OWNER}")
+        elif database[0] != OWNER:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give the owner a database from before there was an owner besides the service's role."""
+        with psycopg.connect(self._address("postgres", NAME), autocommit=True) as connection:
+            connection.execute(f"REASSIGN OWNED BY {NAME} TO {OWNER}")

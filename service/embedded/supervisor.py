@@ -40,19 +40,20 @@ def serve(environ: Mapping[str, str]) -> None:
         ConfigurationError, StartupError
     """
     data = Path(environ.get("DATA_DIR") or ".data").resolve()
-    engines: dict[str, Engine] = {
-        "DATABASE_URL": PostgresEngine(data / "postgres", say=say),
-        "REDIS_URL": RedisEngine(data / "redis", say=say),
-    }
+    postgres = PostgresEngine(data / "postgres", say=say)
+    redis = RedisEngine(data / "redis", say=say)
+    engines: dict[str, Engine] = {"DATABASE_URL": postgres, "REDIS_URL": redis}
     given = {name for name in engines if environ.get(name) or environ.get(f"{name}_FILE")}
     embedded = {name: engine for name, engine in engines.items() if name not in given}
-    environ = {**environ, **{name: engine.url for name, engine in embedded.items()}}
+    addresses = {"DATABASE_URL": postgres.service_url, "REDIS_URL": redis.url}
+    environ = {**environ, **{name: addresses[name] for name in embedded}}
     settings = config.load(environ)
+    owner_url = settings.database_url if "DATABASE_URL" in given else postgres.url
     web = Gunicorn(data, environ)
     stop = _Stop()
     try:
         with _lock(data), _sweep([web, *engines.values()], stop):
-            _run(settings, embedded, web, stop)
+            _run(settings, owner_url, embedded, web, stop)
     except StopRequested:
         say("Coatcheck has stopped.")
 
@@ -118,7 +119,11 @@ def _sweep(parts: Sequence[Part], stop: _Stop) -> Iterator[None]:
 
 
 def _run(
-    settings: config.Settings, engines: Mapping[str, Engine], web: Gunicorn, stop: _Stop
+    settings: config.Settings,
+    owner_url: str,
+    engines: Mapping[str, Engine],
+    web: Gunicorn,
+    stop: _Stop,
 ) -> None:
     with ExitStack() as running:
         # First, because everything else takes longer.
@@ -127,14 +132,18 @@ def _run(
             say(f"Starting {engine.title} ...")
             running.enter_context(engine)
             stop.check()
-        for name in migrations.migrate(settings.database_url):
+        for name in migrations.migrate(owner_url):
             say(f"Applied migration {name}")
         stop.check()
         say(f"Starting gunicorn with {settings.web_concurrency} workers ...")
         running.callback(web.stop)
         web.start(settings.port)
-        for name, engine in engines.items():  # not a URL that was given, which may hold a password
-            say(f"{name}={shlex.quote(engine.url)}")
+        # Not a URL that was given, which may hold a password.
+        if "DATABASE_URL" in engines:
+            say(f"DATABASE_URL={shlex.quote(settings.database_url)}")
+            say(f"The owner of the database, for `audit`: DATABASE_URL={shlex.quote(owner_url)}")
+        if "REDIS_URL" in engines:
+            say(f"REDIS_URL={shlex.quote(settings.redis_url)}")
         say(f"Coatcheck is ready: {web.url}")
         stop.check()
         _await_an_end([*engines.values(), web])

@@ -7,21 +7,25 @@ from typing import Any
 
 from flask import Flask
 
+from service.accounts.known_devices import Mark
 from service.errors import SessionStoreUnavailable
 from service.front.asgi import RawHeaders, Receive, Scope, Send
 from service.front.bridge import Bridge, has_host
 from service.front.lanes import Lane
 from service.front.registrations import PATH as REGISTER
 from service.front.registrations import Registrations
+from service.front.throttle import LoopThrottle
 from service.front.wsgi import WsgiResponse
-from service.sessions.ids import SessionId
+from service.sessions.ids import SessionId, cookie
 from service.sessions.interface import PREREAD
 from service.sessions.reader import SessionReader
 from service.sessions.record import Record
 from service.storage import lines
+from service.throttling.table import Limited
 from service.web import who
 from service.web.answers import Answer
 from service.web.bodies import LARGEST_BODY
+from service.web.current import CHARGED
 from service.web.health import ALIVE, warn_of_eviction
 from service.web.routes import Routes
 from service.web.services import Services, services_of
@@ -41,7 +45,9 @@ class Front(Bridge):
         self._services: Services = services_of(application)
         serving = self._services.serving
         max_body = max(application.config["MAX_CONTENT_LENGTH"] or 0, LARGEST_BODY)
-        super().__init__(application, serving.threads, serving.thread_wait, max_body)
+        super().__init__(
+            application, serving.threads, serving.thread_wait, max_body, serving.headers
+        )
         self._views = Routes(application)
         self._cookie = application.config["SESSION_COOKIE_NAME"]
         self._routes: dict[str, Callable[[RawHeaders], Coroutine[Any, Any, Answer]]] = {
@@ -60,19 +66,25 @@ class Front(Bridge):
         )
         self._lookup_lane = Lane("lookups", 1, serving.thread_wait, holds_back=False)
         self._reader = SessionReader(lines.connect(serving.redis_url), services.session_rules)
+        self._throttle = LoopThrottle(
+            lines.connect(serving.redis_url), services.throttle.rules, serving.trusted_proxies
+        )
         self._registrations = Registrations(
             services.username_cache,
             lines.connect(serving.cache_redis_url),
             services.accounts,
             self._lookup_lane,
             self._password_lane,
+            services.password_policy,
         )
+        services.chore.start()
 
     async def close(self) -> None:
         """Close what `start` opened, and the application's own connections."""
         self._password_lane.close()
         self._lookup_lane.close()
         await self._reader.close()
+        await self._throttle.close()
         await self._registrations.close()
         await super().close()
         self._services.close()
@@ -83,10 +95,13 @@ class Front(Bridge):
         if route := self._route(method, path, scope["headers"]):
             return await route(scope["headers"])
         body = await self._body_of(scope, receive)
+        if self._throttle.is_on and (refusal := await self._throttled(method, path, scope)):
+            return refusal
         if self._views.is_for_passwords(method, path):
+            charged = {CHARGED: True} if path == REGISTER else {}
 
             async def proceed() -> WsgiResponse:
-                return await self.hand_over(self._password_lane, scope, body, send)
+                return await self.hand_over(self._password_lane, scope, body, send, **charged)
 
             if path == REGISTER:
                 return await self._registrations.answer(scope["headers"], body, proceed)
@@ -99,12 +114,14 @@ class Front(Bridge):
         return await self.hand_over(self._page_lane, scope, body, send, **extra)
 
     def answer_at_once(
-        self, method: str, path: str, headers: RawHeaders, body: bytes
+        self, method: str, path: str, headers: RawHeaders, body: bytes, peer: Any
     ) -> Coroutine[Any, Any, Answer] | None:
         """A coroutine that answers the request if it is one of the most frequent; otherwise
         None."""
         if path == REGISTER and method == "POST" and has_host(headers):
-            return self._registrations.rejection(headers, body)
+            if not self._throttle.is_on:
+                return self._registrations.rejection(headers, body)
+            return self._throttled_rejection(headers, body, peer)
         route = None if body else self._route(method, path, headers)
         return route(headers) if route else None
 
@@ -113,6 +130,41 @@ class Front(Bridge):
     ) -> Callable[[RawHeaders], Coroutine[Any, Any, Answer]] | None:
         route = self._routes.get(path)
         return route if route and method in READ and has_host(headers) else None
+
+    async def _throttled(self, method: str, path: str, scope: Scope) -> Answer | None:
+        """The response to a request whose network has used up a limit, as far as the loop knows.
+        It charges the registrations that it leads or rejects; Flask charges everything else."""
+        limit = self._views.limit_of(method, path)
+        if limit is None:
+            return None
+        peer, headers = scope.get("client"), scope["headers"]
+        if limit is Limited.REGISTRATION:
+            return await self._throttle.charge(limit, peer, headers)
+        if limit is Limited.LOGIN and self._sends_a_mark(headers):
+            return None  # strangers in the same network cannot use up what a known device has
+        return self._throttle.refusal(limit, peer, headers)
+
+    def _throttled_rejection(
+        self, headers: RawHeaders, body: bytes, peer: Any
+    ) -> Coroutine[Any, Any, Answer] | None:
+        if refusal := self._throttle.refusal(Limited.REGISTRATION, peer, headers):
+            return _ready(refusal)
+        rejection = self._registrations.rejection(headers, body)
+        if rejection is None:
+            return None
+
+        async def charged() -> Answer:
+            refusal = await self._throttle.charge(Limited.REGISTRATION, peer, headers)
+            if refusal:
+                rejection.close()
+            return refusal or await rejection
+
+        return charged()
+
+    def _sends_a_mark(self, headers: RawHeaders) -> bool:
+        cookies = b"; ".join([value for name, value in headers if name == b"cookie"])
+        value = cookie(cookies.decode("latin-1"), self._services.serving.device_cookie_name)
+        return value is not None and Mark.parse(value) is not None
 
     async def _verify(self, headers: RawHeaders) -> Answer:
         try:
@@ -151,3 +203,7 @@ class Front(Bridge):
         if not cookies:
             return None
         return SessionId.from_cookies(b"; ".join(cookies).decode("latin-1"), self._cookie)
+
+
+async def _ready(answer: Answer) -> Answer:
+    return answer

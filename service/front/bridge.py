@@ -18,7 +18,7 @@ from service.front.lanes import Lane
 from service.front.request_log import RequestLog
 from service.front.wsgi import Exchange, WsgiResponse, environ_of, start_message
 from service.logs import loggable
-from service.web.answers import Answer
+from service.web.answers import Answer, Headers
 from service.web.problems import http_problem, problem_of
 from service.web.security_headers import HEADERS
 
@@ -30,15 +30,24 @@ BODY_LIMIT = 20.0  # seconds for a body to arrive
 class Bridge:
     """Hands every request to the application in a thread, and logs it."""
 
-    def __init__(self, application: Any, threads: int, longest_wait: float, max_body: int) -> None:
+    def __init__(
+        self,
+        application: Any,
+        threads: int,
+        longest_wait: float,
+        max_body: int,
+        headers: Headers = HEADERS,
+    ) -> None:
         """
         Args:
             application: a WSGI application.
             threads: how many requests it serves at a time.
             longest_wait: seconds that a request may wait for a thread.
             max_body: bytes.
+            headers: of every response that does not come from the application.
         """
         self.log = RequestLog()
+        self.headers, self._raw_headers = headers, _raw(headers)
         self._application = application
         self._threads, self._longest_wait = threads, longest_wait
         self._max_body = max_body
@@ -58,7 +67,7 @@ class Bridge:
         started = time.monotonic()  # the loop's clock only counts whole milliseconds
         try:
             answer = await self._answer_or_problem(scope, receive, send)
-            sent = await _send(scope, send, answer)
+            sent = await self._send(scope, send, answer)
         except ClientGone:
             return
         seconds = time.monotonic() - started
@@ -70,10 +79,10 @@ class Bridge:
         return await self.hand_over(self._page_lane, scope, body, send)
 
     def answer_at_once(
-        self, method: str, path: str, headers: RawHeaders, body: bytes
+        self, method: str, path: str, headers: RawHeaders, body: bytes, peer: Any
     ) -> Coroutine[Any, Any, Answer] | None:
         """None: every request goes to the application."""
-        del method, path, headers, body
+        del method, path, headers, body, peer
         return None
 
     async def hand_over(
@@ -118,20 +127,19 @@ class Bridge:
             log.exception("request_failed", path=loggable(scope["path"]))
             return http_problem(500).answer()
 
-
-async def _send(scope: Scope, send: Send, answer: Answer | WsgiResponse) -> int:
-    """Send a response; returns how many bytes its body has."""
-    if isinstance(answer, WsgiResponse):
-        if answer.was_streamed:
-            return answer.sent
-        headers, body = answer.headers, answer.body
-    else:
-        headers = [*_raw(answer.headers), *_HEADERS]
-        headers.append((b"content-length", b"%d" % len(answer.body)))
-        body = b"" if scope["method"] == "HEAD" else answer.body
-    await send(start_message(answer.status, headers))
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-    return len(body)
+    async def _send(self, scope: Scope, send: Send, answer: Answer | WsgiResponse) -> int:
+        """Send a response; returns how many bytes its body has."""
+        if isinstance(answer, WsgiResponse):
+            if answer.was_streamed:
+                return answer.sent
+            headers, body = answer.headers, answer.body
+        else:
+            headers = [*_raw(answer.headers), *self._raw_headers]
+            headers.append((b"content-length", b"%d" % len(answer.body)))
+            body = b"" if scope["method"] == "HEAD" else answer.body
+        await send(start_message(answer.status, headers))
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+        return len(body)
 
 
 @lru_cache(maxsize=4096)  # one entry for each session that is checked again and again
@@ -142,6 +150,3 @@ def _raw(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...
 def has_host(headers: RawHeaders) -> bool:
     """Whether the request names its host."""
     return b"host" in [name for name, _ in headers]
-
-
-_HEADERS = _raw(HEADERS)

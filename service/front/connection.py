@@ -12,9 +12,8 @@ from gunicorn.asgi.protocol import _get_cached_date_header
 
 from service.front.heads import check_coding, to_origin_form
 from service.front.limited_connection import LimitedConnection
-from service.web.answers import TITLES, Answer
+from service.web.answers import TITLES, Answer, Headers
 from service.web.problems import http_problem
-from service.web.security_headers import HEADERS
 
 CONNECTION = "coatcheck.connection"  # the key of this object in the scope of a request
 
@@ -41,6 +40,7 @@ class Connection(LimitedConnection):
         answer = problem.answer(*extra_headers)
         self._safe_write(
             head_of(status, answer.headers)
+            + self.worker.constant_lines
             + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(answer.body)
             + answer.body
         )
@@ -57,7 +57,7 @@ class Connection(LimitedConnection):
             if len(pieces) <= 1:
                 body = pieces[0] if pieces else b""
                 answering = self.worker.asgi.answer_at_once(
-                    request.method, request.path, request.headers_bytes, body
+                    request.method, request.path, request.headers_bytes, body, peername
                 )
         if answering is None:
             return bool(await super()._serve_http_request(request, sockname, peername))
@@ -70,6 +70,7 @@ class Connection(LimitedConnection):
         body = b"" if request.method == "HEAD" else answer.body
         self._safe_write(
             head_of(answer.status, answer.headers)
+            + self.worker.constant_lines
             + _get_cached_date_header()
             + (b"Connection: close\r\n" if closes else b"")
             + b"Content-Length: %d\r\n\r\n" % len(answer.body)
@@ -93,7 +94,11 @@ class Connection(LimitedConnection):
 
 
 @lru_cache(maxsize=4096)  # one entry for each session that is checked again and again
-def head_of(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
-    """The start of a response: the status, its headers, and those that every response carries."""
-    lines = [f"{name}: {value}\r\n" for name, value in (*headers, *HEADERS)]
-    return f"HTTP/1.1 {status} {TITLES[status]}\r\n{''.join(lines)}".encode("latin-1")
+def head_of(status: int, headers: Headers) -> bytes:
+    """The start of a response: its status and its own headers."""
+    return f"HTTP/1.1 {status} {TITLES[status]}\r\n".encode() + lines_of(headers)
+
+
+def lines_of(headers: Headers) -> bytes:
+    """Headers as they are sent."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")

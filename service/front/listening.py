@@ -6,6 +6,9 @@ import os
 import socket
 from typing import Any
 
+from service.errors import EvictionUnknown
+from service.storage import redis
+
 
 def require_free_addresses(arbiter: Any) -> None:
     """Stop a second service on the same address: with a socket for each worker (`reuse_port`), the
@@ -30,3 +33,27 @@ def require_free_addresses(arbiter: Any) -> None:
             except OSError as error:
                 reason = f"{address[0]}:{address[1]}: {error.strerror}"
                 raise RuntimeError(f"Cannot listen on {reason}") from error
+
+
+def require_a_store_that_keeps_sessions(redis_url: str) -> None:
+    """Stop a start with a Redis that deletes sessions when it is full. If it does not answer, or
+    does not say so, the service starts all the same: it must be able to start before its Redis.
+
+    Args:
+        redis_url: of the Redis that holds the sessions.
+
+    Raises:
+        RuntimeError: it evicts; gunicorn shows the message and ends.
+    """
+    client = redis.connect(redis_url)
+    try:
+        evicting = redis.eviction_policies(client) - {"noeviction"}
+    except EvictionUnknown:
+        return
+    finally:
+        client.close()
+    if evicting:
+        raise RuntimeError(
+            f"The Redis at REDIS_URL deletes sessions when it is full, and so signs people out."
+            f" Its maxmemory-policy is {', '.join(sorted(evicting))}: set noeviction."
+        )

@@ -17,6 +17,7 @@ from redis.exceptions import RedisClusterException, RedisError
 from service import metrics
 from service.accounts.repository import AccountRepository
 from service.accounts.usernames import Username
+from service.credentials.policy import PasswordPolicy
 from service.errors import Busy, RivalTooSlow, UsernameTaken
 from service.front.asgi import RawHeaders
 from service.front.lanes import Lane
@@ -48,6 +49,7 @@ class Registrations:
         accounts: AccountRepository,
         lookup_lane: Lane,
         password_lane: Lane,
+        policy: PasswordPolicy,
     ) -> None:
         """
         Args:
@@ -56,11 +58,13 @@ class Registrations:
             accounts: reads the index.
             lookup_lane: the threads that read it.
             password_lane: the threads in which `proceed` runs a request.
+            policy: for the passwords.
         """
         self._cache = cache
         self._lines = lines
         self._index = Lookups(accounts, lookup_lane)
         self._password_lane = password_lane
+        self._policy = policy
         self._under_way: dict[str, asyncio.Future[None]] = {}
         self._taken = metrics.Tally(metrics.REGISTRATIONS.labels("taken"))
 
@@ -77,7 +81,7 @@ class Registrations:
         Raises:
             Whatever `proceed` raises.
         """
-        username = username_of(headers, body)
+        username = username_of(headers, body, self._policy)
         if username is None:
             return await proceed()
         deadline = asyncio.get_running_loop().time() + PATIENCE
@@ -95,7 +99,7 @@ class Registrations:
     def rejection(self, headers: RawHeaders, body: bytes) -> Coroutine[Any, Any, Answer] | None:
         """A coroutine that rejects the request, if it is already clear that the name is taken or
         that no thread will become free in time; None if the request has a chance."""
-        username = username_of(headers, body)
+        username = username_of(headers, body, self._policy)
         if username is None:
             return None
         if self._cache.remembers(username):

@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 
+from service.accounts import usernames
 from service.accounts.usernames import MAX_LENGTH, Username
+from service.credentials.policy import PasswordPolicy
 from service.errors import InvalidInput
 from service.front.asgi import RawHeaders
-from service.registration import attempt as attempts
 from service.web.answers import JSON
 from service.web.bodies import MAX_BODY
 
@@ -26,12 +27,16 @@ class _Sent(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Sent).decode
 
 
-def username_of(headers: RawHeaders, body: bytes) -> Username | None:
+def username_of(headers: RawHeaders, body: bytes, policy: PasswordPolicy) -> Username | None:
     """The username in a simple and valid registration; None if Flask must look at the request.
+
+    A weak password passes, because it takes too long to find out: if the name is taken, the client
+    learns of that first.
 
     Args:
         headers: of the request, with names in lower case.
         body: of the request.
+        policy: for the password.
     """
     kind: Any = None
     for name, value in headers:
@@ -49,6 +54,8 @@ def username_of(headers: RawHeaders, body: bytes) -> Username | None:
     if not sent.password.isascii() or len(sent.username) > MAX_LENGTH:
         return None
     try:
-        return attempts.parse(sent.username, sent.password, None).username
+        username = usernames.parse(sent.username)
+        policy.prepared(sent.password)
     except InvalidInput:
         return None
+    return None if username.is_reserved else username

@@ -12,7 +12,7 @@ from typing import Any
 from gunicorn.workers.gasgi import ASGIWorker
 
 from service.front.application import Front
-from service.front.connection import Connection
+from service.front.connection import Connection, lines_of
 from service.web.services import services_of
 
 HEARTBEAT = 1.0  # seconds
@@ -35,6 +35,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         """Load the Flask application and put the front before it."""
         self.asgi = self.front(self.app.wsgi())
+        self.constant_lines = lines_of(self.asgi.headers)
 
     def front(self, application: Any) -> Any:
         """The ASGI application that serves `application`."""

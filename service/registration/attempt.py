@@ -10,9 +10,11 @@ from functools import cached_property
 
 from service.accounts import usernames
 from service.accounts.usernames import Username
-from service.credentials import passwords
+from service.audit.entry import Entry, Event
 from service.credentials.passwords import PreparedPassword
+from service.credentials.policy import PasswordPolicy
 from service.errors import FieldError, InvalidInput
+from service.sessions.record import NOWHERE, Client
 
 LONGEST_KEY = 255  # characters
 KEY_SHAPE = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_KEY}}}")
@@ -25,6 +27,7 @@ class Attempt:
     username: Username
     password: PreparedPassword = field(repr=False)
     sent_idempotency_key: str | None = field(repr=False)
+    client: Client = NOWHERE
 
     @cached_property
     def idempotency_key(self) -> str:
@@ -37,19 +40,32 @@ class Attempt:
         SHA-256, in hexadecimal."""
         return hashlib.sha256(self.idempotency_key.encode()).hexdigest()[:32]
 
+    @property
+    def entry(self) -> Entry:
+        """What the audit trail says if the attempt succeeds."""
+        return Entry(Event.REGISTERED, client=self.client)
+
     @cached_property
     def token(self) -> str:
         """Identifies the claim. Not even a repeated request has the same token."""
         return secrets.token_urlsafe(12)
 
 
-def parse(raw_username: str, raw_password: str, idempotency_key: str | None) -> Attempt:
+def parse(
+    raw_username: str,
+    raw_password: str,
+    idempotency_key: str | None,
+    policy: PasswordPolicy,
+    client: Client = NOWHERE,
+) -> Attempt:
     """Check everything, and report all that is wrong at once.
 
     Args:
         raw_username: as typed.
         raw_password: as typed.
         idempotency_key: the one that the client sent, if any.
+        policy: for the password.
+        client: where the request comes from.
 
     Raises:
         InvalidInput: the input is unacceptable.
@@ -63,11 +79,11 @@ def parse(raw_username: str, raw_password: str, idempotency_key: str | None) -> 
     except InvalidInput as error:
         errors += error.errors
     try:
-        password = passwords.check_new(raw_password)
+        password = policy.check(raw_password, username.canonical if username else "")
     except InvalidInput as error:
         errors += error.errors
     if idempotency_key is not None and not KEY_SHAPE.fullmatch(idempotency_key):
         errors.append(FieldError("Idempotency-Key", "malformed", {"limit": LONGEST_KEY}))
     if errors or username is None or password is None:
         raise InvalidInput(*errors)
-    return Attempt(username, password, idempotency_key)
+    return Attempt(username, password, idempotency_key, client)

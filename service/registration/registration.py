@@ -11,7 +11,10 @@ from service import metrics
 from service.accounts import usernames
 from service.accounts.account import Account
 from service.accounts.repository import AccountRepository
+from service.audit.entry import Entry, Event, emit
+from service.audit.trail import AuditTrail
 from service.credentials.hashing import PasswordHasher
+from service.credentials.policy import PasswordPolicy
 from service.errors import (
     DatabaseUnavailable,
     InvalidInput,
@@ -20,7 +23,6 @@ from service.errors import (
     RivalTooSlow,
     UsernameTaken,
 )
-from service.events import Event, emit
 from service.registration import attempt as attempts
 from service.registration import names
 from service.registration.attempt import Attempt
@@ -28,6 +30,9 @@ from service.registration.flights import Flight, Flights
 from service.registration.names import Names
 from service.registration.username_cache import State, Taken, UsernameCache
 from service.sessions.ids import new_locator
+from service.sessions.record import NOWHERE, Client
+from service.throttling import counters
+from service.throttling.throttle import Throttle
 
 log = structlog.get_logger()
 
@@ -44,15 +49,28 @@ class Registration:
     """
 
     def __init__(
-        self, accounts: AccountRepository, cache: UsernameCache, hasher: PasswordHasher
+        self,
+        accounts: AccountRepository,
+        cache: UsernameCache,
+        hasher: PasswordHasher,
+        policy: PasswordPolicy,
+        audit: AuditTrail,
+        throttle: Throttle,
     ) -> None:
+        self._throttle = throttle
         self._accounts = accounts
+        self._audit = audit
         self._names = Names(accounts, cache)
         self._hasher = hasher
+        self._policy = policy
         self._flights = Flights()
 
     def register(
-        self, raw_username: str, raw_password: str, idempotency_key: str | None = None
+        self,
+        raw_username: str,
+        raw_password: str,
+        idempotency_key: str | None = None,
+        client: Client = NOWHERE,
     ) -> Account:
         """Create an account, or find the one that the same request has already created.
 
@@ -62,6 +80,7 @@ class Registration:
             idempotency_key: the one that the client sent, if any. A request that is repeated
                 within a day, with the same key, name and password, gets its account instead of
                 "taken".
+            client: where the request comes from.
 
         Returns:
             The account; its row is committed.
@@ -69,6 +88,8 @@ class Registration:
         Raises:
             InvalidInput: the input is unacceptable. Lists all that is wrong.
             UsernameTaken: a committed row has the name.
+            TooManyRequests: the request repeats an earlier one, and too many passwords for that
+                account were wrong.
             RegistrationUnresolved: Postgres failed halfway, and the account may exist. Carries the
                 idempotency key with which the request is safe to repeat.
             DatabaseUnavailable: Postgres does not answer.
@@ -76,11 +97,11 @@ class Registration:
             RivalTooSlow: other requests for the name take too long.
             NameJustReleased: the name became free a moment too late for this attempt.
         """
-        attempt = attempts.parse(raw_username, raw_password, idempotency_key)
+        attempt = attempts.parse(raw_username, raw_password, idempotency_key, self._policy, client)
         outcome = self._fly(attempt)
         if isinstance(outcome, Account):
             metrics.REGISTRATIONS.labels("registered").inc()
-            emit(Event.REGISTERED, outcome.id)
+            emit(attempt.entry.of(outcome.id))
             return outcome
         if account := self._own_earlier(attempt, raw_password, outcome):
             return account
@@ -176,15 +197,23 @@ class Registration:
 
     def _insert_once(self, attempt: Attempt, password_hash: str) -> Account | None:
         return self._accounts.insert(
-            attempt.username, password_hash, new_locator(), attempt.key_digest
+            attempt.username, password_hash, new_locator(), attempt.key_digest, attempt.entry
         )
 
     def _own_earlier(self, attempt: Attempt, raw_password: str, taken: Taken) -> Account | None:
         """The account that this client registered earlier, if it did. The same idempotency key is
-        not enough: the client must know the password."""
+        not enough: the client must know the password, which makes this a guess like any other."""
         if taken.key_digest != attempt.key_digest:
             return None
         found = self._accounts.credentials(attempt.username)
-        if found and self._hasher.verify(raw_password, found.password_hash):
+        if found is None:
+            return None
+        name = attempt.username.canonical
+        charge = self._throttle.charge_if_possible(counters.login(name, attempt.client.address))
+        with charge:
+            is_right = self._hasher.verify(raw_password, found.password_hash)
+        if is_right:
+            charge.refund(counters.failures(name, found.account.id))
             return found.account
+        self._audit.record(Entry(Event.PASSWORD_REFUSED, found.account.id, attempt.client))
         return None

@@ -85,7 +85,10 @@ class Values(dict[str, Any]):
             stored: the keys and encoded values, as read.
         """
         super().__init__()
-        self.continue_with(stored)
+        self._stored: Mapping[str, bytes] = stored
+        self._as_read: Mapping[str, Any] = stored
+        if stored:
+            self.continue_with(stored)
 
     def continue_with(self, stored: Mapping[str, bytes]) -> None:
         """Hold what the store holds by now."""
@@ -131,15 +134,17 @@ class Values(dict[str, Any]):
         removed = [key for key in stored if key not in self]
         return Change(written, removed) if written or removed else UNCHANGED
 
-    def _encoded(self, key: object, value: object) -> bytes:
-        stored = self._stored.get(key) if isinstance(key, str) else None
+    def _encoded(self, key: str, value: object) -> bytes:
+        stored = self._stored.get(key)
+        if stored is None:
+            return encode(key, value)
         try:
-            encoded = encode(key, value)
-        except TypeError:
-            if stored is None or not values.still_means(stored, value, None):
-                raise
+            encoded = values.encode(value)
+        except TypeError as error:
+            if not values.still_means(stored, value, None):
+                raise _unstorable(key, error) from None
             return stored
-        if stored in (None, encoded) or not values.still_means(stored, value, encoded):
+        if encoded == stored or not values.still_means(stored, value, encoded):
             return encoded
         return stored  # as an earlier version has stored it: reading it writes nothing
 
@@ -154,11 +159,16 @@ def encode(key: object, value: object) -> bytes:
         raise TypeError(f"a session key must be a string, not {type(key).__name__}")
     try:
         key.encode()
-        return values.encode(value)
     except UnicodeEncodeError:
         raise TypeError(f"session key {key!r} is no text: it has a lone surrogate") from None
+    try:
+        return values.encode(value)
     except TypeError as error:
-        raise TypeError(f"session[{key!r}] cannot be stored: {error}") from None
+        raise _unstorable(key, error) from None
+
+
+def _unstorable(key: str, error: TypeError) -> TypeError:
+    return TypeError(f"session[{key!r}] cannot be stored: {error}")
 
 
 def _readable(stored: Mapping[str, bytes]) -> dict[str, Any]:

@@ -44,12 +44,10 @@ class SessionId:
 
     @classmethod
     def from_cookies(cls, header: str, name: str) -> SessionId | None:
-        """The id in the first cookie called `name` of a Cookie header (RFC 6265, section 4.2), or
-        None if there is none or its value has another shape."""
-        if len(header) > LONGEST_HEADER:
-            return None
-        found = _cookie(name).search(header)
-        return cls.parse(found[1].strip(BLANK)) if found else None
+        """The id in the first cookie called `name` of a Cookie header, or None if there is none or
+        its value has another shape."""
+        value = cookie(header, name)
+        return cls.parse(value) if value is not None else None
 
     @property
     def locator(self) -> str:
@@ -60,6 +58,15 @@ class SessionId:
     def digest(self) -> str:
         """SHA-256 of the id, 64 hexadecimal digits: its name in Redis and its public handle."""
         return hashlib.sha256(self.value.encode("ascii")).hexdigest()
+
+
+def cookie(header: str, name: str) -> str | None:
+    """The value of the first cookie called `name` in a Cookie header (RFC 6265, section 4.2), or
+    None if there is none or the header is too long."""
+    if len(header) > LONGEST_HEADER:
+        return None
+    found = _cookie(name).search(header)
+    return found[1].strip(BLANK) if found else None
 
 
 @lru_cache

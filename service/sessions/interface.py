@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 # Key in the environ of a function that returns the session the loop has read, or raises its error.
 PREREAD = "coatcheck.session"
-OPENED = "coatcheck.session_is_open"  # key in the environ
+OPENED_FOR = "coatcheck.session_is_open_for"  # key in the environ of the request that opened it
 
 
 class FlaskSessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
@@ -79,11 +79,11 @@ class SessionInterface(FlaskSessionInterface):
         Raises:
             SessionStoreUnavailable: Redis does not answer, in a transaction.
         """
-        if OPENED in request.environ:
+        if request.environ.get(OPENED_FOR) is request:
             transaction = Session(self._reading(app, request), must_save=True)
             transaction.load()
             return transaction
-        request.environ[OPENED] = True
+        request.environ[OPENED_FOR] = request
         return Session(request.environ.get(PREREAD) or self._reading(app, request))
 
     def _id_from_cookie(self, app: Flask, request: Request) -> SessionId | None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import Any
-
 import structlog
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import RedisClusterException, RedisError
 
 from service import metrics
 from service.errors import SessionStoreUnavailable
@@ -17,11 +14,9 @@ from service.sessions.record import Record
 from service.sessions.rules import SessionRules, is_other_type, warn_unreadable
 from service.sessions.scripts import SCRIPTS
 from service.storage.lines import Lines
+from service.storage.loop_script import LoopScript
 
 log = structlog.get_logger()
-
-TOUCH_SCRIPT = SCRIPTS["touch"]
-TOUCH_SHA = hashlib.sha1(TOUCH_SCRIPT.encode(), usedforsecurity=False).hexdigest().encode()
 
 
 class SessionReader:
@@ -31,6 +26,7 @@ class SessionReader:
     def __init__(self, lines: Lines, rules: SessionRules) -> None:
         self._lines = lines
         self._rules = rules
+        self._touch = LoopScript(lines, SCRIPTS["touch"])
         self._tallies = {
             outcome: Tally(metrics.SESSION_READS.labels(outcome))
             for outcome in ("found", "absent", "unavailable")
@@ -64,18 +60,9 @@ class SessionReader:
     async def _touched(self, record: Record) -> Record | None:
         """Note the use. A full Redis still reads, so a failure does not matter until later."""
         touch = self._rules.touch(record)
-        words = [str(word).encode() for word in (len(touch.keys), *touch.keys, *touch.arguments)]
         try:
-            now = await self._run(touch.keys[0], words)
+            now = await self._touch.call(touch.keys, touch.arguments)
         except (RedisError, RedisClusterException) as error:
             log.warning("session_touch_failed", reason=type(error).__name__)
             return record
         return self._rules.touched(record, now)
-
-    async def _run(self, key: str, words: list[bytes]) -> Any:
-        try:
-            return await self._lines.call(key, b"EVALSHA", TOUCH_SHA, *words)
-        except ResponseError as error:
-            if not isinstance(error, NoScriptError) and not str(error).startswith("NOSCRIPT"):
-                raise
-        return await self._lines.call(key, b"EVAL", TOUCH_SCRIPT.encode(), *words)

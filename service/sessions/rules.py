@@ -111,6 +111,11 @@ class SessionRules:
         age = time.time() + self._clock_offset - record.seen / 1000
         return not -1.0 < age < _touch_interval(record) / 1000
 
+    def age_of_proof(self, record: Record) -> float:
+        """Seconds since the user of a session has authenticated, by Redis' clock. `touch_is_due`
+        keeps our idea of that clock right to the minute."""
+        return time.time() + self._clock_offset - record.authenticated_at / 1000
+
     def touch(self, record: Record) -> Touch:
         """The call of touch.lua for a session."""
         locator, digest = record.id.locator, record.id.digest

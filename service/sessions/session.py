@@ -19,8 +19,7 @@ class Session(Values, SessionMixin):
     `modified`. What clients of the API keep in the session is `api_data`, and no part of the
     dictionary.
 
-    It is a `dict`, as Flask's own sessions are. Code in C reads the contents of a `dict` past its
-    methods, so Flask's mark that a view uses its session (`accessed`) already reads it.
+    It is a `dict`, as Flask's own sessions are.
     """
 
     def __init__(self, read: Callable[[], Record | None], must_save: bool = False) -> None:
@@ -38,7 +37,7 @@ class Session(Values, SessionMixin):
         self._record: Record | None = None
         self._api_data: Values | None = None
         self._permanent: bool | None = None
-        self._accessed = False
+        self.__class__ = _Unread
 
     @property
     def api_data(self) -> Values:
@@ -80,17 +79,6 @@ class Session(Values, SessionMixin):
     def loaded(self) -> bool:
         """Whether this request has read the session."""
         return self._read_record is None
-
-    @property
-    def accessed(self) -> bool:
-        """Whether a view has used the session."""
-        return self._accessed
-
-    @accessed.setter
-    def accessed(self, value: bool) -> None:
-        self._accessed = value
-        if value:
-            self.load()
 
     @property
     def permanent(self) -> bool:
@@ -136,7 +124,7 @@ class Session(Values, SessionMixin):
     def replace_record(self, record: Record | None) -> None:
         """Continue with another record: that of a sign-in, or None after a sign-out."""
         self.ends_unread = record is None and self._record is None
-        self._read_record = None
+        self._become_read()
         self._continue(record)
         self.cookie_is_stale = True
 
@@ -153,8 +141,12 @@ class Session(Values, SessionMixin):
         """
         if self._read_record is not None:
             record = self._read_record()
-            self._read_record = None
+            self._become_read()
             self._continue(record)
+
+    def _become_read(self) -> None:
+        self._read_record = None
+        self.__class__ = Session
 
     def _continue(self, record: Record | None) -> None:
         self._record = record
@@ -170,7 +162,6 @@ class Session(Values, SessionMixin):
                 same type. The view that sets it gets the error, instead of the end of the request.
         """
         encode(key, value)
-        self.load()
         super().__setitem__(key, value)
 
     def setdefault(self, key: str, default: Any = None) -> Any:
@@ -187,7 +178,6 @@ class Session(Values, SessionMixin):
         new = dict(*others, **named)
         for key, value in new.items():
             encode(key, value)
-        self.load()
         super().update(new)
 
     def __ior__(self, other: Any) -> Session:  # type: ignore[override, misc]
@@ -204,21 +194,41 @@ class Session(Values, SessionMixin):
         return dict, (dict(self),)
 
 
+class _Unread(Session):
+    """A session that no view has used: whatever it is asked, it is read first. From then on, it is
+    a `Session`, which is as fast as any `dict`.
+
+    Code in C reads the contents of a `dict` past its methods. That is why Flask's mark that a view
+    uses the session (`accessed`) reads it too: no view holds an unread one.
+    """
+
+    @property
+    def accessed(self) -> bool:
+        """Whether a view has used the session."""
+        return False
+
+    @accessed.setter
+    def accessed(self, value: bool) -> None:
+        self.__dict__["accessed"] = value
+        if value:
+            self.load()
+
+
 def _after_loading(name: str) -> Callable[..., Any]:
-    method = getattr(dict, name)
+    method = getattr(Session, name)
 
     @wraps(method)
-    def loading(self: Session, *args: Any) -> Any:
+    def loading(self: _Unread, *args: Any, **named: Any) -> Any:
         self.load()
-        return method(self, *args)
+        return method(self, *args, **named)
 
     return loading
 
 
-# The rest of what a dictionary can do.
 for _name in (
-    *("__getitem__", "__delitem__", "__contains__", "__iter__", "__reversed__", "__len__"),
-    *("__eq__", "__ne__", "__or__", "__ror__"),
-    *("get", "keys", "values", "items", "copy", "pop", "popitem", "clear"),
+    *("__getitem__", "__setitem__", "__delitem__", "__contains__", "__iter__", "__reversed__"),
+    *("__len__", "__eq__", "__ne__", "__or__", "__ror__", "__ior__", "__repr__", "__reduce_ex__"),
+    *("get", "keys", "values", "items", "copy", "pop", "popitem", "clear", "setdefault", "update"),
+    *("encoded", "change", "disregard_changes"),
 ):
-    setattr(Session, _name, _after_loading(_name))
+    setattr(_Unread, _name, _after_loading(_name))

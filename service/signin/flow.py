@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from service.accounts.account import Account
+from service.audit.entry import Entry, Event
+from service.audit.trail import AuditTrail
 from service.errors import SessionRevoked
-from service.events import Event, emit
-from service.sessions.record import Client, NewSession
+from service.sessions.record import Client, NewSession, Record
 from service.sessions.session import Session
 from service.sessions.store import SessionStore
 
@@ -36,8 +37,9 @@ class Reason(StrEnum):
 class SignIn:
     """Turns the proof of a first factor into a session."""
 
-    def __init__(self, sessions: SessionStore) -> None:
+    def __init__(self, sessions: SessionStore, audit: AuditTrail) -> None:
         self._sessions = sessions
+        self._audit = audit
 
     def proceed(
         self,
@@ -72,13 +74,15 @@ class SignIn:
             client=client,
         )
         try:
-            self._start(session, new, kept)
+            record = self._start(session, new, kept)
         except SessionRevoked:
-            emit(Event.SIGN_IN_REFUSED, account.id, reason=Reason.OVERTAKEN)
+            self._audit.record(refusal(Reason.OVERTAKEN, client, account.id))
             raise
-        emit(Event.SIGNED_IN, account.id, methods=methods)
+        self._audit.record(
+            Entry(Event.SIGNED_IN, account.id, client, record.id.digest, {"methods": methods})
+        )
 
-    def _start(self, session: Session, new: NewSession, kept: Collection[str]) -> None:
+    def _start(self, session: Session, new: NewSession, kept: Collection[str]) -> Record:
         old = session.record
         held = session.encoded() if session.owner is None else {}
         carried = {key: value for key, value in held.items() if key in kept}
@@ -86,3 +90,9 @@ class SignIn:
         if old and old.id.locator != new.locator:  # in another slot of a cluster: a step of its own
             self._sessions.revoke(old.id.locator, old.id.digest)
         session.replace_record(record)
+        return record
+
+
+def refusal(reason: Reason, client: Client, account_id: int | None) -> Entry:
+    """The entry that says why a sign-in is refused."""
+    return Entry(Event.SIGN_IN_REFUSED, account_id, client, particulars={"reason": reason.value})

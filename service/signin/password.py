@@ -6,7 +6,10 @@ import structlog
 
 from service.accounts import usernames
 from service.accounts.account import Credentials
+from service.accounts.known_devices import Mark
 from service.accounts.repository import AccountRepository
+from service.audit.entry import Entry, Event
+from service.audit.trail import AuditTrail
 from service.credentials import passwords
 from service.credentials.hashing import PasswordHasher
 from service.errors import (
@@ -16,45 +19,82 @@ from service.errors import (
     Unavailable,
     WrongPassword,
 )
-from service.events import Event, emit
-from service.sessions.record import Owner
-from service.signin.flow import Proof, Reason
+from service.sessions.record import NOWHERE, Client, SignedIn
+from service.signin.flow import Proof, Reason, refusal
+from service.throttling import counters
+from service.throttling.counters import by_network
+from service.throttling.table import Limited
+from service.throttling.throttle import Throttle
 
 log = structlog.get_logger()
 
 
 class PasswordFactor:
     """Checks credentials. Every rejection says the same and takes the same time, so that an
-    attacker cannot learn which names exist (OWASP Authentication Cheat Sheet)."""
+    attacker cannot learn which names exist (OWASP Authentication Cheat Sheet).
 
-    def __init__(self, accounts: AccountRepository, hasher: PasswordHasher) -> None:
+    Every attempt is charged before it is checked. Without Redis it fails at once: no session could
+    follow, and the answer would only tell whether the password is right.
+    """
+
+    def __init__(
+        self,
+        accounts: AccountRepository,
+        hasher: PasswordHasher,
+        audit: AuditTrail,
+        throttle: Throttle,
+    ) -> None:
+        self._throttle = throttle
         self._accounts = accounts
         self._hasher = hasher
+        self._audit = audit
 
-    def prove(self, raw_username: str, raw_password: str) -> Proof:
+    def prove(
+        self,
+        raw_username: str,
+        raw_password: str,
+        client: Client = NOWHERE,
+        mark: Mark | None = None,
+    ) -> Proof:
         """Proof that the client owns the account with this name.
 
         A hash with outdated parameters is renewed, because the password is at hand only now.
 
+        Args:
+            raw_username: as typed.
+            raw_password: as typed.
+            client: where the request comes from.
+            mark: what the device has from an earlier sign-in, if it has one.
+
         Raises:
             InvalidCredentials: no account has that name, the password is wrong, or the account is
                 disabled.
+            TooManyRequests: so many passwords were wrong that this one is not checked.
             DatabaseUnavailable: Postgres does not answer.
+            SessionStoreUnavailable: Redis does not answer.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
-        found = self._find(raw_username)
-        is_right = self._hasher.verify(raw_password, found.password_hash if found else None)
+        if mark is None:
+            self._throttle.check([by_network(Limited.LOGIN, client.address)])
+        name, found = self._find(raw_username, mark)
+        charged = counters.login(name, client.address)
+        if mark and found and found.on_known_device:
+            charged = counters.login_on_known_device(name, mark.digest.hex())
+        charge = self._throttle.charge(charged)
+        with charge:
+            is_right = self._hasher.verify(raw_password, found.password_hash if found else None)
         if found is None:
-            emit(Event.SIGN_IN_REFUSED, None, reason=Reason.NO_SUCH_ACCOUNT)
+            self._audit.record(refusal(Reason.NO_SUCH_ACCOUNT, client, None))
             raise InvalidCredentials
         if not is_right:
-            emit(Event.SIGN_IN_REFUSED, found.account.id, reason=Reason.WRONG_PASSWORD)
+            self._audit.record(refusal(Reason.WRONG_PASSWORD, client, found.account.id))
             raise InvalidCredentials
+        charge.refund(counters.failures(name, found.account.id))
         if self._hasher.is_outdated(found.password_hash):
             self._renew(found, raw_password)
         return Proof(found.account, passwords.METHOD)
 
-    def confirm(self, owner: Owner, raw_password: str) -> Credentials:
+    def confirm(self, user: SignedIn, raw_password: str, client: Client) -> Credentials:
         """Check the password of a user who is signed in already.
 
         Returns:
@@ -62,15 +102,25 @@ class PasswordFactor:
 
         Raises:
             WrongPassword: that is not the account's password.
+            TooManyRequests: so many passwords were wrong that this one is not checked.
             NotSignedIn: the account has just been deleted or disabled.
             DatabaseUnavailable: Postgres does not answer.
+            SessionStoreUnavailable: Redis does not answer.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
-        found = self._accounts.credentials_of(owner.account_id)
+        found = self._accounts.credentials_of(user.owner.account_id)
         if found is None:
             raise NotSignedIn
-        if not self._hasher.verify(raw_password, found.password_hash):
+        charge = self._throttle.charge(counters.confirmation(found.account.id, client.address))
+        with charge:
+            is_right = self._hasher.verify(raw_password, found.password_hash)
+        if not is_right:
+            self._audit.record(
+                Entry(Event.PASSWORD_REFUSED, found.account.id, client, user.record.id.digest)
+            )
             raise WrongPassword
+        name = usernames.parse(found.account.username).canonical
+        charge.refund(counters.failures(name, found.account.id))
         return found
 
     def _renew(self, outdated: Credentials, raw_password: str) -> None:
@@ -82,8 +132,10 @@ class PasswordFactor:
         except Unavailable as error:
             log.warning("rehash_postponed", reason=error.code)
 
-    def _find(self, raw_username: str) -> Credentials | None:
+    def _find(self, raw_username: str, mark: Mark | None) -> tuple[str, Credentials | None]:
+        """The name to which attempts are charged, and the account if there is one."""
         try:
-            return self._accounts.credentials(usernames.parse(raw_username))
+            username = usernames.parse(raw_username)
         except InvalidInput:
-            return None
+            return raw_username, None
+        return username.canonical, self._accounts.credentials(username, mark)

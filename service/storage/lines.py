@@ -27,7 +27,7 @@ from service.storage.limits import ANSWER_LIMIT, CALL_LIMIT, CONNECT_LIMIT, SENT
 from service.storage.line import Line
 from service.storage.wire import packed
 
-ONCE: dict[str, Any] = {"protocol": 2, "retry": Retry(NoBackoff(), 0)}
+ONCE: dict[str, Any] = {"protocol": 2, "driver_info": None, "retry": Retry(NoBackoff(), 0)}
 WAITS: dict[str, Any] = {"socket_connect_timeout": CONNECT_LIMIT, "socket_timeout": ANSWER_LIMIT}
 # Errors of a Cluster's node begin like this if a key is elsewhere, or unavailable for now.
 ELSEWHERE = ("MOVED ", "ASK ", "CLUSTERDOWN ", "TRYAGAIN ")
@@ -120,6 +120,7 @@ class _ClusterLines:
                 **self._login,
                 **WAITS,
                 protocol=2,
+                driver_info=None,
             )
             # Without these, replies stay as Redis sends them, as on the lines.
             for command in [*self._cluster.response_callbacks]:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import psycopg
+from psycopg.errors import UndefinedTable
 from yoyo import get_backend, read_migrations
 
 from service.errors import StartupError
 
 FILES = Path(__file__).parent / "schema"
+GRANTS = Path(__file__).parent / "grants.sql"
+SERVICE_ROLE = "coatcheck_service"
+# Temporary tables could stand in for those that a function of the owner reads.
+NO_TEMPORARY_TABLES = """
+    DO $$ BEGIN
+        EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+    END $$
+"""
 # An arbitrary number that every process uses.
 ADVISORY_LOCK = 0x636F6174
 LOCK_TIMEOUT = "60s"
@@ -25,6 +35,9 @@ def migrate(database_url: str) -> list[str]:
     Several containers may start at once: an advisory lock lets one migrate at a time, and ends with
     its connection. yoyo's own lock is a row in a table, which a process that dies leaves behind.
 
+    If there is a role `coatcheck_service`, it gets what the service needs, and no more. Otherwise
+    the role that migrates is the one that serves.
+
     Returns:
         The names of the migrations that were applied.
 
@@ -35,10 +48,32 @@ def migrate(database_url: str) -> list[str]:
         with psycopg.connect(database_url, autocommit=True, connect_timeout=10) as connection:
             connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
             connection.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
-            return _apply(database_url)
+            applied = _apply(database_url)
+            _grant(connection)
+            return applied
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[0]
         raise MigrationFailed(f"The database cannot be migrated: {reason}") from error
+
+
+def pending(connection: psycopg.Connection[Any]) -> list[str]:
+    """The names of the migrations that the database still needs.
+
+    Args:
+        connection: in autocommit mode.
+
+    Raises:
+        psycopg.errors.InsufficientPrivilege: its role may not know.
+    """
+    # Without yoyo, which would create its tables, as a role that may not.
+    try:
+        rows = connection.execute("SELECT migration_id FROM _yoyo_migration").fetchall()
+    except UndefinedTable:
+        rows = []
+    applied = {row[0] for row in rows}
+    return [
+        name for name in sorted(file.stem for file in FILES.glob("*.sql")) if name not in applied
+    ]
 
 
 def _apply(database_url: str) -> list[str]:
@@ -47,3 +82,11 @@ def _apply(database_url: str) -> list[str]:
         pending = backend.to_apply(read_migrations(str(FILES)))
         backend.apply_migrations(pending)
         return [migration.id for migration in pending]
+
+
+def _grant(connection: psycopg.Connection) -> None:
+    roles = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (SERVICE_ROLE,))
+    if roles.rowcount:
+        with connection.transaction():
+            connection.execute(GRANTS.read_bytes())
+            connection.execute(NO_TEMPORARY_TABLES)

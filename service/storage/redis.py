@@ -35,6 +35,7 @@ POOL: dict[str, Any] = {
     "max_connections": 64,
     "timeout": 0.25,  # seconds to wait for one of them
     "protocol": 2,
+    "driver_info": None,  # no CLIENT SETINFO, which Redis 7.0 cannot allow by itself
 }
 # One retry, and only after a broken connection, because every pooled connection is broken after a
 # restart of Redis. A time-out is not retried: the wait would double.
@@ -87,13 +88,24 @@ def eviction_policies(client: Redis | RedisCluster) -> set[str]:
     Raises EvictionUnknown if a server does not answer, or does not permit the question.
     """
     with failing_as(EvictionUnknown):
-        # INFO, because hosted Redis services forbid CONFIG.
-        if isinstance(client, RedisCluster):
-            nodes = client.get_primaries()
-            answers = [client.info("memory", target_nodes=node) for node in nodes]
-        else:
-            answers = [client.info("memory")]
+        answers = _of_masters(client, "memory")
         return {answer.get("maxmemory_policy", "unknown") for answer in answers}
+
+
+def keeps_append_only_file(client: Redis | RedisCluster) -> bool:
+    """Whether the server, or each master of a Cluster, logs every change to disk.
+
+    Raises Unavailable if a server does not answer.
+    """
+    with failing_as(Unavailable):
+        return all(answer["aof_enabled"] for answer in _of_masters(client, "persistence"))
+
+
+def _of_masters(client: Redis | RedisCluster, section: str) -> list[dict[str, Any]]:
+    # INFO, because hosted Redis services forbid CONFIG.
+    if isinstance(client, RedisCluster):
+        return [client.info(section, target_nodes=node) for node in client.get_primaries()]
+    return [client.info(section)]
 
 
 def _master(parts: SplitResult) -> Redis:

@@ -9,8 +9,9 @@ import msgspec
 from flask import Response
 
 JSON = "application/json"
+NO_STORE = ("Cache-Control", "no-store")
 # The headers of every response that depends on who is signed in.
-PRIVATE = (("Cache-Control", "no-store"), ("Vary", "Cookie"))
+PRIVATE = (NO_STORE, ("Vary", "Cookie"))
 
 TITLES = {status.value: status.phrase for status in HTTPStatus}
 

@@ -75,6 +75,20 @@ def json_strings(*fields: str) -> dict[str, str]:
     return {field: body[field] for field in fields}
 
 
+def optional_json_string(field: str) -> str | None:
+    """This field of the JSON body, which must be a string; None if it or the body is missing.
+
+    Raises:
+        InvalidInput: it has another type.
+        WrongMediaType, NotJson: as `json_object` does.
+    """
+    body = json_object() if request.get_data() else {}
+    value = body.get(field)
+    if value is None or isinstance(value, str):
+        return value
+    raise InvalidInput(FieldError(field, "type"))
+
+
 def json_patch() -> dict[str, Any]:
     """The JSON object in the body, whose values a session can hold.
 

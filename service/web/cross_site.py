@@ -7,9 +7,11 @@ cookie only on purpose.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+import structlog
 from flask import request
 
 from service.errors import CrossSite
@@ -18,28 +20,46 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OURS = frozenset({"same-origin", "none"})  # none: the user's own doing, such as a bookmark
+HOST = re.compile(r"([\w.-]+|\[[\da-f:.]+\])(:\d+)?", re.ASCII)
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+LONGEST_LOGGED = 200  # characters
+
+log = structlog.get_logger()
 
 
-def refuse_cross_site() -> None:
-    """Check a request; Flask calls this before each one.
+def cross_site_check(public_url: str | None) -> Callable[[], None]:
+    """What Flask must call before each request.
 
-    Raises:
-        CrossSite: the request may change something and comes from another origin.
+    Args:
+        public_url: the origin that requests of browsers must come from; None for that of the
+            request itself, whatever host it names.
+
+    Returns:
+        A function that raises CrossSite if the request may change something and comes from
+        elsewhere, by either of two headers.
     """
-    environ = request.environ
-    if environ["REQUEST_METHOD"] in SAFE_METHODS:
-        return
-    if site := environ.get("HTTP_SEC_FETCH_SITE"):
-        if site not in ("same-origin", "none"):
+
+    def check() -> None:
+        environ = request.environ
+        if environ["REQUEST_METHOD"] in SAFE_METHODS:
+            return
+        site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN")
+        if site is not None and site not in OURS:
             raise CrossSite
-    elif (origin := environ.get("HTTP_ORIGIN")) and not _is_ours(origin, environ):
+        if origin is None or origin == (ours := public_url or _own_origin(environ)):
+            return
+        if site == "same-origin":  # the browser disagrees, so the settings are probably wrong
+            sent = ascii(origin[:LONGEST_LOGGED])
+            log.warning("origin_is_not_the_public_url", origin=sent, ours=ours)
         raise CrossSite
 
+    return check
 
-def _is_ours(origin: str, environ: WSGIEnvironment) -> bool:
-    try:
-        host = urlsplit(origin).netloc
-    except ValueError:
-        return False
-    # As the client sent it: Flask's own is empty for some hosts, like that of `null`.
-    return host != "" and host == environ.get("HTTP_HOST")
+
+def _own_origin(environ: WSGIEnvironment) -> str | None:
+    """The origin of the request, as browsers write it (RFC 6454, section 6.2), if it has one. The
+    host is as the client sent it: Flask's own is empty for some hosts, like that of `null`."""
+    scheme = environ["wsgi.url_scheme"]
+    host = environ.get("HTTP_HOST", "").lower().removesuffix(DEFAULT_PORTS.get(scheme, ""))
+    return f"{scheme}://{host}" if HOST.fullmatch(host) else None

@@ -11,7 +11,12 @@ from service.errors import NotSignedIn
 from service.sessions.record import Client, Owner, SignedIn
 from service.sessions.session import Session
 from service.signin.flow import Proof
+from service.throttling.counters import by_network
+from service.throttling.table import Limited
+from service.web import known_device
 from service.web.services import services
+
+CHARGED = "coatcheck.charged"  # in the environ if the event loop has charged the request
 
 
 def session() -> Session:
@@ -41,10 +46,23 @@ def client() -> Client:
     return Client(request.remote_addr or "", request.user_agent.string)
 
 
+def charge(limit: Limited) -> None:
+    """Charge the request to a limit of its network, unless the event loop has. Without Redis, the
+    request goes on.
+
+    Raises:
+        TooManyRequests: the limit is used up.
+    """
+    if CHARGED not in request.environ:
+        services().throttle.charge_if_possible([by_network(limit, client().address)])
+
+
 def sign_in(proof: Proof, remember: bool) -> None:
-    """Give the browser a session of the account. Raises what `SignIn.proceed` raises."""
+    """Give the browser a session of the account, and remember it as a device of its owner. Raises
+    what `SignIn.proceed` raises."""
     kept = frozenset(current_app.config["SESSION_KEYS_KEPT_AT_SIGN_IN"])
     services().sign_in.proceed(proof, session(), client(), remember, kept)
+    known_device.remember(proof.account.id, proof.account.session_epoch)
 
 
 def forget() -> None:
@@ -59,7 +77,7 @@ def sign_out() -> None:
         SessionStoreUnavailable: Redis does not answer; the session may still exist.
     """
     if record := session().record:
-        services().revocation.sign_out(record)
+        services().revocation.sign_out(record, client())
     forget()
 
 
@@ -72,6 +90,6 @@ def revoke(handle: str) -> None:
         SessionStoreUnavailable: Redis does not answer; the session may still exist.
     """
     user = signed_in()
-    services().revocation.revoke_one(user, handle)
+    services().revocation.revoke_one(user, handle, client())
     if user.record.has_handle(handle):
         forget()

@@ -6,14 +6,17 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, render_template, request
+from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException
 
 from service.errors import CoatcheckError
 from service.logs import loggable
-from service.web.answers import JSON
+from service.web.answers import JSON, NO_STORE
 from service.web.problems import PROBLEM, Problem, http_problem, problem_of
 
 log = structlog.get_logger()
+
+LONGEST_ACCEPT = 1024  # characters; browsers send fewer than 200
 
 
 def register(app: Flask) -> None:
@@ -53,11 +56,12 @@ def answer_unsaved(error: CoatcheckError, response: Response) -> None:
 
 def wants_page() -> bool:
     """Whether the client prefers a page, as browsers do."""
+    if request.path.startswith("/api/") or len(request.headers.get("Accept", "")) > LONGEST_ACCEPT:
+        return False
+    if request_ctx.url_adapter is None:  # the Host is impossible, so a page could link to nothing
+        return False
     offered = [PROBLEM, JSON, "text/html"]
-    return (
-        not request.path.startswith("/api/")
-        and request.accept_mimetypes.best_match(offered) == "text/html"
-    )
+    return request.accept_mimetypes.best_match(offered) == "text/html"
 
 
 def _log(exc_info: Any) -> None:
@@ -69,4 +73,6 @@ def _response(problem: Problem) -> Response:
     if not wants_page():
         return problem.answer().response()
     page = render_template("layout/error.html", problem=problem)
-    return Response(page, problem.status, problem.headers)
+    response = Response(page, problem.status, problem.headers)
+    response.headers.setdefault(*NO_STORE)
+    return response

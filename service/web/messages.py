@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from service.errors import CoatcheckError, FieldError, InvalidInput
+import math
+
+from service.errors import CoatcheckError, FieldError, InvalidInput, TooManyRequests
 
 # The keys are an error's code; a field and a code, or "*" and a code for any field; or the status
 # of a response about which nothing more is known.
 SENTENCES = {
     "session_store_unavailable": "Sessions are unavailable at the moment.",
+    "revocation_pending": (
+        "The change is saved. The sessions that it ends will end as soon as the session store"
+        " answers."
+    ),
     "eviction_unknown": "Redis does not say whether it deletes sessions when it is full.",
     "username_cache_unavailable": "The username cache is unavailable at the moment.",
     "database_unavailable": "Accounts are unavailable at the moment.",
@@ -18,6 +24,11 @@ SENTENCES = {
     "name_just_released": "That username has just become free. Try again.",
     "too_many_hashes": "Too many people are signing in or registering right now.",
     "busy": "The service is too busy right now.",
+    "limit_used_up": "Too many attempts. Try again in {wait}.",
+    "guesses_used_up": (
+        "Too many wrong passwords in a row. Sign in on a device on which you have signed in "
+        "before, or ask the operator of this site to unlock your account."
+    ),
     "no_host": "The request has no Host header.",
     "body_too_large": "The body is larger than {limit} bytes.",
     "body_too_slow": "The body did not arrive in time.",
@@ -32,6 +43,7 @@ SENTENCES = {
     "session_too_large": "A session can hold at most {keys} keys and {limit} bytes of data.",
     "session_revoked": "Your account has just changed. Sign in again.",
     "not_signed_in": "You are not signed in.",
+    "step_up_required": "Confirm that it is you: enter your password again.",
     "cross_site": "This request comes from another site, so it was rejected.",
     "username/too_short": "A username needs at least {limit} characters.",
     "username/too_long": "A username can have at most {limit} characters.",
@@ -44,8 +56,21 @@ SENTENCES = {
     "password/too_short": "A password needs at least {limit} characters.",
     "password/too_long": "A password can have at most {limit} characters.",
     "password/characters": "That password contains characters that a password cannot have.",
+    "password/too_common": (
+        "Many people have used that password, so it is among the first that attackers try."
+    ),
+    "password/too_easy": "That password is easy to guess. Add a word or two that nobody expects.",
+    "password/contains_username": (
+        "That password is easy to guess, because it contains your username."
+    ),
+    "password/repeats": "That password is easy to guess, because it repeats itself.",
+    "password/sequence": (
+        "That password is easy to guess, because it follows the alphabet or the keyboard."
+    ),
+    "password/date": "That password is easy to guess, because it is mostly a date.",
     "Idempotency-Key/malformed": "An Idempotency-Key has 1 to {limit} visible ASCII characters.",
     "remember/type": "remember must be true or false.",
+    "before/invalid": "before must be the id of an entry.",
     "scope/invalid": "scope must be others or all.",
     "body/nesting": "Values can be nested {limit} levels deep at most.",
     "body/number": "A whole number must fit into 64 bits.",
@@ -62,6 +87,7 @@ SENTENCES = {
     "500": "Something went wrong.",
     "501": "That transfer coding is not supported.",
 }
+UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 def sentence(error: CoatcheckError | FieldError) -> str:
@@ -71,6 +97,16 @@ def sentence(error: CoatcheckError | FieldError) -> str:
     if isinstance(error, CoatcheckError):
         codes = (getattr(kind, "code", None) for kind in type(error).__mro__)
         text = next(SENTENCES[code] for code in codes if code in SENTENCES)
-        return text.format(**error.parameters)
+        said = dict(error.parameters)
+        if isinstance(error, TooManyRequests):
+            said["wait"] = _duration(error.retry_after)
+        return text.format(**said)
     own = SENTENCES.get(f"{error.field}/{error.code}")
     return (own or SENTENCES[f"*/{error.code}"]).format(field=error.field, **error.parameters)
+
+
+def _duration(seconds: int) -> str:
+    """How long, at least a second, in the largest unit that fits, rounded up: "4 minutes"."""
+    size, unit = next((size, unit) for size, unit in UNITS if seconds >= size)
+    count = math.ceil(seconds / size)
+    return f"{count} {unit}{'' if count == 1 else 's'}"

@@ -8,7 +8,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from service import errors
-from service.errors import CoatcheckError, InvalidInput, RegistrationUnresolved, Unavailable
+from service.errors import (
+    CoatcheckError,
+    InvalidInput,
+    RegistrationUnresolved,
+    StepUpRequired,
+    TooManyRequests,
+    Unavailable,
+)
 from service.web.answers import TITLES, Answer, Headers, encode
 from service.web.messages import SENTENCES, sentence
 
@@ -23,6 +30,7 @@ OUTCOMES: dict[type[CoatcheckError], tuple[int, str]] = {
     errors.NotSignedIn: (401, "not_signed_in"),
     errors.NoSuchAccount: (401, "not_signed_in"),  # of a session that outlived its account
     errors.WrongPassword: (403, "wrong_password"),
+    errors.StepUpRequired: (403, "step_up_required"),
     errors.CrossSite: (403, "cross_site"),
     errors.NoSuchSession: (404, "not_found"),
     errors.BodyTooSlow: (408, "refused"),
@@ -31,6 +39,7 @@ OUTCOMES: dict[type[CoatcheckError], tuple[int, str]] = {
     errors.SessionTooLarge: (413, "too_large"),
     errors.WrongMediaType: (415, "unsupported_media_type"),
     errors.InvalidInput: (422, "invalid"),
+    errors.TooManyRequests: (429, "too_many_requests"),
     errors.Unavailable: (503, "unavailable"),
 }
 # For errors that come from Flask.
@@ -51,6 +60,7 @@ class Problem(NamedTuple):
     detail: str
     headers: Headers = ()  # what the client can do next
     errors: tuple[dict[str, str], ...] = ()  # one for each field: field, code, message
+    factors: tuple[str, ...] = ()  # any of which is enough to go on
 
     @property
     def title(self) -> str:
@@ -68,6 +78,8 @@ class Problem(NamedTuple):
         }
         if self.errors:
             document["errors"] = self.errors
+        if self.factors:
+            document["factors"] = self.factors
         all_headers = (("Content-Type", PROBLEM), *self.headers, *headers)
         return Answer(self.status, all_headers, encode(document))
 
@@ -78,6 +90,8 @@ def problem_of(error: CoatcheckError) -> Problem:
     headers: Headers = ()
     if isinstance(error, Unavailable):
         headers = (("Retry-After", str(error.retry_after)),)
+    if isinstance(error, TooManyRequests):
+        headers = rate_limit_headers(error)
     if isinstance(error, RegistrationUnresolved):
         headers += (("Idempotency-Key", error.idempotency_key),)
     fields: tuple[dict[str, str], ...] = ()
@@ -86,7 +100,18 @@ def problem_of(error: CoatcheckError) -> Problem:
             {"field": each.field, "code": each.code, "message": sentence(each)}
             for each in error.errors
         )
-    return Problem(status, code, sentence(error), headers, fields)
+    factors = error.factors if isinstance(error, StepUpRequired) else ()
+    return Problem(status, code, sentence(error), headers, fields, factors)
+
+
+def rate_limit_headers(error: TooManyRequests) -> Headers:
+    """When to come back, and the limit that is used up (RFC 9110, section 10.2.3;
+    draft-ietf-httpapi-ratelimit-headers-10)."""
+    return (
+        ("Retry-After", str(error.retry_after)),
+        ("RateLimit-Policy", f'"{error.limit}";q={error.amount};w={error.window}'),
+        ("RateLimit", f'"{error.limit}";r=0;t={error.retry_after}'),
+    )
 
 
 def http_problem(status: int, detail: str | None = None, headers: Headers = ()) -> Problem:

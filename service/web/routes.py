@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 
 from flask import Flask
 
+from service.throttling.table import Limited
+
 View = TypeVar("View", bound=Callable[..., Any])
 
-PASSWORD, NO_SESSION = "_hashes_a_password", "_needs_no_session"
+PASSWORD, NO_SESSION, LIMIT = "_hashes_a_password", "_needs_no_session", "_limit"
 
 
 def hashes_a_password(view: View) -> View:
@@ -22,6 +24,17 @@ def needs_no_session(view: View) -> View:
     """Declare that the view uses no session, so that none is read."""
     setattr(view, NO_SESSION, True)
     return view
+
+
+def limited(limit: Limited) -> Callable[[View], View]:
+    """Declare that the view charges each request to a limit of its network. While that is used up,
+    the event loop rejects requests with a problem document, at no cost."""
+
+    def declare(view: View) -> View:
+        setattr(view, LIMIT, limit)
+        return view
+
+    return declare
 
 
 class Routes:
@@ -38,23 +51,32 @@ class Routes:
         """
         self._passwords: set[tuple[str, str]] = set()
         self._without_session: set[str] = set()
+        self._limits: dict[tuple[str, str], Limited] = {}
         self._static = f"{app.static_url_path}/" if app.has_static_folder else None
         for rule in app.url_map.iter_rules():
             view = app.view_functions[rule.endpoint]
+            methods = (rule.methods or set()) - {"OPTIONS", "HEAD"}
+            if hasattr(view, LIMIT):
+                start = rule.rule.partition("<")[0]
+                self._limits |= {(method, start): getattr(view, LIMIT) for method in methods}
             if rule.arguments:
                 if hasattr(view, PASSWORD):
                     raise ValueError(f"{rule.rule} hashes a password and has an argument")
                 continue
             if hasattr(view, PASSWORD):
-                self._passwords |= {
-                    (method, rule.rule) for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}
-                }
+                self._passwords |= {(method, rule.rule) for method in methods}
             if hasattr(view, NO_SESSION):
                 self._without_session.add(rule.rule)
 
     def is_for_passwords(self, method: str, path: str) -> bool:
         """Whether the view of this route hashes a password."""
         return (method, path) in self._passwords
+
+    def limit_of(self, method: str, path: str) -> Limited | None:
+        """The limit that the view of this route charges, if it declares one. The last segment of
+        the path may be an argument."""
+        start = path[: path.rfind("/") + 1]
+        return self._limits.get((method, path)) or self._limits.get((method, start))
 
     def may_use_the_session(self, path: str) -> bool:
         """Whether the view of this route may use the session."""

@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 from redis import Redis, RedisCluster
 
+from service.accounts.known_devices import KnownDevices
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
+from service.audit.trail import AuditTrail
+from service.credentials.policy import PasswordPolicy
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
 from service.sessions.rules import SessionRules
 from service.sessions.store import SessionStore
 from service.signin.flow import SignIn
+from service.signin.fresh_proof import FreshProof
 from service.signin.password import PasswordFactor
+from service.storage.chore import Chore
 from service.storage.postgres import Postgres
+from service.throttling.throttle import Throttle
+from service.web.answers import Headers
 
 EXTENSION = "coatcheck"
 
@@ -24,12 +31,15 @@ EXTENSION = "coatcheck"
 class Serving:
     """How the event loop in front of Flask serves. Durations are in seconds."""
 
+    device_cookie_name: str
+    trusted_proxies: int
     redis_url: str
     cache_redis_url: str
     threads: int
     thread_wait: float
     hashing_threads: int
     hashing_wait: float
+    headers: Headers  # of every response
 
 
 @dataclass(frozen=True)
@@ -41,19 +51,28 @@ class Services:
     session_redis: Redis | RedisCluster
     cache_redis: Redis | RedisCluster
     accounts: AccountRepository
+    known_devices: KnownDevices
+    throttle: Throttle
     username_cache: UsernameCache
     registration: Registration
+    password_policy: PasswordPolicy
     password_factor: PasswordFactor
+    fresh_proof: FreshProof
     sign_in: SignIn
     revocation: Revocation
+    audit: AuditTrail
+    chore: Chore
     session_rules: SessionRules
     session_store: SessionStore
 
     def close(self) -> None:
-        """Close every open connection; new ones open on demand.
+        """End the chore, write what the audit trail still lacks, and close every open connection;
+        new ones open on demand.
 
         Call it at the end, and before a fork, so that no two processes share a connection.
         """
+        self.chore.close()
+        self.audit.close()
         self.postgres.close()
         self.session_redis.close()
         self.cache_redis.close()

@@ -61,6 +61,26 @@ def test_an_environment_variable_overrides_what_its_environment_says() -> None:
     assert settings.argon2_memory_kib == 64
 
 
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ("https://id.example.org", "https://id.example.org"),
+        ("HTTPS://ID.Example.ORG:443/", "https://id.example.org"),
+        ("http://localhost:0080", "http://localhost"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("https://[2001:DB8::1]:8443/", "https://[2001:db8::1]:8443"),
+        ("https://id.example.org:80", "https://id.example.org:80"),
+    ],
+)
+def test_the_public_url_becomes_the_origin_that_browsers_send(given: str, origin: str) -> None:
+    assert load(REQUIRED | {"COATCHECK_PUBLIC_URL": given}).public_url == origin
+
+
+def test_it_listens_on_this_machine_only_unless_told_otherwise() -> None:
+    assert load(REQUIRED).bind == "127.0.0.1"
+    assert load(REQUIRED | {"COATCHECK_BIND": "[::]"}).bind == "[::]"
+
+
 def test_urls_are_read_from_files(tmp_path: Path) -> None:
     secret = tmp_path / "database_url"
     secret.write_text("postgresql://somebody@database/coatcheck\n")
@@ -83,6 +103,16 @@ def test_urls_are_read_from_files(tmp_path: Path) -> None:
         ({"REDIS_URL": "redis+cluster://one:6379,,two:6379"}, "REDIS_URL"),
         ({"CACHE_REDIS_URL": "redis+cluster://one:66379"}, "CACHE_REDIS_URL"),
         ({"CACHE_REDIS_URL": "redis+cluster://one:6379/1"}, "CACHE_REDIS_URL"),
+        ({"DATABASE_URL": "postgresql:///?nothing=1"}, "DATABASE_URL"),
+        ({"COATCHECK_BIND": "localhost"}, "COATCHECK_BIND"),
+        ({"COATCHECK_BIND": "127.0.0.1:8000"}, "COATCHECK_BIND"),
+        ({"COATCHECK_PUBLIC_URL": "id.example.org"}, "COATCHECK_PUBLIC_URL"),
+        ({"COATCHECK_PUBLIC_URL": "ftp://id.example.org"}, "COATCHECK_PUBLIC_URL"),
+        ({"COATCHECK_PUBLIC_URL": "https://"}, "COATCHECK_PUBLIC_URL"),
+        ({"COATCHECK_PUBLIC_URL": "https://id.example.org/login"}, "COATCHECK_PUBLIC_URL"),
+        ({"COATCHECK_PUBLIC_URL": "https://user@id.example.org"}, "COATCHECK_PUBLIC_URL"),
+        ({"COATCHECK_PUBLIC_URL": "https://id.example.org:70000"}, "COATCHECK_PUBLIC_URL"),
+        ({"COATCHECK_PUBLIC_URL": "https://bücher.example"}, "COATCHECK_PUBLIC_URL"),
         ({"PORT": "http"}, "PORT"),
         ({"PORT": "70000"}, "PORT"),
         ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY"),

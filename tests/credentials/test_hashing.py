@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import statistics
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -147,3 +149,44 @@ def test_a_forked_child_hashes_in_its_own_threads(hasher: PasswordHasher) -> Non
         os.kill(child, signal.SIGKILL)
         raise
     assert ended.si_status == 0
+
+
+OLDER = [
+    {"time_cost": 1, "memory_cost": 8},
+    {"time_cost": 1, "memory_cost": 8192},
+    {"time_cost": 3, "memory_cost": 4096},
+    {"time_cost": 2, "memory_cost": 15360},
+]
+
+
+@pytest.mark.parametrize("older", [*OLDER, None], ids=str)
+def test_a_wrong_password_costs_the_same_whatever_the_parameters_of_the_hash(
+    older: dict[str, int] | None,
+) -> None:
+    """In CPU time, which other processes do not prolong. `kits.attacks timing` measures what a
+    client can see."""
+    hasher = PasswordHasher(memory_kib=19456, time_cost=2, threads=1, longest_wait=60.0)
+    encoded = Argon2(parallelism=1, **older).hash(PASSWORD) if older else "not a hash"
+    own, unknown = [], []
+    for _ in range(30):
+        unknown.append(cpu_time(hasher, None))
+        own.append(cpu_time(hasher, encoded))
+    assert statistics.median(own) == pytest.approx(statistics.median(unknown), rel=0.05)
+
+
+def cpu_time(hasher: PasswordHasher, encoded: str | None) -> float:
+    """Seconds of CPU time of a check in the hasher's only thread."""
+
+    def now() -> float:
+        return hasher._pool().submit(time.thread_time).result()
+
+    started = now()
+    assert not hasher.verify("another password", encoded)
+    return now() - started
+
+
+def test_a_right_password_verifies_whatever_the_parameters_of_the_hash(
+    hasher: PasswordHasher,
+) -> None:
+    for older in OLDER:
+        assert hasher.verify(PASSWORD, Argon2(parallelism=1, **older).hash(PASSWORD))

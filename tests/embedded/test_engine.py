@@ -118,12 +118,34 @@ def test_path_too_long_for_a_socket_gets_one_elsewhere(kind: type[Engine], home:
     assert not engine.sockets.exists()
 
 
-def test_service_owns_its_database_and_is_no_superuser(postgres: Engine) -> None:
-    with psycopg.connect(postgres.url) as connection:
+@pytest.mark.parametrize(("url", "owns"), [("url", True), ("service_url", False)])
+def test_neither_the_owner_of_the_database_nor_the_service_is_a_superuser(
+    postgres: PostgresEngine, url: str, owns: bool
+) -> None:
+    with psycopg.connect(getattr(postgres, url)) as connection:
         assert connection.execute(
-            "SELECT current_user, current_database(), rolsuper FROM pg_roles"
-            " WHERE rolname = current_user"
-        ).fetchone() == ("coatcheck", "coatcheck", False)
+            "SELECT datname, pg_get_userbyid(datdba) = current_user, rolsuper"
+            " FROM pg_database, pg_roles"
+            " WHERE datname = current_database() AND rolname = current_user"
+        ).fetchone() == ("coatcheck", owns, False)
+
+
+def test_a_database_that_the_service_owned_gets_its_owner_at_the_next_start(home: Path) -> None:
+    """Data from before there were two roles."""
+    engine = PostgresEngine(home / "postgres", durable=False)
+    with engine, psycopg.connect(engine.superuser_url, autocommit=True) as superuser:
+        superuser.execute("DROP DATABASE coatcheck")
+        superuser.execute("CREATE DATABASE coatcheck OWNER coatcheck")
+        with psycopg.connect(engine.service_url) as earlier:
+            earlier.execute("GRANT ALL ON SCHEMA public TO coatcheck")
+            earlier.execute("CREATE TABLE accounts ()")
+    with engine, psycopg.connect(engine.url) as owner:
+        owner.execute("ALTER TABLE accounts ADD COLUMN coats int")
+        with (
+            psycopg.connect(engine.service_url) as service,
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+        ):
+            service.execute("ALTER TABLE accounts ADD COLUMN hats int")
 
 
 def test_stop_does_not_wait_for_clients(postgres: Engine) -> None:

@@ -19,6 +19,7 @@ from service.registration.username_cache import UsernameCache
 from service.storage import lines
 from tests.front.in_front_of_flask import Open
 from tests.front.raw import Journal, alive
+from tests.passwords import POLICY
 from tests.servers import Server, gunicorn
 from tests.ways import behind_the_front, both_ways, flask_alone, front_url, way
 
@@ -65,7 +66,7 @@ def opened(cache: UsernameCache, redis_engine: RedisEngine, accounts: AccountRep
         lookups = Lane("lookups", 1, 0.5, holds_back=False)
         passwords = passwords or Lane("passwords", 1, 0.2, holds_back=True)
         redis = lines.connect(redis_engine.url)
-        found = Registrations(cache, redis, accounts, lookups, passwords)
+        found = Registrations(cache, redis, accounts, lookups, passwords, POLICY)
         try:
             yield found
         finally:

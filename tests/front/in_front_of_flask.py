@@ -11,6 +11,7 @@ from redis import Redis
 from service.accounts import usernames
 from service.accounts.repository import AccountRepository
 from service.front.registrations import Registrations
+from tests.entries import REGISTERED
 from tests.passwords import PASSWORD
 
 JSON = [(b"content-type", b"application/json")]
@@ -36,7 +37,7 @@ def body(name: str) -> bytes:
 
 
 def take(accounts: AccountRepository, name: str) -> None:
-    assert accounts.insert(usernames.parse(name), "hash", "locator-----", "")
+    assert accounts.insert(usernames.parse(name), "hash", "locator-----", "", REGISTERED)
 
 
 def asked(redis: Redis, command: str) -> int:

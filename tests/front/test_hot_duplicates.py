@@ -17,6 +17,7 @@ from service.front.registrations import TAKEN
 from service.registration import username_cache
 from service.registration.username_cache import Taken, UsernameCache, key_of
 from service.web.answers import Answer
+from tests.entries import DELETED
 from tests.front.in_front_of_flask import JSON, Flask, Open, asked, body, take
 from tests.loops import on_loop, turns
 
@@ -65,7 +66,7 @@ async def test_a_retired_name_is_rejected_but_not_cached_shortly_before_its_rele
     redis: Redis,
 ) -> None:
     take(accounts, "bob")
-    accounts.retire(usernames.parse("bob"))
+    accounts.retire(usernames.parse("bob"), DELETED)
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '23 hours'")
     async with opened() as front:
         assert await front.answer(JSON, body("bob"), Flask()) is TAKEN

@@ -20,7 +20,7 @@ from service.storage import lines
 from tests.faults import frozen
 from tests.front.in_front_of_flask import JSON, Flask, Open, body, take
 from tests.loops import eventually, on_loop, turns
-from tests.passwords import PASSWORD
+from tests.passwords import PASSWORD, POLICY
 
 
 @on_loop
@@ -135,7 +135,7 @@ async def test_without_redis_the_index_decides(
     lookups = Lane("lookups", 1, 0.5, holds_back=False)
     nowhere = lines.connect("unix:///nowhere/redis.sock")
     passwords = Lane("passwords", 1, 0.5, holds_back=True)
-    front = Registrations(cache, nowhere, accounts, lookups, passwords)
+    front = Registrations(cache, nowhere, accounts, lookups, passwords, POLICY)
     assert await front.answer(JSON, body("bob"), Flask()) is TAKEN
     assert await front.answer(JSON, body("ada"), Flask()) == "from Flask"
     await front.close()

@@ -19,6 +19,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from service.credentials.hashing import PasswordHasher
+from service.sessions.record import NOWHERE
 from service.web.services import services_of
 from tests.passwords import BOB, PASSWORD
 
@@ -123,7 +124,7 @@ def _change_password(app: Flask, victim: FlaskClient) -> None:
 
 def _disable(app: Flask, victim: FlaskClient) -> None:
     services = services_of(app)
-    services.revocation.disable("bob")
+    services.revocation.disable("bob", NOWHERE)
 
 
 def _delete(app: Flask, victim: FlaskClient) -> None:
@@ -165,7 +166,9 @@ def _restore_bob(app: Flask, redis: Redis) -> None:
     services = services_of(app)
     with services.postgres.connection() as connection:
         connection.execute("UPDATE accounts SET disabled_at = NULL WHERE retired_at IS NULL")
-        connection.execute("DELETE FROM accounts WHERE retired_at IS NOT NULL")
+        connection.execute(
+            "UPDATE accounts SET canonical_username = 'bob-' || id WHERE retired_at IS NOT NULL"
+        )
     redis.delete("coatcheck:username:bob")
     app.test_client().post("/api/v1/accounts", json=BOB)
 

@@ -52,9 +52,10 @@ def own_server(
 ) -> Iterator[Server]:
     environ = {
         "COATCHECK_ENV": "testing",
+        "COATCHECK_THROTTLING": "off",
         "COATCHECK_THREADS": str(THREADS),
         "COATCHECK_THREAD_WAIT": str(THREAD_WAIT),
-        "DATABASE_URL": own_postgres.url,
+        "DATABASE_URL": own_postgres.service_url,
         "REDIS_URL": redis_engine.url,
     }
     application = "tests.guarantees.user_app:app"
@@ -67,7 +68,7 @@ def own_server(
 def server(own_server: Server, own_postgres: PostgresEngine, redis: Redis) -> Iterator[Server]:
     """The service with one worker, on empty stores; no request may end in 500."""
     with psycopg.connect(own_postgres.url, autocommit=True) as connection:
-        connection.execute("TRUNCATE accounts")
+        connection.execute("TRUNCATE accounts CASCADE")
     workers, read = own_server.workers(), own_server.log.stat().st_size
     yield own_server
     assert own_server.workers() == workers

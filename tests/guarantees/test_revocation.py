@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from service.errors import SessionRevoked
+from service.sessions.record import NOWHERE
 from service.web import current
 from service.web.services import services_of
 from tests.guarantees.overtaken import (
@@ -71,6 +72,6 @@ def test_an_overtaken_sign_in_says_so(app: Flask, bob: FlaskClient) -> None:
     """G6: the application hears of the revocation, too."""
     services = services_of(app)
     proof = services.password_factor.prove("bob", PASSWORD)
-    services.revocation.revoke("bob")
+    services.revocation.revoke("bob", NOWHERE)
     with app.test_request_context(), pytest.raises(SessionRevoked):
         current.sign_in(proof, remember=False)

@@ -16,7 +16,7 @@ from redis import Redis
 
 from service.embedded import RedisEngine
 from tests.browsers import AS_BROWSER
-from tests.nginx.servers import nginx, running
+from tests.nginx.servers import APP, nginx, running
 from tests.ports import free_port
 from tests.servers import NO_TLS, gunicorn
 
@@ -49,7 +49,11 @@ def own_redis(place: Path) -> Iterator[RedisEngine]:
 @pytest.fixture(scope="module")
 def coatcheck(place: Path, environ: dict[str, str], own_redis: RedisEngine) -> Iterator[int]:
     """The port of Coatcheck, as the example's first lines want it."""
-    more = {"REDIS_URL": own_redis.url, "COATCHECK_TRUSTED_PROXIES": "1"}
+    more = {
+        "REDIS_URL": own_redis.url,
+        "COATCHECK_PUBLIC_URL": "https://id.example.org",
+        "COATCHECK_TRUSTED_PROXIES": "1",
+    }
     with gunicorn(place, environ | more, workers=2) as server:
         yield httpx.URL(server.url).port
 
@@ -78,5 +82,6 @@ def visitor(
     """A browser; no account exists yet."""
     with Redis.from_url(own_redis.url, protocol=2) as redis:
         redis.flushall()
-    with httpx.Client(base_url=proxy, headers=AS_BROWSER, verify=NO_TLS) as client:
+    headers = {**AS_BROWSER, **APP}
+    with httpx.Client(base_url=proxy, headers=headers, verify=NO_TLS) as client:
         yield client

@@ -16,6 +16,7 @@ from tests.ports import free_port
 from tests.servers import ROOT
 
 EXAMPLE = ROOT / "examples/nginx"
+APP, ID = {"Host": "app.example.org"}, {"Host": "id.example.org"}
 # What Debian's nginx.conf says around the file, with every path in a directory of the test's own.
 AROUND = """
 daemon off;
@@ -41,12 +42,12 @@ def nginx(program: str, directory: Path, coatcheck: int, greeter: int) -> Iterat
     directory.mkdir()
     port = free_port()
     example = (EXAMPLE / "coatcheck.conf").read_text()
-    for old, new in (
-        ("listen 8080;", f"listen 127.0.0.1:{port};"),
-        ("server 127.0.0.1:8000;", f"server 127.0.0.1:{coatcheck};"),
-        ("server 127.0.0.1:8001;", f"server 127.0.0.1:{greeter};"),
+    for old, new, times in (
+        ("listen 8080;", f"listen 127.0.0.1:{port};", 2),
+        ("server 127.0.0.1:8000;", f"server 127.0.0.1:{coatcheck};", 1),
+        ("server 127.0.0.1:8001;", f"server 127.0.0.1:{greeter};", 1),
     ):
-        assert example.count(old) == 1
+        assert example.count(old) == times
         example = example.replace(old, new)
     (directory / "coatcheck.conf").write_text(example)
     group = grp.getgrgid(os.getgid()).gr_name

@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 
 from service.accounts.repository import AccountRepository
+from service.audit.trail import AuditTrail
 from service.credentials.hashing import PasswordHasher
 from service.errors import (
     InvalidInput,
@@ -17,8 +18,9 @@ from service.registration.registration import Registration
 from service.registration.username_cache import State, Taken, UsernameCache
 from tests.conditions import elapse
 from tests.hashes import held_hashes
-from tests.passwords import PASSWORD
+from tests.passwords import PASSWORD, POLICY
 from tests.registration.attempts import BOB, CountingHasher, rows
+from tests.throttles import UNTHROTTLED
 
 
 def test_a_free_name_is_registered_and_cached_as_taken(
@@ -36,7 +38,7 @@ def test_a_cached_duplicate_costs_neither_a_hash_nor_postgres(
 ) -> None:
     """G4: a hot duplicate costs no statement and no hash."""
     registration.register("bob", PASSWORD)
-    database.execute("TRUNCATE accounts")
+    database.execute("TRUNCATE accounts CASCADE")
     with pytest.raises(UsernameTaken):
         registration.register("BOB", PASSWORD)
     assert hasher.hashes == 1
@@ -80,10 +82,13 @@ def test_availability_of_a_taken_name_does_not_depend_on_the_cache(
 
 
 def test_a_registration_whose_turn_to_hash_comes_too_late_frees_the_name_at_once(
-    accounts: AccountRepository, cache: UsernameCache, database: psycopg.Connection
+    accounts: AccountRepository,
+    cache: UsernameCache,
+    database: psycopg.Connection,
+    audit: AuditTrail,
 ) -> None:
     busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=0.05)
-    registration = Registration(accounts, cache, busy)
+    registration = Registration(accounts, cache, busy, POLICY, audit, UNTHROTTLED)
     with held_hashes() as hashes, ThreadPoolExecutor() as callers:
         callers.submit(busy.hash, "another password")
         hashes.await_queued()
@@ -101,11 +106,14 @@ def test_a_registration_whose_turn_to_hash_comes_too_late_frees_the_name_at_once
 
 
 def test_a_full_queue_of_hashes_does_not_delay_a_duplicate(
-    accounts: AccountRepository, cache: UsernameCache, redis: Redis
+    accounts: AccountRepository,
+    cache: UsernameCache,
+    redis: Redis,
+    audit: AuditTrail,
 ) -> None:
     """The cache and the index both reject it before it has to wait."""
     busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=60.0)
-    registration = Registration(accounts, cache, busy)
+    registration = Registration(accounts, cache, busy, POLICY, audit, UNTHROTTLED)
     registration.register("bob", PASSWORD)
     with ThreadPoolExecutor() as callers, held_hashes() as hashes:
         callers.submit(busy.hash, "another password")

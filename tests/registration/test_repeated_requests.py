@@ -7,6 +7,8 @@ from redis import Redis
 from service.accounts.account import Account
 from service.accounts.repository import AccountRepository
 from service.accounts.usernames import Username
+from service.audit.entry import Entry
+from service.audit.trail import AuditTrail
 from service.errors import (
     DatabaseUnavailable,
     InvalidInput,
@@ -16,8 +18,9 @@ from service.errors import (
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
 from service.storage.postgres import Postgres
-from tests.passwords import PASSWORD
+from tests.passwords import PASSWORD, POLICY
 from tests.registration.attempts import CountingHasher, race, rows
+from tests.throttles import UNTHROTTLED
 
 
 def test_a_request_repeated_with_its_key_returns_its_account(
@@ -49,7 +52,7 @@ def test_a_hot_duplicate_with_a_foreign_key_costs_neither_hash_nor_postgres(
     registration: Registration, hasher: CountingHasher, database: psycopg.Connection
 ) -> None:
     registration.register("bob", PASSWORD, "key")
-    database.execute("TRUNCATE accounts")
+    database.execute("TRUNCATE accounts CASCADE")
     with pytest.raises(UsernameTaken):
         registration.register("bob", PASSWORD, "another-key")
     assert hasher.hashes == 1
@@ -92,13 +95,18 @@ class LossyRepository(AccountRepository):
         self.carried_out = carried_out
 
     def insert(
-        self, username: Username, password_hash: str, locator: str, key_digest: str
+        self,
+        username: Username,
+        password_hash: str,
+        locator: str,
+        key_digest: str,
+        entry: Entry,
     ) -> Account | None:
         if self.lost == 0:
-            return super().insert(username, password_hash, locator, key_digest)
+            return super().insert(username, password_hash, locator, key_digest, entry)
         self.lost -= 1
         if self.carried_out:
-            super().insert(username, password_hash, locator, key_digest)
+            super().insert(username, password_hash, locator, key_digest, entry)
         raise DatabaseUnavailable(may_have_happened=True)
 
 
@@ -109,10 +117,13 @@ def test_the_outcome_of_an_insert_without_an_answer_is_found_out(
     hasher: CountingHasher,
     database: psycopg.Connection,
     carried_out: bool,
+    audit: AuditTrail,
 ) -> None:
     """G3: what the connection lost, the next one finds."""
     lossy = LossyRepository(postgres, lost=1, carried_out=carried_out)
-    account = Registration(lossy, cache, hasher).register("bob", PASSWORD)
+    account = Registration(lossy, cache, hasher, POLICY, audit, UNTHROTTLED).register(
+        "bob", PASSWORD
+    )
     assert account.username == "bob"
     assert rows(database) == ["bob"]
     assert hasher.hashes == 1
@@ -120,11 +131,15 @@ def test_the_outcome_of_an_insert_without_an_answer_is_found_out(
 
 @pytest.mark.parametrize("carried_out", [True, False])
 def test_a_request_whose_outcome_stays_unknown_is_safe_to_repeat(
-    postgres: Postgres, cache: UsernameCache, hasher: CountingHasher, carried_out: bool
+    postgres: Postgres,
+    cache: UsernameCache,
+    hasher: CountingHasher,
+    carried_out: bool,
+    audit: AuditTrail,
 ) -> None:
     """G3: the key in the response makes the repetition safe."""
     lossy = LossyRepository(postgres, lost=2, carried_out=carried_out)
-    registration = Registration(lossy, cache, hasher)
+    registration = Registration(lossy, cache, hasher, POLICY, audit, UNTHROTTLED)
     with pytest.raises(RegistrationUnresolved) as caught:
         registration.register("bob", PASSWORD)
     assert registration.register("bob", PASSWORD, caught.value.idempotency_key).username == "bob"

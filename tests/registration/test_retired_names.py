@@ -10,6 +10,7 @@ from service.errors import (
 )
 from service.registration.registration import Registration
 from service.registration.username_cache import State, UsernameCache
+from tests.entries import DELETED
 from tests.passwords import PASSWORD
 from tests.registration.attempts import BOB
 
@@ -17,20 +18,21 @@ from tests.registration.attempts import BOB
 def test_a_retired_name_stays_taken_and_is_released_after_its_quarantine(
     registration: Registration,
     accounts: AccountRepository,
+    owned_accounts: AccountRepository,
     database: psycopg.Connection,
     redis: Redis,
 ) -> None:
     registration.register("Bob", PASSWORD)
-    assert accounts.retire(BOB)
+    assert accounts.retire(BOB, DELETED)
     redis.flushall()
     with pytest.raises(UsernameTaken):
         registration.register("bob", PASSWORD)
     assert registration.availability("bob") == "taken"
-    assert accounts.release_retired() == 0
+    assert owned_accounts.release_retired() == 0
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '25 hours'")
     redis.flushall()
-    assert accounts.release_retired() == 1
-    assert accounts.release_retired() == 0
+    assert owned_accounts.release_retired() == 1
+    assert owned_accounts.release_retired() == 0
     assert registration.register("bob", PASSWORD)
 
 
@@ -43,7 +45,7 @@ def test_shortly_before_its_release_a_retired_name_is_no_longer_cached(
 ) -> None:
     """An entry that outlives the quarantine would call a free name taken."""
     registration.register("bob", PASSWORD)
-    accounts.retire(BOB)
+    accounts.retire(BOB, DELETED)
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '23 hours'")
     redis.flushall()
     with pytest.raises(UsernameTaken):
@@ -55,7 +57,7 @@ def test_a_retired_account_keeps_nothing_of_its_owner(
     registration: Registration, accounts: AccountRepository, database: psycopg.Connection
 ) -> None:
     registration.register("Bob", PASSWORD, "key")
-    accounts.retire(BOB)
+    accounts.retire(BOB, DELETED)
     kept = database.execute("SELECT username, password_hash, registration_key FROM accounts")
     assert kept.fetchone() == ("", "", "")
     assert accounts.credentials(BOB) is None

@@ -10,13 +10,16 @@ from redis import Redis
 
 from service.accounts.account import Account
 from service.accounts.repository import AccountRepository
+from service.audit.trail import AuditTrail
 from service.errors import DatabaseUnavailable, NameJustReleased, UsernameTaken
 from service.registration.registration import Registration
 from service.registration.username_cache import State, Taken, UsernameCache
 from service.storage.redis import connect
 from tests.conditions import eventually
-from tests.passwords import PASSWORD
+from tests.entries import DELETED, REGISTERED
+from tests.passwords import PASSWORD, POLICY
 from tests.registration.attempts import BOB, CountingHasher, race, rows
+from tests.throttles import UNTHROTTLED
 
 
 def test_a_race_for_one_name_has_one_winner_at_the_price_of_one_hash(
@@ -33,11 +36,14 @@ def test_a_race_for_one_name_has_one_winner_at_the_price_of_one_hash(
 
 
 def test_without_the_cache_a_race_still_has_one_winner(
-    accounts: AccountRepository, hasher: CountingHasher, database: psycopg.Connection
+    accounts: AccountRepository,
+    hasher: CountingHasher,
+    database: psycopg.Connection,
+    audit: AuditTrail,
 ) -> None:
     """G5: without Redis, G1 still holds."""
     nowhere = UsernameCache(connect("unix:///nowhere/redis.sock"))
-    registration = Registration(accounts, nowhere, hasher)
+    registration = Registration(accounts, nowhere, hasher, POLICY, audit, UNTHROTTLED)
     outcomes = race(20, lambda: registration.register("bob", PASSWORD))
     assert sum(isinstance(outcome, Account) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, UsernameTaken) for outcome in outcomes) == 19
@@ -47,7 +53,7 @@ def test_without_the_cache_a_race_still_has_one_winner(
 def test_a_rival_that_commits_while_we_hash_wins(
     registration: Registration, accounts: AccountRepository, hasher: CountingHasher
 ) -> None:
-    hasher.meanwhile = lambda: accounts.insert(BOB, "rival's", "locator", "key")
+    hasher.meanwhile = lambda: accounts.insert(BOB, "rival's", "locator", "key", REGISTERED)
     with pytest.raises(UsernameTaken):
         registration.register("bob", PASSWORD)
 
@@ -62,8 +68,8 @@ def test_an_attempt_that_loses_to_a_rival_keeps_no_claim(
     """A name that is retired for most of its quarantine is not published over the claim."""
 
     def rival_comes_and_goes() -> None:
-        accounts.insert(BOB, "rival's", "locator", "key")
-        accounts.retire(BOB)
+        accounts.insert(BOB, "rival's", "locator", "key", REGISTERED)
+        accounts.retire(BOB, DELETED)
         database.execute("UPDATE accounts SET retired_at = retired_at - interval '23 hours'")
 
     hasher.meanwhile = rival_comes_and_goes
@@ -87,7 +93,7 @@ def test_a_name_that_is_released_during_an_attempt_can_be_tried_again(
         database.execute("DELETE FROM accounts")
         return outcome
 
-    hasher.meanwhile = lambda: insert(BOB, "rival's", "locator", "key") and None
+    hasher.meanwhile = lambda: insert(BOB, "rival's", "locator", "key", REGISTERED) and None
     with monkeypatch.context() as slow:
         slow.setattr(accounts, "insert", insert_before_the_release)
         with pytest.raises(NameJustReleased):
@@ -135,7 +141,7 @@ def test_a_claim_whose_worker_died_after_its_commit_delays_others_only_briefly(
     registration: Registration, accounts: AccountRepository, cache: UsernameCache
 ) -> None:
     cache.claim(BOB, "token of a worker that died")
-    accounts.insert(BOB, "hash", "locator", "key")
+    accounts.insert(BOB, "hash", "locator", "key", REGISTERED)
     started = time.monotonic()
     with pytest.raises(UsernameTaken):
         registration.register("bob", PASSWORD)

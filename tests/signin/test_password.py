@@ -8,12 +8,15 @@ from nacl.pwhash import argon2id
 
 from service.accounts import usernames
 from service.accounts.repository import AccountRepository
+from service.audit.trail import AuditTrail
 from service.credentials.hashing import PasswordHasher
 from service.errors import InvalidCredentials, TooManyHashes
 from service.signin.password import PasswordFactor
 from tests.conditions import elapse
+from tests.entries import REGISTERED
 from tests.hashes import held_hashes
 from tests.passwords import PASSWORD
+from tests.throttles import UNTHROTTLED
 
 
 @pytest.fixture
@@ -22,9 +25,13 @@ def hasher() -> PasswordHasher:
 
 
 @pytest.fixture
-def factor(accounts: AccountRepository, hasher: PasswordHasher) -> PasswordFactor:
-    accounts.insert(usernames.parse("Bob"), hasher.hash(PASSWORD), "locator-----", "key")
-    return PasswordFactor(accounts, hasher)
+def factor(
+    accounts: AccountRepository, hasher: PasswordHasher, audit: AuditTrail
+) -> PasswordFactor:
+    accounts.insert(
+        usernames.parse("Bob"), hasher.hash(PASSWORD), "locator-----", "key", REGISTERED
+    )
+    return PasswordFactor(accounts, hasher, audit, UNTHROTTLED)
 
 
 def stored_hash(database: psycopg.Connection) -> str:
@@ -75,7 +82,11 @@ def test_a_disabled_account_is_rejected_like_an_unknown_one(
 
 @pytest.mark.parametrize(("name", "password"), [("bob", PASSWORD), ("nobody-has-it", PASSWORD)])
 def test_a_login_whose_turn_to_hash_comes_too_late_says_so_whatever_the_name(
-    factor: PasswordFactor, accounts: AccountRepository, name: str, password: str
+    factor: PasswordFactor,
+    accounts: AccountRepository,
+    name: str,
+    password: str,
+    audit: AuditTrail,
 ) -> None:
     """It must not call a password wrong that was never checked."""
     busy = PasswordHasher(memory_kib=64, time_cost=1, threads=1, longest_wait=0.05)
@@ -83,7 +94,9 @@ def test_a_login_whose_turn_to_hash_comes_too_late_says_so_whatever_the_name(
         callers.submit(busy.hash, "another password")
         hashes.await_queued()
         hashes.await_begun()
-        rejected = callers.submit(PasswordFactor(accounts, busy).prove, name, password)
+        rejected = callers.submit(
+            PasswordFactor(accounts, busy, audit, UNTHROTTLED).prove, name, password
+        )
         hashes.await_queued()
         elapse(0.1)
         hashes.go_on()
@@ -92,15 +105,18 @@ def test_a_login_whose_turn_to_hash_comes_too_late_says_so_whatever_the_name(
 
 
 def test_a_login_renews_a_hash_made_with_outdated_parameters(
-    factor: PasswordFactor, accounts: AccountRepository, database: psycopg.Connection
+    factor: PasswordFactor,
+    accounts: AccountRepository,
+    database: psycopg.Connection,
+    audit: AuditTrail,
 ) -> None:
     stronger = PasswordHasher(memory_kib=128, time_cost=1, threads=1, longest_wait=60.0)
     before = stored_hash(database)
-    PasswordFactor(accounts, stronger).prove("bob", PASSWORD)
+    PasswordFactor(accounts, stronger, audit, UNTHROTTLED).prove("bob", PASSWORD)
     after = stored_hash(database)
     assert after != before
     assert not stronger.is_outdated(after)
-    assert PasswordFactor(accounts, stronger).prove("bob", PASSWORD)
+    assert PasswordFactor(accounts, stronger, audit, UNTHROTTLED).prove("bob", PASSWORD)
     assert stored_hash(database) == after
 
 
@@ -115,7 +131,10 @@ def test_a_renewed_hash_does_not_undo_a_password_change(
 
 
 def test_a_hash_that_cannot_be_renewed_now_does_not_stop_the_login(
-    factor: PasswordFactor, accounts: AccountRepository, monkeypatch: pytest.MonkeyPatch
+    factor: PasswordFactor,
+    accounts: AccountRepository,
+    monkeypatch: pytest.MonkeyPatch,
+    audit: AuditTrail,
 ) -> None:
     stronger = PasswordHasher(memory_kib=128, time_cost=1, threads=1, longest_wait=60.0)
 
@@ -123,4 +142,4 @@ def test_a_hash_that_cannot_be_renewed_now_does_not_stop_the_login(
         raise TooManyHashes
 
     monkeypatch.setattr(stronger, "hash", refuse)
-    assert PasswordFactor(accounts, stronger).prove("bob", PASSWORD)
+    assert PasswordFactor(accounts, stronger, audit, UNTHROTTLED).prove("bob", PASSWORD)

@@ -32,7 +32,7 @@ def empty(postgres_engine: SharedPostgres) -> Iterator[str]:
     name = sql.Identifier(database)
     with psycopg.connect(postgres_engine.superuser_url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-        connection.execute(sql.SQL("CREATE DATABASE {} OWNER coatcheck").format(name))
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER coatcheck_owner").format(name))
         yield postgres_engine.url.replace(f"/{postgres_engine.database}?", f"/{database}?")
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 

@@ -20,6 +20,14 @@ BREAK_CONNECTIONS = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = 'coatcheck'
 """
+
+
+def break_connections(engine: PostgresEngine) -> None:
+    """Have the server end every connection of the service."""
+    with psycopg.connect(engine.service_url, autocommit=True) as connection:
+        connection.execute(BREAK_CONNECTIONS)
+
+
 INSERT = """
     INSERT INTO accounts (username, canonical_username, password_hash, session_locator)
     VALUES ('bob', 'bob', '', '')
@@ -75,15 +83,15 @@ def test_a_server_that_is_not_there_is_an_error_in_time() -> None:
 
 
 def test_a_connection_that_was_broken_is_replaced(
-    postgres: Postgres, database: psycopg.Connection
+    postgres: Postgres, postgres_engine: PostgresEngine
 ) -> None:
     postgres.ping()
-    database.execute(BREAK_CONNECTIONS)
+    break_connections(postgres_engine)
     postgres.ping()
 
 
 def test_a_connection_is_checked_only_when_the_server_said_something_unasked(
-    postgres: Postgres, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    postgres: Postgres, postgres_engine: PostgresEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked = []
     check = ConnectionPool.check_connection
@@ -95,7 +103,7 @@ def test_a_connection_is_checked_only_when_the_server_said_something_unasked(
     for _ in range(5):
         postgres.ping()
     assert checked == []
-    database.execute(BREAK_CONNECTIONS)
+    break_connections(postgres_engine)
     postgres.ping()
     assert checked
 

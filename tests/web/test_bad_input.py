@@ -155,3 +155,14 @@ def test_an_unexpected_error_is_500_and_reveals_nothing(app: Flask) -> None:
     assert response.status_code == 500
     assert response.get_json(force=True)["code"] == "internal"
     assert b"hunter2" not in response.data
+
+
+@pytest.mark.parametrize("accept", ["text/html", "*/*"])
+@pytest.mark.parametrize("host", ["a" * 64, "..", "a" * 4000])
+def test_a_host_that_cannot_exist_is_no_server_error(
+    client: FlaskClient, host: str, accept: str
+) -> None:
+    """No page is shown, because it could not link to anything."""
+    response = client.get("/", headers={"Host": host, "Accept": accept})
+    assert response.status_code == 400
+    assert response.get_json(force=True)["code"] == "malformed"

@@ -138,7 +138,7 @@ def test_a_redis_user_that_may_not_ask_is_reported_and_served(
     settings: Settings, redis: Redis, capfd: pytest.CaptureFixture[str]
 ) -> None:
     redis.acl_setuser("guest", enabled=True, nopass=True, keys="*", commands=["+@all", "-info"])
-    url = settings.redis_url.replace("unix://", "unix://guest:any@")
+    url = settings.redis_url.replace("coatcheck:", "guest:")
     try:
         with built(settings, redis_url=url) as app:
             assert readiness(app) == (200, "ready", "unchecked")

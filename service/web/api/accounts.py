@@ -9,9 +9,10 @@ from flask import Blueprint, request
 from service.credentials import passwords
 from service.errors import SessionStoreUnavailable
 from service.signin.flow import Proof
+from service.throttling.table import Limited
 from service.web import current
 from service.web.bodies import json_credentials
-from service.web.routes import hashes_a_password
+from service.web.routes import hashes_a_password, limited
 from service.web.services import services
 from service.web.shapes import account_json, signed_in_json
 
@@ -20,12 +21,17 @@ blueprint = Blueprint("accounts", __name__)
 
 @blueprint.post("/accounts")
 @hashes_a_password
+@limited(Limited.REGISTRATION)
 def register() -> tuple[dict[str, Any], int]:
     """Register and sign in. If the session store is down, the answer is 201 without a session: the
     account exists, and an error would make the client try again."""
+    current.charge(Limited.REGISTRATION)
     credentials = json_credentials()
     account = services().registration.register(
-        credentials.username, credentials.password, request.headers.get("Idempotency-Key")
+        credentials.username,
+        credentials.password,
+        request.headers.get("Idempotency-Key"),
+        current.client(),
     )
     try:
         current.sign_in(Proof(account, passwords.METHOD), credentials.remember)
@@ -35,7 +41,9 @@ def register() -> tuple[dict[str, Any], int]:
 
 
 @blueprint.get("/usernames/<username>")
+@limited(Limited.AVAILABILITY)
 def availability(username: str) -> dict[str, Any]:
     """Whether the name can be registered, and why not."""
+    current.charge(Limited.AVAILABILITY)
     reason = services().registration.availability(username)
     return {"username": username, "available": reason is None, "reason": reason}

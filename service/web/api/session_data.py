@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, request
 
+from service.throttling.table import Limited
 from service.web import current
 from service.web.bodies import LARGEST_BODY, json_patch, merge_patch
 
@@ -24,7 +25,10 @@ def read() -> dict[str, Any]:
 def change() -> dict[str, Any]:
     """Change the data with a JSON merge patch (RFC 7396)."""
     request.max_content_length = LARGEST_BODY
-    patch, data = json_patch(), current.session().api_data
+    patch, session = json_patch(), current.session()
+    if session.new:
+        current.charge(Limited.ANONYMOUS_SESSION)
+    data = session.api_data
     for key, value in patch.items():
         if value is None:
             data.pop(key, None)

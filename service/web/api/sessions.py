@@ -6,10 +6,13 @@ from typing import Any
 
 from flask import Blueprint, request
 
+from service.credentials import passwords
 from service.errors import FieldError, InvalidInput
-from service.web import current
-from service.web.bodies import json_credentials
-from service.web.routes import hashes_a_password
+from service.signin.flow import Proof
+from service.throttling.table import Limited
+from service.web import current, known_device
+from service.web.bodies import json_credentials, json_strings
+from service.web.routes import hashes_a_password, limited
 from service.web.services import services
 from service.web.shapes import sessions_json, signed_in_json
 
@@ -18,12 +21,27 @@ blueprint = Blueprint("sessions", __name__, url_prefix="/sessions")
 
 @blueprint.post("")
 @hashes_a_password
+@limited(Limited.LOGIN)
 def sign_in() -> tuple[dict[str, Any], int]:
     """Sign in."""
     credentials = json_credentials()
-    proof = services().password_factor.prove(credentials.username, credentials.password)
+    proof = services().password_factor.prove(
+        credentials.username, credentials.password, current.client(), known_device.mark()
+    )
     current.sign_in(proof, credentials.remember)
     return signed_in_json(*current.signed_in()), 201
+
+
+@blueprint.post("/current/step-up")
+@hashes_a_password
+def step_up() -> tuple[str, int]:
+    """Prove again who is signed in: this session gets a new id."""
+    user = current.signed_in()
+    password = json_strings("password")["password"]
+    confirmed = services().password_factor.confirm(user, password, current.client())
+    renewed = services().fresh_proof.renew(user, Proof(confirmed.account, passwords.METHOD))
+    current.session().replace_record(renewed)
+    return "", 204
 
 
 @blueprint.delete("/current")
@@ -48,9 +66,13 @@ def revoke_several() -> dict[str, Any]:
     scope = request.args.get("scope")
     if scope not in ("others", "all"):
         raise InvalidInput(FieldError("scope", "invalid"))
-    revoked = services().revocation.revoke_several(user, everywhere=scope == "all")
+    revoked = services().revocation.revoke_several(
+        user, everywhere=scope == "all", client=current.client()
+    )
     if scope == "all":
         current.forget()
+    else:
+        known_device.remember(user.owner.account_id)
     return {"revoked": revoked}
 
 

@@ -7,16 +7,25 @@ from contextlib import suppress
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from service.credentials import passwords
-from service.errors import InvalidInput, NoSuchSession, NotSignedIn, WrongPassword
-from service.web import current
+from service.errors import (
+    DatabaseUnavailable,
+    InvalidInput,
+    NoSuchSession,
+    NotSignedIn,
+    TooManyRequests,
+    WrongPassword,
+)
+from service.web import current, known_device
+from service.web.activity import activity_json
 from service.web.bodies import form_fields
 from service.web.error_handlers import answer, wants_page
 from service.web.pages.forms import Page
-from service.web.problems import problem_of
+from service.web.problems import Problem, problem_of
 from service.web.routes import hashes_a_password
 from service.web.services import services
 from service.web.shapes import sessions_json
+
+RECENT = 10  # entries
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -31,7 +40,8 @@ def first_sign_in(error: NotSignedIn) -> Response:
 
 @blueprint.get("")
 def overview() -> Page:
-    """Show the devices, and the forms to change the password and delete the account."""
+    """Show the devices, the recent activity, and the forms to change the password and delete the
+    account."""
     return _overview()
 
 
@@ -46,7 +56,9 @@ def revoke_one(handle: str) -> Page:
 @blueprint.post("/sessions/revoke-others")
 def revoke_others() -> Page:
     """End every session except this one."""
-    services().revocation.revoke_several(current.signed_in(), everywhere=False)
+    user = current.signed_in()
+    services().revocation.revoke_several(user, everywhere=False, client=current.client())
+    known_device.remember(user.owner.account_id)
     return redirect(url_for("account.overview"), 303)
 
 
@@ -57,15 +69,15 @@ def change_password() -> Page:
     user = current.signed_in()
     fields = form_fields()
     try:
-        new = passwords.check_new(fields.get("new_password", ""))
+        new = services().password_policy.check(fields.get("new_password", ""), user.owner.username)
         confirmed = services().password_factor.confirm(
-            user.owner, fields.get("current_password", "")
+            user, fields.get("current_password", ""), current.client()
         )
-        changed = services().revocation.change_password(user, confirmed, new)
-    except (InvalidInput, WrongPassword) as error:
-        problem = problem_of(error)
-        return _overview(problem.status, password_notice=problem.detail)
+        changed = services().revocation.change_password(user, confirmed, new, current.client())
+    except (InvalidInput, WrongPassword, TooManyRequests) as error:
+        return _overview(problem_of(error), "password")
     current.session().replace_record(changed)
+    known_device.remember(user.owner.account_id)
     return redirect(url_for("account.overview"), 303)
 
 
@@ -76,24 +88,30 @@ def delete() -> Page:
     user = current.signed_in()
     try:
         confirmed = services().password_factor.confirm(
-            user.owner, form_fields().get("password", "")
+            user, form_fields().get("password", ""), current.client()
         )
-        services().revocation.delete(confirmed.account.username)
-    except WrongPassword as error:
-        problem = problem_of(error)
-        return _overview(problem.status, deletion_notice=problem.detail)
+        services().revocation.delete(
+            confirmed.account.username, current.client(), user.record.id.digest
+        )
+    except (WrongPassword, TooManyRequests) as error:
+        return _overview(problem_of(error), "deletion")
     current.forget()
     return redirect(url_for("home.page"), 303)
 
 
-def _overview(status: int = 200, password_notice: str = "", deletion_notice: str = "") -> Page:
+def _overview(problem: Problem | None = None, form: str = "") -> Page:
+    """The page. A problem is shown in one of its forms: "password" or "deletion"."""
     owner, record = current.signed_in()
     devices = services().session_store.devices(record.id.locator)
+    try:
+        recent = services().audit.activity(owner.account_id, RECENT)
+    except DatabaseUnavailable:
+        recent = None  # the devices are there, and can be signed out
     page = render_template(
         "account/overview.html",
         owner=owner,
         sessions=sessions_json(devices, record),
-        password_notice=password_notice,
-        deletion_notice=deletion_notice,
+        activity=None if recent is None else [activity_json(entry) for entry in recent],
+        notices={form: problem.detail} if problem else {},
     )
-    return page, status
+    return (page, problem.status, problem.headers) if problem else page

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from flask import render_template, url_for
 from werkzeug.wrappers import Response
 
-from service.errors import CoatcheckError, Unavailable, UsernameTaken
+from service.errors import CoatcheckError, TooManyRequests, Unavailable, UsernameTaken
 from service.web.answers import Headers
 from service.web.problems import problem_of
 
@@ -21,8 +21,10 @@ def show(template: str, fields: Mapping[str, str], error: CoatcheckError | None 
     wrong = {each["field"]: each["message"] for each in problem.errors} if problem else {}
     if problem and isinstance(error, UsernameTaken):
         wrong = {"username": problem.detail}
-    # After a 503 the account may exist. With the same idempotency key, the form finds it.
-    kept = fields.get("idempotency_key") if isinstance(error, Unavailable) else None
+    # After a 503 the account may exist. With the same idempotency key, the form finds it, unless it
+    # comes too often.
+    may_exist = isinstance(error, Unavailable | TooManyRequests)
+    kept = fields.get("idempotency_key") if may_exist else None
     page = render_template(
         template,
         username=fields.get("username", ""),

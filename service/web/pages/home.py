@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import Blueprint, render_template, request
 
 from service.web import current
 from service.web.services import services
 
 MEMBERS_PER_PAGE = 50
+ID = re.compile(r"\d{1,18}", re.ASCII)  # any such number fits into Postgres' bigint
 
 blueprint = Blueprint("home", __name__)
 
@@ -18,7 +21,7 @@ def page() -> str:
     owner = current.owner()
     if owner is None:
         return render_template("home/welcome.html")
-    before = request.args.get("before", type=int)
+    before = _before()
     members = services().accounts.newest_members(MEMBERS_PER_PAGE + 1, before)
     older = members[MEMBERS_PER_PAGE - 1].id if len(members) > MEMBERS_PER_PAGE else None
     return render_template(
@@ -28,3 +31,9 @@ def page() -> str:
         older=older,
         before=before,
     )
+
+
+def _before() -> int | None:
+    """The account from which the page goes on; None for the newest, and for what is no id."""
+    given = request.args.get("before", "")
+    return int(given) if ID.fullmatch(given) else None

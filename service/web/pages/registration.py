@@ -9,10 +9,12 @@ from service.errors import (
     CoatcheckError,
     InvalidInput,
     SessionStoreUnavailable,
+    TooManyRequests,
     Unavailable,
     UsernameTaken,
 )
 from service.signin.flow import Proof
+from service.throttling.table import Limited
 from service.web import current
 from service.web.answers import JSON, json_answer
 from service.web.bodies import form_fields, json_credentials
@@ -38,10 +40,14 @@ def register() -> Page:
         return _register_as_in_the_tutorial()
     fields = form_fields()
     try:
+        current.charge(Limited.REGISTRATION)
         account = services().registration.register(
-            fields.get("username", ""), fields.get("password", ""), fields.get("idempotency_key")
+            fields.get("username", ""),
+            fields.get("password", ""),
+            fields.get("idempotency_key"),
+            current.client(),
         )
-    except (InvalidInput, UsernameTaken, Unavailable) as error:
+    except (InvalidInput, UsernameTaken, TooManyRequests, Unavailable) as error:
         return show("registration/form.html", fields, error)
     try:
         current.sign_in(Proof(account, passwords.METHOD), "remember" in fields)
@@ -52,10 +58,13 @@ def register() -> Page:
 
 def _register_as_in_the_tutorial() -> Response:
     """The JSON form of POST /register, which clients of the original tutorial expect: 201
-    {message, username}, or 409, 400 or 503 {error}. Nobody is signed in."""
+    {message, username}, or 409, 400, 429 or 503 {error}. Nobody is signed in."""
     try:
+        current.charge(Limited.REGISTRATION)
         credentials = json_credentials()
-        account = services().registration.register(credentials.username, credentials.password)
+        account = services().registration.register(
+            credentials.username, credentials.password, client=current.client()
+        )
     except CoatcheckError as error:
         problem = problem_of(error)
         status = 400 if isinstance(error, InvalidInput) else problem.status

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, redirect, request, url_for
 
-from service.errors import InvalidCredentials, SessionRevoked, Unavailable
-from service.web import current
+from service.errors import InvalidCredentials, SessionRevoked, TooManyRequests, Unavailable
+from service.web import current, known_device
 from service.web.bodies import form_fields
 from service.web.pages.forms import Page, next_path, show
 from service.web.routes import hashes_a_password
@@ -27,10 +27,13 @@ def sign_in() -> Page:
     fields = form_fields()
     try:
         proof = services().password_factor.prove(
-            fields.get("username", ""), fields.get("password", "")
+            fields.get("username", ""),
+            fields.get("password", ""),
+            current.client(),
+            known_device.mark(),
         )
         current.sign_in(proof, "remember" in fields)
-    except (InvalidCredentials, SessionRevoked, Unavailable) as error:
+    except (InvalidCredentials, SessionRevoked, TooManyRequests, Unavailable) as error:
         return show("sign_in/form.html", fields, error)
     return redirect(next_path(fields), 303)
 

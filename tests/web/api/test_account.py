@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from service.sessions.record import NOWHERE
 from service.web.services import services_of
 from tests.passwords import BOB, PASSWORD
 from tests.web.devices import DATA, another_device, cookie, status, with_cookie
@@ -80,7 +81,9 @@ def change_at_once(app: Flask, old: str, new: list[str]) -> list[tuple[int, str]
 def test_of_two_simultaneous_password_changes_one_holds(app: Flask) -> None:
     password = PASSWORD
     for round_ in range(5):
-        answers = change_at_once(app, password, [f"first of {round_}", f"second of {round_}"])
+        answers = change_at_once(
+            app, password, [f"the first of {round_}", f"the second of {round_}"]
+        )
         assert {code for code, _ in answers} <= {204, 403, 401}
         (password,) = [new for code, new in answers if code == 204]
         assert another_device_with(app, password)
@@ -110,8 +113,8 @@ def test_a_disabled_account_is_signed_out_and_cannot_sign_in(
 ) -> None:
     """G6: disabled is signed out."""
     services = services_of(app)
-    assert services.revocation.disable("bob") == 1
+    assert services.revocation.disable("bob", NOWHERE) == 1
     assert status(bob) == 401
     assert bob.post("/api/v1/sessions", json=BOB).status_code == 401
-    services.revocation.enable("bob")
+    services.revocation.enable("bob", NOWHERE)
     assert bob.post("/api/v1/sessions", json=BOB).status_code == 201

@@ -67,7 +67,9 @@ def test_a_repeated_registration_with_its_key_is_a_success(client: FlaskClient, 
     assert again.json["account"] == first.json["account"]
     assert again.json["session"]["handle"] != first.json["session"]["handle"]
     stranger = app.test_client()
-    answer = stranger.post("/api/v1/accounts", json=BOB | {"password": "guessed it"}, headers=key)
+    answer = stranger.post(
+        "/api/v1/accounts", json=BOB | {"password": "guessed it right"}, headers=key
+    )
     problem(answer, 409, "username_taken")
 
 

@@ -61,8 +61,8 @@ def test_signing_out_works_when_there_is_nothing_to_sign_out_of(client: FlaskCli
     assert client.delete("/api/v1/sessions/current").status_code == 204
 
 
-def test_in_production_the_cookie_is_bound_to_its_host_and_to_tls(settings: Settings) -> None:
-    app = create_app(settings.model_copy(update={"env": "production"}))
+def test_in_production_the_cookie_is_bound_to_its_host_and_to_tls(production: Settings) -> None:
+    app = create_app(production)
     response = app.test_client().post("/api/v1/accounts", json=BOB, base_url="https://example.org")
     services_of(app).close()
     cookie = response.headers["Set-Cookie"]

@@ -9,9 +9,10 @@ from service import create_app
 from service.accounts.account import Account
 from service.errors import RegistrationUnresolved
 from service.registration.registration import Registration
+from service.sessions.record import Client
 from service.web.services import services_of
 from tests.browsers import browser
-from tests.passwords import BOB
+from tests.passwords import BOB, PASSWORD
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_a_rejected_registration_shows_the_form_with_what_was_wrong(client: Flas
     response = client.post("/register", data={"username": "x", "password": "hunter2"})
     assert response.status_code == 422
     assert "at least 2 characters" in response.text
-    assert "at least 8 characters" in response.text
+    assert "at least 10 characters" in response.text
     assert 'value="x"' in response.text
     assert "hunter2" not in response.text
 
@@ -131,7 +132,9 @@ def test_a_form_shown_again_after_an_outage_finds_the_account_that_it_made(
     """The account was created, but the answer was lost: 503, and the same form with its button."""
     register = Registration.register
 
-    def unresolved(self: Registration, username: str, password: str, key: str) -> Account:
+    def unresolved(
+        self: Registration, username: str, password: str, key: str, _: Client
+    ) -> Account:
         register(self, username, password, key)
         raise RegistrationUnresolved(key)
 
@@ -148,3 +151,57 @@ def test_a_form_that_was_tampered_with_says_what_is_wrong(client: FlaskClient) -
     response = client.post("/register", data=BOB | {"idempotency_key": "x" * 300})
     assert response.status_code == 422
     assert 'role="alert"' in response.text
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "9223372036854775807",
+        "9223372036854775808",
+        "1" + "0" * 30,
+        "9" * 4000,
+        "-1",
+        "+1",
+        "1_0",
+        "1.5",
+        "%20",
+        "٣",
+        "x",
+        "",
+        "%00",
+        "%ff",
+        "1%27--",
+    ],
+)
+def test_a_page_after_no_account_is_the_first_page(bob: FlaskClient, before: str) -> None:
+    page = bob.get(f"/?before={before}")
+    assert page.status_code == 200
+    assert "Bob" in page.text
+
+
+def test_a_page_goes_on_after_an_account(bob: FlaskClient, app: Flask) -> None:
+    newest = bob.get("/api/v1/sessions/current").json["account"]["id"]
+    app.test_client().post("/api/v1/accounts", json={"username": "Ada", "password": PASSWORD})
+    page = bob.get(f"/?before={newest + 1}").text.partition("<main")[2]
+    assert ("Ada" in page, "Bob" in page) == (False, True)
+
+
+@pytest.mark.parametrize("path", ["/login", "/register", "/nowhere", "/account/nowhere"])
+def test_a_page_with_a_form_or_an_error_stays_in_no_cache(app: Flask, path: str) -> None:
+    assert browser(app).get(path).headers.getlist("Cache-Control") == ["no-store"]
+
+
+def test_a_rejected_form_and_a_redirect_stay_in_no_cache(app: Flask) -> None:
+    for path, body in (("/login", {"username": "bob", "password": "x"}), ("/logout", {})):
+        response = browser(app).post(path, data=body)
+        assert response.headers.getlist("Cache-Control") == ["no-store"]
+
+
+@pytest.mark.parametrize("field", [b"\xff", b"%FF", b"%ED%A0%80", b"%C0%AF"])
+@pytest.mark.parametrize("path", ["/register", "/login", "/account/password", "/account/delete"])
+def test_a_form_that_is_not_utf_8_is_rejected(bob: FlaskClient, path: str, field: bytes) -> None:
+    names = (b"username", b"password", b"current_password", b"new_password")
+    body = b"&".join(name + b"=correct-horse" + field for name in names)
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    response = bob.post(path, data=body, headers=form)
+    assert (response.status_code, response.get_json(force=True)["code"]) == (400, "malformed")

@@ -1,0 +1,148 @@
+"""Whether settings are safe on the internet, in words that an operator can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from ipaddress import ip_address
+from typing import NamedTuple
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from psycopg.conninfo import conninfo_to_dict
+
+from config.settings import ConfigurationError, Settings
+
+# Memory in KiB and passes, each enough (OWASP Password Storage Cheat Sheet).
+ARGON2_MINIMA = ((47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5))
+ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})  # libpq's sslmode
+
+
+class Severity(Enum):
+    """How much a finding matters."""
+
+    UNSAFE = "unsafe"  # the service does not start
+    BROKEN = "broken"  # it starts, and cannot serve
+    DOUBTFUL = "doubtful"  # it is fine if the operator knows why
+
+
+class Finding(NamedTuple):
+    """Something about a deployment that is not as it should be."""
+
+    severity: Severity
+    text: str  # one line: what it is, why it matters, what to do
+
+
+def findings(settings: Settings) -> list[Finding]:
+    """What is unsafe or doubtful about the settings. Nothing is in development and testing."""
+    if not settings.secure_cookies:
+        return []
+    return [Finding(Severity.UNSAFE, text) for text in _unsafe(settings)] + [
+        Finding(Severity.DOUBTFUL, text) for text in _doubtful(settings)
+    ]
+
+
+def require_safe(settings: Settings) -> None:
+    """Stop a start with unsafe settings.
+
+    Raises:
+        ConfigurationError: the first of them, in one line.
+    """
+    for severity, text in findings(settings):
+        if severity is Severity.UNSAFE:
+            raise ConfigurationError(text)
+
+
+def _unsafe(settings: Settings) -> Iterator[str]:
+    url = settings.public_url
+    if url is None:
+        yield (
+            "COATCHECK_PUBLIC_URL is not set. Set it to the https:// address at which browsers find"
+            " the service: requests that come from any other are rejected."
+        )
+    elif url.startswith("http:") and not _is_this_machine(urlsplit(url).hostname or ""):
+        yield (
+            "COATCHECK_PUBLIC_URL is not https. Browsers send the session cookie over TLS only, so"
+            " nobody could sign in. Put TLS in front; to try it here, use http://localhost."
+        )
+    if _is_open(urlsplit(settings.redis_url)):
+        yield (
+            "REDIS_URL is a network address without a password. Whoever can reach that Redis can"
+            " sign in as anybody. Give it a user and a password, and put them into the URL."
+        )
+    cost = (settings.argon2_memory_kib, settings.argon2_time_cost)
+    if not any(cost[0] >= memory and cost[1] >= passes for memory, passes in ARGON2_MINIMA):
+        yield (
+            "COATCHECK_ARGON2_MEMORY_KIB and COATCHECK_ARGON2_TIME_COST are below OWASP's minimum,"
+            " so stolen hashes are cheap to crack. Use 19456 and 2, or more."
+        )
+
+
+def _doubtful(settings: Settings) -> Iterator[str]:
+    url = settings.public_url or ""
+    if url.startswith("http:"):
+        yield (
+            "COATCHECK_PUBLIC_URL is on this machine and has no TLS. That is fine for a trial: only"
+            " browsers on this machine can sign in, and not all of them."
+        )
+    elif not settings.trusted_proxies:
+        yield (
+            "COATCHECK_TRUSTED_PROXIES is 0. The service has no TLS of its own, so there must be a"
+            " proxy, and without this number all visitors seem to come from its address."
+        )
+    if not settings.throttling:
+        yield (
+            "COATCHECK_THROTTLING is off, so passwords can be guessed without limit. Turn it off"
+            " for load tests only."
+        )
+    for name, given in (
+        ("REDIS_URL", settings.redis_url),
+        ("CACHE_REDIS_URL", settings.cache_redis_url),
+    ):
+        parts = urlsplit(given)
+        if name == "CACHE_REDIS_URL" and _is_open(parts):
+            yield (
+                "CACHE_REDIS_URL is a network address without a password. Whoever can reach that"
+                " Redis can block registrations. Give it a password, and put it into the URL."
+            )
+        if parts.scheme != "rediss" and _is_remote(parts):
+            yield _unencrypted(name, "rediss://")
+    if _is_unencrypted(settings.database_url):
+        yield _unencrypted("DATABASE_URL", "sslmode=verify-full")
+
+
+def _unencrypted(name: str, remedy: str) -> str:
+    return (
+        f"{name} leads to another machine without TLS, so whoever can listen on the way can read"
+        f" and change everything. Use {remedy}, unless the network is yours alone."
+    )
+
+
+def _is_open(parts: SplitResult) -> bool:
+    """Whether a Redis can be reached over the network without proving anything."""
+    options = parse_qs(parts.query)
+    proves = parts.password or options.get("password") or options.get("ssl_certfile")
+    return _is_remote(parts) and not proves
+
+
+def _is_remote(parts: SplitResult) -> bool:
+    if parts.scheme == "unix":
+        return False
+    hosts = [urlsplit(f"//{each}").hostname for each in parts.netloc.rpartition("@")[2].split(",")]
+    return not all(_is_this_machine(host or "localhost") for host in hosts)
+
+
+def _is_unencrypted(database_url: str) -> bool:
+    parameters = conninfo_to_dict(database_url)
+    hosts = str(parameters.get("host") or "").split(",")
+    if all(
+        not host or host[0] in "/@" or _is_this_machine(host) for host in hosts
+    ):  # / @: a socket
+        return False
+    return parameters.get("sslmode") not in ENCRYPTED
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

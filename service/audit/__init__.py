@@ -1,0 +1,1 @@
+"""The audit trail: what happened to accounts, when, and from where."""

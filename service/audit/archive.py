@@ -1,0 +1,115 @@
+"""The whole audit trail, for those who may read it: the owner of the database."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from psycopg.rows import dict_row
+
+from service.audit.chain import Break, Head, Row, breaks
+from service.errors import StartupError
+
+FIELDS: Final = """
+    audit.id, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
+    account_id, event, particulars, address, device, session,
+    chain, audit.seq, encode(previous, 'hex') AS previous, encode(audit.hash, 'hex') AS hash
+"""
+ALL: Final = f"SELECT {FIELDS} FROM audit ORDER BY id"
+NEWEST: Final = f"""
+    SELECT {FIELDS} FROM audit
+    WHERE %(account)s::bigint IS NULL OR account_id = %(account)s
+    ORDER BY id DESC LIMIT %(limit)s
+"""
+ACCOUNT: Final = "SELECT id FROM accounts WHERE canonical_username = %s AND retired_at IS NULL"
+# A chain may have lost its rows, or its head.
+CHAINS: Final = f"""
+    SELECT {FIELDS}, heads.seq AS head_seq, encode(heads.hash, 'hex') AS head_hash, pruned
+    FROM audit FULL JOIN audit_heads AS heads USING (chain) ORDER BY chain, audit.seq
+"""
+# Only what no younger row of its chain precedes: a chain loses its beginning, and gets no gap.
+PRUNE: Final = """
+    WITH kept AS (
+        SELECT chain, min(seq) AS first FROM audit
+        WHERE at >= now() - make_interval(secs => %(age)s) GROUP BY chain
+    ), gone AS (
+        DELETE FROM audit
+        WHERE at < now() - make_interval(secs => %(age)s)
+            AND NOT EXISTS (
+                SELECT FROM kept WHERE kept.chain = audit.chain AND kept.first < audit.seq
+            )
+        RETURNING chain, seq
+    ), ends AS (
+        UPDATE audit_heads AS heads SET pruned = ended.seq
+        FROM (SELECT chain, max(seq) AS seq FROM gone GROUP BY chain) AS ended
+        WHERE heads.chain = ended.chain
+    )
+    SELECT count(*) FROM gone
+"""
+BATCH = 1000  # rows that are in memory at a time
+
+
+class Unreadable(StartupError):
+    """The role in DATABASE_URL may not read the audit trail, or Postgres does not answer."""
+
+
+class Archive:
+    """Reads and prunes the trail, over a connection without a limit of time."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+
+    def rows(self) -> Iterator[Row]:
+        """Every row, the oldest first. They are not in memory all at once."""
+        return self._streamed(ALL)
+
+    def newest(self, limit: int, account_id: int | None = None) -> list[Row]:
+        """The newest rows, of one account or of all, the newest first."""
+        parameters = {"account": account_id, "limit": limit}
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(NEWEST, parameters).fetchall()
+
+    def account_id(self, canonical_username: str) -> int | None:
+        """The id of the account with that name, or None."""
+        row = self._connection.execute(ACCOUNT, (canonical_username,)).fetchone()
+        return row[0] if row else None
+
+    def broken(self) -> Iterator[Break]:
+        """Every place where a chain is broken."""
+        for chain, group in itertools.groupby(self._streamed(CHAINS), lambda row: row["chain"]):
+            first = next(group)
+            head = Head(first["head_seq"], first["head_hash"], first["pruned"])
+            rows = (row for row in itertools.chain([first], group) if row["id"] is not None)
+            yield from breaks(chain, rows, head if first["head_seq"] is not None else None)
+
+    def prune(self, age: float) -> int:
+        """Remove the rows that are older than `age` seconds; returns their number."""
+        row = self._connection.execute(PRUNE, {"age": age}).fetchone()
+        return row[0] if row else 0
+
+    def _streamed(self, query: Any) -> Iterator[Row]:
+        with self._connection.cursor("audit", row_factory=dict_row) as cursor:
+            cursor.itersize = BATCH
+            yield from cursor.execute(query)
+
+
+@contextmanager
+def opened(database_url: str) -> Iterator[Archive]:
+    """The archive as it is now, in one transaction.
+
+    Raises:
+        Unreadable: with the reason in one line.
+    """
+    try:
+        with psycopg.connect(database_url, connect_timeout=10) as connection:
+            yield Archive(connection)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise Unreadable(
+            "Only the owner of the database may read the audit trail: set DATABASE_URL to its URL"
+        ) from error
+    except psycopg.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise Unreadable(f"The audit trail cannot be read: {reason}") from error

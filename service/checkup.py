@@ -1,0 +1,109 @@
+"""Whether a deployment is safe and complete: what `python -m service check` reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from psycopg.errors import InsufficientPrivilege
+
+import config
+from config import Finding, Settings, Severity
+from service.errors import DatabaseUnavailable, EvictionUnknown, Unavailable
+from service.storage import migrations
+from service.storage.postgres import Postgres
+from service.storage.redis import eviction_policies, keeps_append_only_file
+from service.web.services import Services
+
+IS_TOO_POWERFUL = """
+SELECT rolsuper OR EXISTS (SELECT FROM pg_tables WHERE tablename = 'accounts'
+                           AND tableowner = current_user)
+  FROM pg_roles WHERE rolname = current_user
+"""
+
+
+def check_up(settings: Settings, services: Services) -> list[Finding]:
+    """Everything that an operator should know, the worst first.
+
+    Args:
+        settings: as they are; they may be unsafe.
+        services: built from them.
+    """
+    found = [
+        *config.findings(settings),
+        *_of_postgres(services.postgres),
+        *_of_sessions(settings, services),
+        *_of_cache(services),
+    ]
+    return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
+
+
+def _of_postgres(postgres: Postgres) -> Iterator[Finding]:
+    try:
+        with postgres.connection() as connection:
+            try:
+                missing = migrations.pending(connection)
+            except InsufficientPrivilege:
+                yield _doubtful(
+                    "The role in DATABASE_URL may not read _yoyo_migration, so nobody can tell"
+                    " whether the schema is current. Grant it SELECT on that table."
+                )
+                missing = []
+            row = connection.execute(IS_TOO_POWERFUL).fetchone()
+    except DatabaseUnavailable:
+        yield _broken("Postgres does not answer at DATABASE_URL. Registering and signing in fail.")
+        return
+    if missing:
+        yield _broken(f"The database needs {', '.join(missing)}. Run `python -m service migrate`.")
+    if row and row[0]:
+        yield _doubtful(
+            "The role in DATABASE_URL owns the tables or is a superuser, so whoever takes over the"
+            " service can change the schema and the audit trail. Let one role migrate, and another"
+            " serve."
+        )
+
+
+def _of_sessions(settings: Settings, services: Services) -> Iterator[Finding]:
+    client = services.session_redis
+    try:
+        services.session_store.ping()
+        evicting = eviction_policies(client) - {"noeviction"}
+        persistent = keeps_append_only_file(client)
+    except EvictionUnknown:
+        yield _doubtful(
+            "The user in REDIS_URL may not send INFO, so nobody can tell whether that Redis deletes"
+            " sessions when it is full. Let it, or make sure that maxmemory-policy is noeviction."
+        )
+        return
+    except Unavailable:
+        yield _broken("Redis does not answer at REDIS_URL. Nobody is signed in meanwhile.")
+        return
+    if evicting:
+        severity = Severity.UNSAFE if settings.secure_cookies else Severity.DOUBTFUL
+        yield Finding(
+            severity,
+            "The Redis at REDIS_URL deletes sessions when it is full, and so signs people out. Set"
+            f" maxmemory-policy to noeviction; it is {', '.join(sorted(evicting))}.",
+        )
+    if not persistent:
+        yield _doubtful(
+            "The Redis at REDIS_URL keeps no append-only file, so a restart signs everybody out and"
+            " may undo a sign-out. Set appendonly to yes."
+        )
+
+
+def _of_cache(services: Services) -> Iterator[Finding]:
+    try:
+        services.username_cache.ping()
+    except Unavailable:
+        yield _doubtful(
+            "Redis does not answer at CACHE_REDIS_URL. The service works without it, and is easier"
+            " to overload with registrations."
+        )
+
+
+def _broken(text: str) -> Finding:
+    return Finding(Severity.BROKEN, text)
+
+
+def _doubtful(text: str) -> Finding:
+    return Finding(Severity.DOUBTFUL, text)

@@ -1,0 +1,1 @@
+"""Parts of the command line. `service/__main__.py` has the rest."""

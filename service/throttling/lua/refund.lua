@@ -1,0 +1,27 @@
+-- Give back what charge.lua has charged, and empty other limits.
+--
+-- KEYS  one for each limit (string: Unix µs), first those to give back to, then those to empty
+-- ARGV  1 how many to give back to
+--       for each of them: when its bucket would have been empty, as charge.lua said; interval, µs
+-- Returns nothing. What has leaked meanwhile is not given back: it would be somebody else's.
+
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+
+for i, key in ipairs(KEYS) do
+  if i > tonumber(ARGV[1]) then
+    redis.call('DEL', key)
+  else
+    local empty = tonumber(redis.call('GET', key) or 0)
+    local rest = empty - ARGV[2 * i + 1]
+    if now < tonumber(ARGV[2 * i]) and now < empty then
+      if rest <= now then
+        redis.call('DEL', key)
+      else
+        local expiry = string.format('%.0f', math.ceil(rest / 1000))
+        redis.call('PEXPIREAT', key, expiry) -- a full Redis permits it, and then what follows
+        redis.call('SET', key, string.format('%.0f', rest), 'PXAT', expiry)
+      end
+    end
+  end
+end
