@@ -148,7 +148,7 @@ def settings(environ: dict[str, str], database: psycopg.Connection, redis: Redis
 @pytest.fixture
 def production(settings: Settings) -> Settings:
     """Settings that production accepts."""
-    safe = {"public_url": "https://id.example.org", "trusted_proxies": 1}
+    safe = {"public_url": "https://id.example.org", "trusted_proxies": 1, "throttling": True}
     costly = {"argon2_memory_kib": 19456, "argon2_time_cost": 2}
     return settings.model_copy(update={"env": "production", **safe, **costly})
 

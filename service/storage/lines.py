@@ -32,6 +32,8 @@ WAITS: dict[str, Any] = {"socket_connect_timeout": CONNECT_LIMIT, "socket_timeou
 # Errors of a Cluster's node begin like this if a key is elsewhere, or unavailable for now.
 ELSEWHERE = ("MOVED ", "ASK ", "CLUSTERDOWN ", "TRYAGAIN ")
 
+Address = tuple[str, int]  # host and port
+
 
 def connect(url: str) -> Lines:
     """Lines to the Redis at `url`; see `service.storage.redis.connect` for its form.
@@ -84,7 +86,8 @@ class _ClusterLines:
         self._login = login(parts)
         self._seeds = hosts(parts, 6379)
         self._cluster: RedisCluster | None = None
-        self._lines: dict[tuple[str, int], Line] = {}
+        self._lines: dict[Address, Line] = {}
+        self._silent: set[Address] = set()  # nodes that did not answer: a replica may take over
 
     async def call(self, key: str, *words: bytes) -> Any:
         try:
@@ -101,11 +104,20 @@ class _ClusterLines:
 
     async def _call(self, key: str, words: tuple[bytes, ...]) -> Any:
         cluster = await self._map()
+        address = self._address(cluster, key)
+        if address in self._silent:
+            await cluster.nodes_manager.initialize()
+            self._silent.discard(address)
+            address = self._address(cluster, key)
         try:
-            return await self._line(cluster, key).send(packed(*words))
+            return await self._line(address).send(packed(*words))
         except ResponseError as error:
             if not str(error).startswith(ELSEWHERE):
                 raise
+        except TimeoutError:
+            # The command may have been carried out, so only the next one looks for the replica.
+            self._silent.add(address)
+            raise
         except (ConnectionError, RedisClusterException):
             # The node's replica may have taken over.
             await cluster.nodes_manager.initialize()
@@ -129,11 +141,13 @@ class _ClusterLines:
         await self._cluster.initialize()
         return self._cluster
 
-    def _line(self, cluster: RedisCluster, key: str) -> Line:
+    def _address(self, cluster: RedisCluster, key: str) -> Address:
         node = cluster.get_node_from_key(key)
         if node is None:
             raise ConnectionError("No node of the Cluster has this key")
-        address = (str(node.host), int(node.port))
+        return str(node.host), int(node.port)
+
+    def _line(self, address: Address) -> Line:
         if address not in self._lines:
             self._lines[address] = Line(lambda: _opened(self._connection(*address)))
         return self._lines[address]
