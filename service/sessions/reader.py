@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import structlog
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from service import metrics
 from service.errors import SessionStoreUnavailable

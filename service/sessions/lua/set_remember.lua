@@ -6,11 +6,9 @@
 --       7 the longest absolute limit from its creation, ms: no number of changes exceeds that
 -- Returns {time, new deadline}, Unix ms on Redis' clock; {0, 0} if the session is gone.
 
-if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then
-  return {0, 0}
-end
-local created = tonumber(redis.call('HGET', KEYS[1], 'created') or '')
-if not created then -- nobody can read it
+local created = redis.pcall('HGET', KEYS[1], 'created') -- an error if it is no hash
+created = type(created) == 'string' and tonumber(created)
+if not created then -- gone, or nobody can read it
   return {0, 0}
 end
 local time = redis.call('TIME')

@@ -4,12 +4,9 @@
 -- ARGV  1 digest of the id, the member of KEYS[2]   2 idle limit, ms   3 interval, ms
 -- Returns the time, Unix ms on Redis' clock; 0 if the session is gone.
 
-if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then
-  return 0
-end
-local times = redis.call('HMGET', KEYS[1], 'seen', 'deadline')
+local times = redis.pcall('HMGET', KEYS[1], 'seen', 'deadline') -- an error if it is no hash
 local seen, deadline = tonumber(times[1] or ''), tonumber(times[2] or '')
-if not (seen and deadline) then -- nobody can read it
+if not (seen and deadline) then -- gone, or nobody can read it
   return 0
 end
 local time = redis.call('TIME')
