@@ -67,11 +67,11 @@ def bob(app: Flask) -> FlaskClient:
 @pytest.fixture
 def unmigrated(postgres_engine: PostgresEngine) -> Iterator[str]:
     """A database that exists, and no more."""
-    name = f"unmigrated_{postgres_engine.url.rpartition('/')[2].partition('?')[0]}"
-    owner = psycopg.conninfo.conninfo_to_dict(postgres_engine.url)["user"]
+    migrated = psycopg.conninfo.conninfo_to_dict(postgres_engine.url)
+    name = f"unmigrated_{migrated['dbname']}"
     with psycopg.connect(postgres_engine.superuser_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" OWNER "{owner}"')
-        yield psycopg.conninfo.make_conninfo(postgres_engine.url, dbname=name)
+        connection.execute(f'CREATE DATABASE "{name}" OWNER "{migrated["user"]}"')
+        yield postgres_engine.url.replace(f"/{migrated['dbname']}", f"/{name}")
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
