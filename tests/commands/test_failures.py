@@ -12,14 +12,13 @@ from pathlib import Path
 import click
 import psycopg
 import pytest
-from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
 
 from service.__main__ import main
 from service.embedded import PostgresEngine
 from service.web.services import services_of
-from tests.commands.conftest import Run
+from tests.commands.conftest import Done, Run
 from tests.conditions import eventually
 from tests.passwords import BOB
 from tests.servers import ROOT
@@ -48,13 +47,19 @@ THROUGH_REDIS = [
 MIGRATE = ("migrate",)
 
 
-def the_reason(done: Result) -> str:
-    """The one line of a command that failed. Lines of the log may precede it, as JSON."""
-    assert (done.exit_code, done.stdout) == (1, "")
-    [line] = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+def the_reason(done: Done) -> str:
+    """The one line of a command that failed, and logged nothing."""
+    assert (done.status, done.stdout) == (1, "")
+    [line] = done.stderr.split("\n")[:-1]
     assert line.startswith("Error: ")
     assert line.isprintable()
     return line.removeprefix("Error: ")
+
+
+def without_log(done: Done) -> Done:
+    """The same without what it logged about a change that has happened."""
+    lines = done.stderr.splitlines(keepends=True)
+    return done._replace(stderr="".join(line for line in lines if not line.startswith("{")))
 
 
 @pytest.fixture
@@ -111,8 +116,8 @@ def test_a_database_that_was_never_migrated(
 
 @pytest.mark.parametrize("command", THROUGH_REDIS, ids=" ".join)
 def test_a_redis_that_does_not_answer(run: Run, bob: FlaskClient, command: tuple[str, ...]) -> None:
-    broken = NO_REDIS | {"COATCHECK_LOG_FORMAT": "json", "COATCHECK_THROTTLING": "on"}
-    assert "REDIS_URL" in the_reason(run(*command, **broken))
+    done = run(*command, **NO_REDIS, COATCHECK_THROTTLING="on")
+    assert "REDIS_URL" in the_reason(without_log(done))
 
 
 @pytest.mark.parametrize(
@@ -124,14 +129,14 @@ def test_a_command_that_needs_no_redis_succeeds_without(
     run: Run, owner_environ: dict[str, str], bob: FlaskClient, command: tuple[str, ...]
 ) -> None:
     done = run(*command, **NO_REDIS, DATABASE_URL=owner_environ["DATABASE_URL"])
-    assert done.exit_code == 0, done.output
+    assert done.status == 0, done
 
 
 def test_a_deletion_without_redis_is_completed_without_another_command(
     run: Run, app: Flask, bob: FlaskClient
 ) -> None:
-    done = run("accounts", "delete", "Bob", **NO_REDIS, COATCHECK_LOG_FORMAT="json")
-    assert the_reason(done) == (
+    done = run("accounts", "delete", "Bob", **NO_REDIS)
+    assert the_reason(without_log(done)) == (
         "Bob is deleted. Its sessions end as soon as Redis answers at REDIS_URL: the service sees"
         " to that, and nothing needs to be repeated."
     )
@@ -153,7 +158,14 @@ def test_a_role_that_may_not(run: Run, database: psycopg.Connection) -> None:
 
 
 def test_what_is_wrong_with_a_setting_cannot_control_the_terminal(run: Run) -> None:
-    the_reason(run("accounts", "list", COATCHECK_ENV="\x1b[31mred"))
+    reason = the_reason(run("accounts", "list", **{"COATCHECK_\x1b[31mRED": "1"}))
+    assert "[31mRED" in reason
+
+
+def test_a_report_is_all_that_check_prints(run: Run) -> None:
+    done = run("check", **NO_POSTGRES, **NO_REDIS)
+    assert (done.status, done.stderr) == (1, "")
+    assert [line.split(": ")[0] for line in done.stdout.splitlines()[:2]] == ["broken"] * 2
 
 
 def test_disabled_accounts_are_listed_apart(run: Run, app: Flask) -> None:
