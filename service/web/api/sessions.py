@@ -66,12 +66,12 @@ def revoke_several() -> dict[str, Any]:
     scope = request.args.get("scope")
     if scope not in ("others", "all"):
         raise InvalidInput(FieldError("scope", "invalid"))
-    revoked = services().revocation.revoke_several(
-        user, everywhere=scope == "all", client=current.client()
-    )
+    revocation, client = services().revocation, current.client()
     if scope == "all":
+        revoked = revocation.revoke_all(user, client)
         current.forget()
     else:
+        revoked = revocation.revoke_others(current.session(), user, client)
         known_device.remember(user.owner.account_id)
     return {"revoked": revoked}
 
