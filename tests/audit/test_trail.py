@@ -12,6 +12,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client import REGISTRY
 
+from config import Settings
+from service import create_app
 from service.accounts import usernames
 from service.accounts.repository import AccountRepository
 from service.audit import trail
@@ -138,6 +140,19 @@ def test_a_refused_sign_in_is_one_row_whether_the_name_exists_or_not(
     assert [row[:3] for row in rows()] == [
         ("sign_in_refused", number, {"reason": "wrong_password"}),
         ("sign_in_refused", None, {"reason": "no_such_account"}),
+    ]
+
+
+def test_a_right_password_leaves_a_row_while_there_is_nowhere_to_keep_a_session(
+    settings: Settings, bob: FlaskClient, rows: Rows
+) -> None:
+    """Whoever knows the password, and tries it during an outage, shows."""
+    number = bob.get(CURRENT).json["account"]["id"]
+    down = create_app(settings.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"}))
+    assert down.test_client().post(SESSIONS, json=BOB).status_code == 503
+    services_of(down).close()
+    assert [row[:3] for row in rows()] == [
+        ("sign_in_refused", number, {"reason": "no_session_store"})
     ]
 
 
