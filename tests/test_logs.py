@@ -85,11 +85,8 @@ def test_what_a_client_sent_does_not_command_a_terminal(form: str) -> None:
     hostile = "\x9b31m\u202e\x7f\x1b[2J\nforged"
     log.info("said", origin=hostile)
     logging.getLogger("library").warning("said %s", hostile)
-    try:
-        raise ValueError(hostile)
-    except ValueError:
-        log.exception("failed")
+    log.error("failed", exc_info=ValueError(hostile))
     text = os.read(pipe.reader, 65536).decode()
     pipe.close()
     assert all(line.isprintable() for line in text.splitlines())
-    assert "\nforged" not in text.partition("Traceback")[0]
+    assert "\nforged" not in text.partition("ValueError")[0]

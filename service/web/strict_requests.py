@@ -1,4 +1,4 @@
-"""Requests that Werkzeug reads in a way of its own, which the rest of the service does not share."""
+"""What Werkzeug reads in a way of its own, which the rest of the service does not share."""
 
 from __future__ import annotations
 
