@@ -12,13 +12,13 @@ import config
 from service import build_app, checkup, logs
 from service.accounts import usernames
 from service.accounts.account import Account
-from service.audit.entry import COMMAND_LINE, printable
+from service.audit.entry import COMMAND_LINE, Entry, Event, printable
 from service.commands import options
 from service.commands.audit import audit
 from service.commands.failures import Commands, completed_later
 from service.errors import NoSuchAccount
 from service.storage import migrations
-from service.throttling import counters
+from service.throttling import buckets
 from service.web.services import Services, services_of
 from service.web.shapes import device_name
 
@@ -104,9 +104,12 @@ def show(username: str) -> None:
     """Show an account."""
     with _services() as services:
         account, disabled_at = _find(services, username)
+        name = usernames.parse(username).canonical
+        sign_ins = _sign_ins_on_new_devices(services, name)
     click.echo(f"id\t{account.id}\nusername\t{printable(account.username)}")
     click.echo(f"created\t{account.created_at:%Y-%m-%d %H:%M:%S%z}")
     click.echo(f"disabled\t{disabled_at:%Y-%m-%d %H:%M:%S%z}" if disabled_at else "disabled\tno")
+    click.echo(f"sign-ins on new devices\t{sign_ins}")
 
 
 @accounts.command()
@@ -131,15 +134,23 @@ def enable(username: str) -> None:
 @accounts.command()
 @click.argument("username")
 def unlock(username: str) -> None:
-    """Allow sign-ins from new devices again.
+    """Forget the wrong passwords for an account.
 
-    A hundred wrong passwords in a row block them.
+    Fifty an hour from anywhere block new devices, and so do a hundred in a row. A hundred in a row
+    on a known device block that device.
     """
     with _services() as services:
+        if not services.throttle.rules.is_on:
+            raise click.ClickException(
+                "COATCHECK_THROTTLING is off, so nobody is blocked. Nothing was changed."
+            )
         account, _ = _find(services, username)
         name = usernames.parse(username).canonical
-        services.throttle.empty(counters.attempts_on(name, account.id))
-    click.echo(f"Unlocked {printable(username)}.")
+        devices = [digest.hex() for digest in services.known_devices.digests(account.id)]
+        blocked = services.throttle.empty(buckets.attempts_on(name, account.id, devices))
+        services.audit.record(Entry(Event.UNLOCKED, account.id, COMMAND_LINE))
+    shown = printable(username)
+    click.echo(f"Unblocked {shown}." if blocked else f"{shown} was not blocked.")
 
 
 @accounts.command()
@@ -196,6 +207,14 @@ def revoke(username: str) -> None:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _sign_ins_on_new_devices(services: Services, name: str) -> str:
+    try:
+        is_blocked = services.throttle.is_used_up(buckets.failures_on_new_devices(name))
+    except SessionStoreUnavailable:
+        return "unknown, because Redis does not answer"
+    return "blocked" if is_blocked else "allowed"
 
 
 def _find(services: Services, username: str) -> tuple[Account, datetime | None]:

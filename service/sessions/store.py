@@ -142,7 +142,7 @@ class SessionStore:
         Returns:
             The current record; None if the session is gone.
         """
-        touch = self._rules.touch(record)
+        touch = self._rules.touch_call(record)
         return self._rules.touched(record, self._run("touch", touch.keys, touch.arguments))
 
     def set_remember(

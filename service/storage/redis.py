@@ -14,7 +14,7 @@ from redis import BlockingConnectionPool, Redis, RedisCluster
 from redis._parsers.encoders import Encoder
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
-from redis.exceptions import ConnectionError, RedisClusterException, RedisError
+from redis.exceptions import ConnectionError, RedisClusterException
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -30,6 +30,7 @@ from service.storage.redis_connections import (
     note_failure,
     start_call,
 )
+from service.storage.redis_failures import REDIS_FAILURES
 
 POOL: dict[str, Any] = {
     "max_connections": 64,
@@ -77,7 +78,7 @@ class failing_as:  # noqa: N801 - reads as `with failing_as(...)`; a generator i
         self, kind: object, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         end_call(self._call)
-        if isinstance(error, RedisError | RedisClusterException):  # two unrelated classes
+        if isinstance(error, REDIS_FAILURES):
             note_failure(time.monotonic() - self._started)
             raise self._unavailable() from error
 

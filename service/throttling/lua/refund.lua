@@ -3,13 +3,16 @@
 -- KEYS  one for each limit (string: Unix µs), first those to give back to, then those to empty
 -- ARGV  1 how many to give back to
 --       for each of them: when its bucket would have been empty, as charge.lua said; interval, µs
--- Returns nothing. What has leaked meanwhile is not given back: it would be somebody else's.
+-- Returns for each limit that it empties how long its bucket would have taken to leak, µs. What has
+-- leaked meanwhile is not given back: it would be somebody else's.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
+local emptied = {}
 
 for i, key in ipairs(KEYS) do
   if i > tonumber(ARGV[1]) then
+    table.insert(emptied, math.max(tonumber(redis.call('GET', key) or 0) - now, 0))
     redis.call('DEL', key)
   else
     local empty = tonumber(redis.call('GET', key) or 0)
@@ -25,3 +28,4 @@ for i, key in ipairs(KEYS) do
     end
   end
 end
+return emptied

@@ -12,7 +12,7 @@ from service.signin.flow import Proof
 from service.throttling.table import Limited
 from service.web import current, known_device
 from service.web.bodies import json_credentials, json_strings
-from service.web.routes import hashes_a_password, limited
+from service.web.routes import hashes_a_password, rejected_early
 from service.web.services import services
 from service.web.shapes import sessions_json, signed_in_json
 
@@ -21,7 +21,7 @@ blueprint = Blueprint("sessions", __name__, url_prefix="/sessions")
 
 @blueprint.post("")
 @hashes_a_password
-@limited(Limited.LOGIN)
+@rejected_early(Limited.LOGIN)
 def sign_in() -> tuple[dict[str, Any], int]:
     """Sign in."""
     credentials = json_credentials()
