@@ -16,7 +16,7 @@ from service.audit.entry import COMMAND_LINE, Entry, Event, printable
 from service.commands import options
 from service.commands.audit import audit
 from service.commands.failures import Commands, completed_later
-from service.errors import NoSuchAccount
+from service.errors import NoSuchAccount, SessionStoreUnavailable
 from service.storage import migrations
 from service.throttling import buckets
 from service.web.services import Services, services_of
