@@ -17,7 +17,7 @@ from service.storage.postgres import reason_of
 
 FIELDS: Final = """
     audit.id, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
-    account_id, event, particulars, address, device, session,
+    account_id, event, particulars::text, address, device, session,
     chain, audit.seq, encode(previous, 'hex') AS previous, encode(audit.hash, 'hex') AS hash
 """
 ALL: Final = f"SELECT {FIELDS} FROM audit ORDER BY id"

@@ -71,12 +71,11 @@ def prune() -> None:
 
 
 def _line(row: Row) -> str:
-    about = " ".join(f"{name}={value}" for name, value in row["particulars"].items())
     fields = (
         row["at"],
         row["account_id"] or "-",
         row["event"],
-        about,
+        row["particulars"],
         row["address"],
         row["device"],
     )

@@ -14,6 +14,7 @@ from service.front.bridge import Bridge, has_host
 from service.front.lanes import Lane
 from service.front.registrations import PATH as REGISTER
 from service.front.registrations import Registrations
+from service.front.simple_registration import names_its_origin
 from service.front.throttle import LoopThrottle
 from service.front.wsgi import WsgiResponse
 from service.sessions.ids import SessionId, cookie
@@ -140,12 +141,13 @@ class Front(Bridge):
 
     async def _throttled(self, method: str, path: str, scope: Scope) -> _Throttled:
         """Refuse a request whose network has used up a limit, as far as the loop knows. It charges
-        registrations, because it answers most of them; Flask charges everything else."""
+        registrations of programs, because it answers most of them. Flask charges everything else,
+        after its check that no other site made a browser send it."""
         limit = self._views.limit_of(method, path) if self._throttle.is_on else None
         if limit is None:
             return _Throttled()
         peer, headers = scope.get("client"), scope["headers"]
-        if limit is Limited.REGISTRATION:
+        if limit is Limited.REGISTRATION and not names_its_origin(headers):
             return _Throttled(await self._throttle.charge(limit, peer, headers), is_charged=True)
         # Strangers in the same network cannot use up what a known device has.
         may_be_excepted = limit is Limited.LOGIN and self._sends_a_mark(headers)

@@ -6,7 +6,10 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM coatcheck_service;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM coatcheck_service;
 
 GRANT USAGE ON SCHEMA public TO coatcheck_service;
-GRANT SELECT, INSERT, UPDATE ON accounts TO coatcheck_service;
+GRANT SELECT ON accounts TO coatcheck_service;
+GRANT INSERT (username, canonical_username, password_hash, session_locator, registration_key),
+    UPDATE (username, password_hash, session_epoch, registration_key, disabled_at, retired_at)
+    ON accounts TO coatcheck_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON revocations TO coatcheck_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON known_devices TO coatcheck_service;
 -- The trigger fills in the rest.

@@ -81,7 +81,8 @@ class ThrottleRules:
         """The call of refund.lua."""
         arguments: list[str | int] = [len(receipt.buckets)]
         for bucket, empty_at in zip(receipt.buckets, receipt.empty_at, strict=True):
-            arguments += [empty_at, self._costs[bucket.limit].interval]
+            cost = self._costs[bucket.limit]
+            arguments += [empty_at, cost.interval, cost.size]
         return ScriptCall([bucket.key for bucket in (*receipt.buckets, *emptied)], arguments)
 
     def is_used_up(self, bucket: Bucket, left: float) -> bool:

@@ -220,6 +220,16 @@ def test_registrations_are_limited_by_network_on_the_loop_and_in_flask_alike(
     assert refused.headers["RateLimit-Policy"] == '"registration";q=200;w=3600'
 
 
+def test_no_other_site_uses_up_what_a_visitor_may_register(site: Site) -> None:
+    """Its page could make the browser send these."""
+    visitor = site.visitor()
+    foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    for _ in range(REGISTRATIONS + 2):
+        refused = visitor.send("POST", "/api/v1/accounts", json={}, headers=foreign)
+        assert refused.status_code == 403
+    visitor.register()
+
+
 def test_both_forms_of_registration_say_that_there_were_too_many(site: Site) -> None:
     visitor = site.visitor()
     for _ in range(REGISTRATIONS + 2):

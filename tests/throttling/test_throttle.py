@@ -195,6 +195,17 @@ def test_failures_in_a_row_stay_used_up_until_they_are_cleared(
     limited.charge([FAILURES])
 
 
+def test_attempts_that_were_not_checked_lock_nobody_out(either_redis: Redis | Masters) -> None:
+    """One more came while they were under way, and found the limit used up."""
+    limited = throttle(either_redis, LOGIN_FAILURES="3 per 100 days")
+    under_way = [limited.charge([FAILURES]) for _ in range(3)]
+    with pytest.raises(GuessesUsedUp):
+        limited.charge([FAILURES])
+    for charge in under_way:
+        charge.refund()
+    assert fitting(limited, FAILURES) == 3
+
+
 def test_a_right_password_clears_the_failures(redis: Redis) -> None:
     limited = throttle(redis, LOGIN_FAILURES="3 per 100 days", LOGIN_ACCOUNT="3 per hour")
     for _ in range(2):
