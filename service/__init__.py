@@ -43,6 +43,7 @@ from service.web.health import health
 from service.web.security_headers import security_headers, with_security_headers
 from service.web.services import EXTENSION, Services, Serving
 from service.web.shapes import device_name
+from service.web.strict_requests import with_strict_requests
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -173,7 +174,7 @@ def _wrapped(application: WSGIApplication, settings: Settings) -> WSGIApplicatio
     """The layers around Flask, from the inside out."""
     if proxies := settings.trusted_proxies:
         application = ProxyFix(application, x_for=proxies, x_proto=proxies, x_host=proxies)
-    application = _within_redis_time_budget(application)
+    application = with_strict_requests(_within_redis_time_budget(application))
     return with_security_headers(application, security_headers(settings.secure_cookies))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import structlog
-from redis.exceptions import RedisClusterException, RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from service import metrics
 from service.errors import SessionStoreUnavailable
@@ -15,6 +15,7 @@ from service.sessions.rules import SessionRules, is_other_type, warn_unreadable
 from service.sessions.scripts import SCRIPTS
 from service.storage.lines import Lines
 from service.storage.loop_script import LoopScript
+from service.storage.redis_failures import REDIS_FAILURES
 
 log = structlog.get_logger()
 
@@ -41,7 +42,7 @@ class SessionReader:
         key = keys.session_key(session_id.locator, session_id.digest)
         try:
             flat: list[bytes] = await self._lines.call(key, b"HGETALL", key.encode())
-        except (RedisError, RedisClusterException) as error:
+        except REDIS_FAILURES as error:
             if not (isinstance(error, ResponseError) and is_other_type(error)):
                 self._tallies["unavailable"].count()
                 raise SessionStoreUnavailable from error
@@ -59,10 +60,9 @@ class SessionReader:
 
     async def _touched(self, record: Record) -> Record | None:
         """Note the use. A full Redis still reads, so a failure does not matter until later."""
-        touch = self._rules.touch(record)
         try:
-            now = await self._touch.call(touch.keys, touch.arguments)
-        except (RedisError, RedisClusterException) as error:
+            now = await self._touch.run(self._rules.touch_call(record))
+        except REDIS_FAILURES as error:
             log.warning("session_touch_failed", reason=type(error).__name__)
             return record
         return self._rules.touched(record, now)

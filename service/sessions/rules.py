@@ -21,6 +21,7 @@ from service.sessions.record import (
     Record,
     decode_metadata,
 )
+from service.storage.loop_script import ScriptCall
 
 log = structlog.get_logger()
 
@@ -37,14 +38,6 @@ class Limits:
 
     idle: float
     lifetime: float
-
-
-@dataclass(frozen=True)
-class Touch:
-    """The arguments of touch.lua."""
-
-    keys: list[str]
-    arguments: list[str | int]
 
 
 class SessionRules:
@@ -116,10 +109,10 @@ class SessionRules:
         keeps our idea of that clock right to the minute."""
         return time.time() + self._clock_offset - record.authenticated_at / 1000
 
-    def touch(self, record: Record) -> Touch:
+    def touch_call(self, record: Record) -> ScriptCall:
         """The call of touch.lua for a session."""
         locator, digest = record.id.locator, record.id.digest
-        return Touch(
+        return ScriptCall(
             [keys.session_key(locator, digest), keys.index_key(locator)],
             [digest, record.idle, _touch_interval(record)],
         )

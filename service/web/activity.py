@@ -20,12 +20,14 @@ SENTENCES: dict[str, str] = {
     Event.PASSWORD_CHANGED: "Changed the password",
     Event.DISABLED: "The account was disabled",
     Event.ENABLED: "The account was enabled",
+    Event.UNLOCKED: "The wrong passwords were forgotten",
     Event.DELETED: "The account was deleted",
 }
 METHODS = {"password": "a password"}
 REASONS = {
     "wrong_password": "wrong password",
     "overtaken": "the account was changing at that moment",
+    "no_session_store": "the service was interrupted at that moment",
 }
 OPERATOR = "an operator"
 

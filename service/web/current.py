@@ -11,7 +11,7 @@ from service.errors import NotSignedIn
 from service.sessions.record import Client, Owner, SignedIn
 from service.sessions.session import Session
 from service.signin.flow import Proof
-from service.throttling.counters import by_network
+from service.throttling.buckets import by_network
 from service.throttling.table import Limited
 from service.web import known_device
 from service.web.services import services

@@ -25,7 +25,6 @@ blueprint = Blueprint("accounts", __name__)
 def register() -> tuple[dict[str, Any], int]:
     """Register and sign in. If the session store is down, the answer is 201 without a session: the
     account exists, and an error would make the client try again."""
-    current.charge(Limited.REGISTRATION)
     credentials = json_credentials()
     account = services().registration.register(
         credentials.username,
@@ -44,6 +43,5 @@ def register() -> tuple[dict[str, Any], int]:
 @limited(Limited.AVAILABILITY)
 def availability(username: str) -> dict[str, Any]:
     """Whether the name can be registered, and why not."""
-    current.charge(Limited.AVAILABILITY)
     reason = services().registration.availability(username)
     return {"username": username, "available": reason is None, "reason": reason}
