@@ -136,6 +136,8 @@ class SessionInterface(FlaskSessionInterface):
             self._store.revoke(session_id.locator, session_id.digest)
         fields, data = session.changes()
         permanent = session.becomes_permanent
+        if not fields and not data and permanent is None:
+            return
         idle = app.permanent_session_lifetime.total_seconds() if permanent else None
         record = session.record
         if record is None:

@@ -95,8 +95,10 @@ class Session(Values, SessionMixin):
     @property
     def becomes_permanent(self) -> bool | None:
         """What `permanent` changes to; None if it stays as it is."""
+        if self._permanent is None:
+            return None
         stored = self.record is not None and self.record.metadata.remember
-        return None if self._permanent in (None, stored) else self._permanent
+        return None if self._permanent == stored else self._permanent
 
     @property
     def modified(self) -> bool:
