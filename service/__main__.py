@@ -150,7 +150,7 @@ def delete(username: str) -> None:
     For a while, nobody can register its name, not even its owner.
     """
     with _services() as services:
-        ended = services.revocation.delete(username, COMMAND_LINE)
+        ended = services.revocation.delete_by_name(username, COMMAND_LINE)
     click.echo(f"Deleted {printable(username)} and ended {_counted(ended, 'session')}.")
 
 

@@ -66,14 +66,11 @@ def revoke_several() -> dict[str, Any]:
     scope = request.args.get("scope")
     if scope not in ("others", "all"):
         raise InvalidInput(FieldError("scope", "invalid"))
-    revoked = services().revocation.revoke_several(
-        user, everywhere=scope == "all", client=current.client()
-    )
-    if scope == "all":
-        current.forget()
-    else:
-        known_device.remember(user.owner.account_id)
-    return {"revoked": revoked}
+    if scope == "others":
+        return {"revoked": current.revoke_others()}
+    ended = services().revocation.revoke_several(user, everywhere=True, client=current.client())
+    current.forget()
+    return {"revoked": ended}
 
 
 @blueprint.delete("/<handle>")
