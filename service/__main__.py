@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import click
+from psycopg.errors import InsufficientPrivilege
 
 import config
 from service import build_app, checkup, logs
@@ -30,6 +31,11 @@ class _Commands(click.Group):
             raise click.ClickException(sentence(error)) from error
         except (StartupError, config.ConfigurationError) as problem:
             raise click.ClickException(str(problem)) from problem
+        except InsufficientPrivilege as error:
+            raise click.ClickException(
+                "The role in DATABASE_URL may not do this: set DATABASE_URL to that of the owner of"
+                " the database"
+            ) from error
 
 
 @click.group(cls=_Commands)
@@ -159,6 +165,8 @@ def release_names() -> None:
     """Free the names of deleted accounts.
 
     Only names whose quarantine is over become free. Run this daily.
+
+    DATABASE_URL must be that of the owner of the database.
     """
     with _services() as services:
         released = services.accounts.release_retired()

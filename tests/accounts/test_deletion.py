@@ -78,6 +78,9 @@ def test_the_command_line_deletes_and_releases(
     entries = database.execute("SELECT event FROM audit WHERE event = 'account_deleted'")
     assert len(entries.fetchall()) == 1
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '31 days'")
+    refused = command(environ, "accounts", "release-names")
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("Error: The role in DATABASE_URL may not do this")
     assert command(owner_environ, "accounts", "release-names").stdout == "Freed 1 name.\n"
 
 
