@@ -46,7 +46,7 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # this file is read again at e
 def on_starting(server: object) -> None:
     """Stop a start that would go wrong later."""
     require_free_addresses(server)
-    if settings.secure_cookies:
+    if settings.is_exposed:
         require_a_store_that_keeps_sessions(settings.redis_url)
 
 

@@ -33,8 +33,9 @@ class Finding(NamedTuple):
 
 
 def findings(settings: Settings) -> list[Finding]:
-    """What is unsafe or doubtful about the settings. Nothing is in development and testing."""
-    if not settings.secure_cookies:
+    """What is unsafe or doubtful about the settings. In development and testing, nothing is
+    reported."""
+    if not settings.is_exposed:
         return []
     return [Finding(Severity.UNSAFE, text) for text in _unsafe(settings)] + [
         Finding(Severity.DOUBTFUL, text) for text in _doubtful(settings)
@@ -105,16 +106,23 @@ def _doubtful(settings: Settings) -> Iterator[str]:
                 " Redis can block registrations. Give it a password, and put it into the URL."
             )
         if parts.scheme != "rediss" and _is_remote(parts):
-            yield _unencrypted(name, "rediss://")
+            yield _unencrypted(name, _encrypted(parts.scheme))
     if _is_unencrypted(settings.database_url):
-        yield _unencrypted("DATABASE_URL", "sslmode=verify-full")
+        yield _unencrypted("DATABASE_URL", "Use sslmode=verify-full")
 
 
 def _unencrypted(name: str, remedy: str) -> str:
     return (
         f"{name} leads to another machine without TLS, so whoever can listen on the way can read"
-        f" and change everything. Use {remedy}, unless the network is yours alone."
+        f" and change everything. {remedy}, unless the network is yours alone."
     )
+
+
+def _encrypted(scheme: str) -> str:
+    """How to encrypt the connection to a Redis. redis+sentinel:// and redis+cluster:// cannot."""
+    if scheme == "redis":
+        return "Use rediss://"
+    return f"Encrypt the network itself, as a VPN does: {scheme}:// has no TLS"
 
 
 def _is_open(parts: SplitResult) -> bool:

@@ -95,7 +95,8 @@ class Archive:
     def prune(self, age: float) -> int:
         """Remove the rows that are older than `age` seconds, and commit, some chains at a time.
         Returns their number."""
-        removed, after = 0, BEFORE_ALL
+        removed: int = 0
+        after: int | None = BEFORE_ALL
         while True:
             parameters = {"age": age, "after": after, "chains": CHAINS_AT_A_TIME}
             count, after = self._connection.execute(PRUNE, parameters).fetchall()[0]

@@ -47,13 +47,10 @@ def require_a_store_that_keeps_sessions(redis_url: str) -> None:
     """
     client = redis.connect(redis_url)
     try:
-        evicting = redis.eviction_policies(client) - {"noeviction"}
+        evicting = redis.evicting_policies(client)
     except EvictionUnknown:
         return
     finally:
         client.close()
     if evicting:
-        raise RuntimeError(
-            f"The Redis at REDIS_URL deletes sessions when it is full, and so signs people out."
-            f" Its maxmemory-policy is {', '.join(sorted(evicting))}: set noeviction."
-        )
+        raise RuntimeError(redis.eviction_sentence(evicting))

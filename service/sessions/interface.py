@@ -95,7 +95,7 @@ class SessionInterface(FlaskSessionInterface):
         if record := session.record:
             self._save(session)
             saved = msgspec.structs.replace(
-                record, fields=session.encoded(), data=session.api_data.encoded()
+                record, fields=session.encoded(), api_data=session.api_data.encoded()
             )
             session.replace_record(self._store.rotate(saved))
 

@@ -69,7 +69,7 @@ class SessionRules:
             deadline=deadline,
             expires=self.expiry(metadata, seen, deadline),
             fields=_after(keys.FLASK, stored),
-            data=_after(keys.DATA, stored),
+            api_data=_after(keys.DATA, stored),
         )
 
     def expiry(self, metadata: Metadata, seen: int, deadline: int) -> int:

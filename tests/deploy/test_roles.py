@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from service import checkup
 from service.embedded import PostgresEngine
 from service.storage.migrations import migrate
 from tests.run import prepare_postgres
@@ -84,3 +85,14 @@ def test_data_that_the_service_owned_pass_to_the_owner(
         assert service.execute("SELECT username FROM accounts").fetchone() == ("Bob",)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             service.execute("SELECT * FROM audit")
+
+
+def test_a_member_of_the_owner_is_reported(
+    engine: PostgresEngine, superuser: psycopg.Connection, set_up: Callable[[], None]
+) -> None:
+    set_up()
+    migrate(engine.url)
+    with psycopg.connect(engine.service_url) as service:
+        assert service.execute(checkup.IS_TOO_POWERFUL).fetchone() == (False,)
+        superuser.execute("GRANT coatcheck_owner TO coatcheck")
+        assert service.execute(checkup.IS_TOO_POWERFUL).fetchone() == (True,)
