@@ -7,7 +7,11 @@ import tempfile
 from pathlib import Path
 
 from config import ConfigurationError, load, require_safe
-from service.front.listening import require_a_store_that_keeps_sessions, require_free_addresses
+from service.front.listening import (
+    name_addresses,
+    require_a_store_that_keeps_sessions,
+    require_free_addresses,
+)
 
 MEMORY = "/dev/shm"  # noqa: S108
 METRICS = "coatcheck-metrics-"
@@ -45,6 +49,7 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # this file is read again at e
 
 def on_starting(server: object) -> None:
     """Stop a start that would go wrong later."""
+    name_addresses(server)
     require_free_addresses(server)
     if settings.is_exposed:
         require_a_store_that_keeps_sessions(settings.redis_url)

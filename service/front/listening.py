@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from typing import Any
 
 from service.errors import EvictionUnknown
 from service.storage import redis
+
+
+def name_addresses(arbiter: Any) -> None:
+    """Have gunicorn's line "Listening at" name the addresses: with a socket for each worker, its
+    master has none to name."""
+    addresses = ", ".join(
+        f"http://{each[0]}:{each[1]}" if isinstance(each, tuple) else str(each)
+        for each in arbiter.cfg.address
+    )
+
+    def named(record: logging.LogRecord) -> bool:
+        if record.msg == "Listening at: %s (%s)" and isinstance(record.args, tuple):
+            record.args = (record.args[0] or addresses, *record.args[1:])
+        return True
+
+    arbiter.log.error_log.addFilter(named)
 
 
 def require_free_addresses(arbiter: Any) -> None:
