@@ -6,9 +6,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from config import ConfigurationError, load, require_safe
+from config import ConfigurationError, is_remote, load, require_safe
 from service.front.listening import (
     name_addresses,
+    require_a_store_for_us_alone,
     require_a_store_that_keeps_sessions,
     require_free_addresses,
 )
@@ -53,6 +54,8 @@ def on_starting(server: object) -> None:
     require_free_addresses(server)
     if settings.is_exposed:
         require_a_store_that_keeps_sessions(settings.redis_url)
+        if is_remote(settings.redis_url):
+            require_a_store_for_us_alone(settings.redis_url)
 
 
 def on_exit(server: object) -> None:  # noqa: ARG001

@@ -1,6 +1,6 @@
 """Settings: read once from the environment, checked before anything starts."""
 
-from config.safety import Finding, Severity, findings, require_safe
+from config.safety import Finding, Severity, findings, is_remote, require_safe
 from config.settings import ConfigurationError, Settings, load
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Settings",
     "Severity",
     "findings",
+    "is_remote",
     "load",
     "require_safe",
 ]

@@ -43,6 +43,7 @@ from service.web.health import health
 from service.web.security_headers import security_headers, with_security_headers
 from service.web.services import EXTENSION, Services, Serving
 from service.web.shapes import device_name
+from service.web.strict_requests import with_strict_requests
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -120,7 +121,6 @@ def _wired(settings: Settings) -> Services:
     chore.add(audit.write_waiting)
     return Services(
         serving=Serving(
-            cookie_name=settings.session_cookie_name,
             device_cookie_name=settings.device_cookie_name,
             trusted_proxies=settings.trusted_proxies,
             redis_url=settings.redis_url,
@@ -161,6 +161,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_PATH="/",
+        PERMANENT_SESSION_LIFETIME=settings.remembered_session_idle,
         SESSION_KEYS_KEPT_AT_SIGN_IN=(),
     )
     app.url_map.merge_slashes = False  # its redirects would lead to the Host of the request
@@ -173,7 +174,7 @@ def _wrapped(application: WSGIApplication, settings: Settings) -> WSGIApplicatio
     """The layers around Flask, from the inside out."""
     if proxies := settings.trusted_proxies:
         application = ProxyFix(application, x_for=proxies, x_proto=proxies, x_host=proxies)
-    application = _within_redis_time_budget(application)
+    application = with_strict_requests(_within_redis_time_budget(application))
     return with_security_headers(application, security_headers(settings.secure_cookies))
 
 

@@ -12,7 +12,13 @@ from config import Finding, Settings, Severity
 from service.errors import DatabaseUnavailable, EvictionUnknown, Unavailable
 from service.storage import migrations
 from service.storage.postgres import Postgres
-from service.storage.redis import evicting_policies, eviction_sentence, keeps_append_only_file
+from service.storage.redis import (
+    STRANGERS,
+    evicting_policies,
+    eviction_sentence,
+    keeps_append_only_file,
+    serves_strangers,
+)
 from service.web.services import Services
 
 # Tables that the role needs and has no right on (service/storage/grants.sql).
@@ -23,10 +29,22 @@ SELECT relname FROM pg_class
    AND NOT has_any_column_privilege(oid, 'INSERT')
  ORDER BY relname
 """
-# Also a superuser, and a member of the owner.
+# Of each role that the service's can become: itself, and those that it is a member of.
 IS_TOO_POWERFUL = """
-SELECT has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE') OR pg_has_role(relowner, 'MEMBER')
-  FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = 'audit'
+SELECT EXISTS (
+    SELECT FROM pg_roles AS role
+    LEFT JOIN pg_class AS own ON own.oid IN
+        (to_regclass('accounts'), to_regclass('audit'), to_regclass('audit_heads'))
+    WHERE pg_has_role(role.oid, 'MEMBER') AND (
+        rolsuper OR rolcreaterole
+        OR rolname IN ('pg_execute_server_program', 'pg_write_server_files')
+        OR relowner = role.oid
+        OR relname <> 'accounts' AND (
+            has_any_column_privilege(role.oid, own.oid, 'SELECT, UPDATE')
+            OR has_table_privilege(role.oid, own.oid, 'DELETE, TRUNCATE, TRIGGER')
+        )
+    )
+)
 """
 
 
@@ -67,12 +85,13 @@ def _of_postgres(postgres: Postgres) -> Iterator[Finding]:
             " schema is current. Grant it SELECT on that table."
         )
     if missing:
-        yield _broken(f"The database needs {', '.join(missing)}. Run `python -m service migrate`.")
+        yield _broken(migrations.need_of(missing))
     if row and row[0]:
         yield _doubtful(
-            "The role in DATABASE_URL owns the tables, can become their owner, or may change the"
-            " audit trail, and so can whoever takes over the service. Let one role migrate, and"
-            " another serve."
+            "The role in DATABASE_URL owns the tables, is a superuser, or may read or change the"
+            " audit trail, perhaps as a member of another role. So may whoever takes over the"
+            " service. Let one role migrate, and another serve, with no more rights than `python -m"
+            " service migrate` gives it."
         )
 
 
@@ -99,9 +118,11 @@ def _of_sessions(settings: Settings, services: Services) -> Iterator[Finding]:
     except Unavailable:
         yield _broken("Redis does not answer at REDIS_URL. Nobody is signed in meanwhile.")
         return
+    severity = Severity.UNSAFE if settings.is_exposed else Severity.DOUBTFUL
     if evicting:
-        severity = Severity.UNSAFE if settings.is_exposed else Severity.DOUBTFUL
         yield Finding(severity, eviction_sentence(evicting))
+    if config.is_remote(settings.redis_url) and serves_strangers(settings.redis_url):
+        yield Finding(severity, STRANGERS)
     if not persistent:
         yield _doubtful(
             "The Redis at REDIS_URL keeps no append-only file, so a restart signs everybody out and"

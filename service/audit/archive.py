@@ -12,10 +12,12 @@ from psycopg.rows import dict_row
 
 from service.audit.chain import Chain, Head, Row
 from service.errors import StartupError
+from service.storage.migrations import require_current
+from service.storage.postgres import reason_of
 
 FIELDS: Final = """
     audit.id, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
-    account_id, event, particulars, address, device, session,
+    account_id, event, particulars::text, address, device, session,
     chain, audit.seq, encode(previous, 'hex') AS previous, encode(audit.hash, 'hex') AS hash
 """
 NEWEST: Final = f"""
@@ -116,14 +118,14 @@ def opened(database_url: str) -> Iterator[Archive]:
     """The archive, which only the owner of the database may read.
 
     Raises:
-        Unreadable: with the reason in one line.
+        DatabaseNotReady, Unreadable: with the reason in one line.
         psycopg.errors.InsufficientPrivilege: the role in the URL is not the owner's.
     """
+    require_current(database_url)
     try:
         with psycopg.connect(database_url, connect_timeout=10) as connection:
             yield Archive(connection)
     except psycopg.errors.InsufficientPrivilege:
         raise
     except psycopg.Error as error:
-        reason = str(error).strip().splitlines()[0]
-        raise Unreadable(f"The audit trail cannot be read: {reason}") from error
+        raise Unreadable(f"The audit trail cannot be read: {reason_of(error)}") from error

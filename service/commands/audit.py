@@ -15,6 +15,7 @@ from service.audit.archive import Archive
 from service.audit.chain import Break, Chain, Row, breaks
 from service.audit.entry import printable
 from service.audit.export import chains_in, exported
+from service.commands import options
 from service.errors import NoSuchAccount
 
 MOST_BREAKS = 20  # that are shown
@@ -35,7 +36,7 @@ def audit() -> None:
     metavar="USERNAME|ID",
     help="Only what happened to this account. Digits alone are an id.",
 )
-@click.option("--limit", default=50, show_default=True, help="How many to list.")
+@options.limit
 def list_entries(account: str | None, limit: int) -> None:
     """List the newest entries."""
     with archive.opened(config.load().database_url) as opened:
@@ -97,12 +98,11 @@ def _breaks(chains: Iterable[Chain]) -> list[Break]:
 
 
 def _line(row: Row) -> str:
-    about = " ".join(f"{name}={value}" for name, value in row["particulars"].items())
     fields = (
         row["at"],
         row["account_id"] or "-",
         row["event"],
-        about,
+        row["particulars"],
         row["address"],
         row["device"],
     )

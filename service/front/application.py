@@ -49,7 +49,7 @@ class Front(Bridge):
             application, serving.threads, serving.thread_wait, max_body, serving.headers
         )
         self._views = Routes(application)
-        self._cookie = serving.cookie_name
+        self._cookie = application.config["SESSION_COOKIE_NAME"]
         self._routes: dict[str, Callable[[RawHeaders], Coroutine[Any, Any, Answer]]] = {
             who.VERIFY: self._verify,
             who.CURRENT: self._current_session,
@@ -107,9 +107,8 @@ class Front(Bridge):
                 return await self._registrations.answer(scope["headers"], body, proceed)
             return await proceed()
         extra = {}
-        if self._views.may_use_the_session(path) and (
-            session_id := self._session_id(scope["headers"])
-        ):
+        reads = method != "OPTIONS" and self._views.may_use_the_session(path)
+        if reads and (session_id := self._session_id(scope["headers"])):
             extra[PREREAD] = await self._preread(session_id)
         return await self.hand_over(self._page_lane, scope, body, send, **extra)
 

@@ -71,3 +71,16 @@ def require_a_store_that_keeps_sessions(redis_url: str) -> None:
         client.close()
     if evicting:
         raise RuntimeError(redis.eviction_sentence(evicting))
+
+
+def require_a_store_for_us_alone(redis_url: str) -> None:
+    """Stop a start with a Redis that serves whoever connects.
+
+    Args:
+        redis_url: of the Redis that holds the sessions.
+
+    Raises:
+        RuntimeError: it does; gunicorn shows the message and ends.
+    """
+    if redis.serves_strangers(redis_url):
+        raise RuntimeError(redis.STRANGERS)

@@ -19,7 +19,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from service.errors import EvictionUnknown, Unavailable
-from service.storage.addresses import hosts, login, names
+from service.storage.addresses import hosts, login, names, without_login
 from service.storage.redis_connections import (
     BOUNDED,
     MasterPool,
@@ -94,6 +94,12 @@ def evicting_policies(client: Redis | RedisCluster) -> list[str]:
         return sorted(policies - {"noeviction"})
 
 
+STRANGERS = (
+    "The Redis at REDIS_URL asks nobody for a password, so whoever can reach it can sign in as"
+    " anybody. Give its default user a password, or turn that user off."
+)
+
+
 def eviction_sentence(policies: list[str]) -> str:
     """What it means that the Redis of the sessions has these policies, and what to do."""
     return (
@@ -109,6 +115,20 @@ def keeps_append_only_file(client: Redis | RedisCluster) -> bool:
     """
     with failing_as(Unavailable):
         return all(answer["aof_enabled"] for answer in _of_masters(client, "persistence"))
+
+
+def serves_strangers(url: str) -> bool:
+    """Whether the Redis at `url` lets those read who show neither password nor certificate: a user
+    without a password accepts any. False if it does not answer."""
+    client = connect(without_login(url))
+    try:
+        with failing_as(Unavailable):
+            client.exists("coatcheck")
+    except Unavailable:
+        return False
+    finally:
+        client.close()
+    return True
 
 
 def _of_masters(client: Redis | RedisCluster, section: str) -> list[dict[str, Any]]:

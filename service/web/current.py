@@ -104,7 +104,7 @@ def revoke_others() -> int:
         RevocationPending: Redis does not answer; they end later.
     """
     user = signed_in()
-    ended = services().revocation.revoke_several(user, everywhere=False, client=client())
+    ended = services().revocation.revoke_others(session(), user, client())
     known_device.remember(user.owner.account_id)
     return ended
 

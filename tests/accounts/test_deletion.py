@@ -80,7 +80,7 @@ def test_the_command_line_deletes_and_releases(
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '31 days'")
     refused = command(environ, "accounts", "release-names")
     assert refused.exit_code == 1
-    assert refused.stderr.startswith("Error: The role in DATABASE_URL may not do this")
+    assert refused.stderr.startswith("Error: Only the owner of the database may do this")
     assert command(owner_environ, "accounts", "release-names").stdout == "Freed 1 name.\n"
 
 

@@ -68,9 +68,9 @@ def revoke_several() -> dict[str, Any]:
         raise InvalidInput(FieldError("scope", "invalid"))
     if scope == "others":
         return {"revoked": current.revoke_others()}
-    ended = services().revocation.revoke_several(user, everywhere=True, client=current.client())
+    revoked = services().revocation.revoke_all(user, current.client())
     current.forget()
-    return {"revoked": ended}
+    return {"revoked": revoked}
 
 
 @blueprint.delete("/<handle>")

@@ -33,7 +33,7 @@ blueprint = Blueprint("account", __name__, url_prefix="/account")
 @blueprint.errorhandler(NotSignedIn)
 def first_sign_in(error: NotSignedIn) -> Response:
     """Send people to the sign-in form, and back afterwards. A form that they submit is rejected."""
-    if request.method != "GET" or not wants_page():
+    if request.method not in ("GET", "HEAD") or not wants_page():
         return answer(error)
     return redirect(url_for("sign_in.form", next=request.full_path.rstrip("?")), 303)
 
