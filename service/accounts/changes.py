@@ -58,11 +58,19 @@ ENABLE: Final = f"""
         WHERE canonical_username = %(canonical)s AND retired_at IS NULL RETURNING {ACCOUNT}
     ), {AND_AUDIT}
 """
-RETIRE: Final = f"""
+# Again, if the sessions of a deleted account may still be there.
+_RETIRE: Final = f"""
     WITH account AS (
         UPDATE accounts
         SET retired_at = coalesce(retired_at, now()), session_epoch = session_epoch + 1,
             username = '', password_hash = '', registration_key = ''
-        WHERE canonical_username = %(canonical)s RETURNING {ACCOUNT}
+        WHERE {{condition}} AND (
+            retired_at IS NULL OR EXISTS (
+                SELECT FROM revocations
+                WHERE locator = session_locator AND delivered_at IS NULL
+            )
+        ) RETURNING {ACCOUNT}
     ), {AND_REVOKE}
 """
+RETIRE: Final = _RETIRE.format(condition="id = %(id)s")
+RETIRE_BY_NAME: Final = _RETIRE.format(condition="canonical_username = %(canonical)s")

@@ -15,6 +15,7 @@ from service.accounts.changes import (
     ENABLE,
     INSERT,
     RETIRE,
+    RETIRE_BY_NAME,
     REVOKE_SESSIONS,
 )
 from service.accounts.known_devices import Mark
@@ -174,10 +175,14 @@ class AccountRepository:
             rows = connection.execute(NEWEST_DISABLED, (limit,)).fetchall()
         return [Member(*row) for row in rows]
 
-    def retire(self, username: Username, entry: Entry) -> Account | None:
-        """Empty an account, keep its name taken and revoke every session, even if already retired.
-        None if there is no such account."""
-        return self._changed(RETIRE, entry, canonical=username.canonical)
+    def retire(self, account_id: int, entry: Entry) -> Account | None:
+        """Empty an account, keep its name taken and revoke every session. None if there is no such
+        account, or it is retired and all its revocations are delivered."""
+        return self._changed(RETIRE, entry, id=account_id)
+
+    def retire_by_name(self, username: Username, entry: Entry) -> Account | None:
+        """The same, by name."""
+        return self._changed(RETIRE_BY_NAME, entry, canonical=username.canonical)
 
     def release_retired(self) -> int:
         """Free the names whose quarantine is over, and return their number. Several processes may

@@ -138,17 +138,22 @@ class Revocation:
         if not renewed:
             raise NotSignedIn
 
-    def delete(self, raw_username: str, client: Client, session: str | None = None) -> int:
-        """Delete an account; its name stays taken for the quarantine.
+    def delete(self, user: SignedIn, client: Client) -> None:
+        """Delete the user's account; its name stays taken for the quarantine.
 
-        Args:
-            session: the digest of the session in which its owner asks for it.
-
-        Returns:
-            The number of sessions that ended.
+        Raises:
+            NotSignedIn: the account no longer exists.
         """
-        entry = Entry(Event.DELETED, client=client, session=session)
-        return self._end(entry, self._accounts.retire(usernames.parse(raw_username), entry))
+        entry = Entry(Event.DELETED, client=client, session=user.record.id.digest)
+        account = self._accounts.retire(user.owner.account_id, entry)
+        if account is None:
+            raise NotSignedIn
+        self._end(entry, account)
+
+    def delete_by_name(self, raw_username: str, client: Client) -> int:
+        """Delete an account, as `delete` does. Returns the number of sessions that ended."""
+        entry = Entry(Event.DELETED, client=client)
+        return self._end(entry, self._accounts.retire_by_name(usernames.parse(raw_username), entry))
 
     def disable(self, raw_username: str, client: Client) -> int:
         """Block sign-ins to an account until it is enabled. Returns the number of sessions that

@@ -126,7 +126,7 @@ class SessionInterface(FlaskSessionInterface):
             self._save(self.app, session)
             record = session.record
             saved = msgspec.structs.replace(
-                record, fields=session.encoded(), data=session.api_data.encoded()
+                record, fields=session.encoded(), api_data=session.api_data.encoded()
             )
             session.replace_record(self._store.rotate(saved))
 

@@ -48,7 +48,7 @@ class Session(Values, SessionMixin):
             SessionStoreUnavailable: Redis does not answer.
         """
         if self._api_data is None:
-            self._api_data = Values(self.record.data if self.record else {})
+            self._api_data = Values(self.record.api_data if self.record else {})
         return self._api_data
 
     @property

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from flask import current_app, request
 from flask import session as flask_session
 
-from service.errors import NotSignedIn
+from service.errors import InvalidInput, NotSignedIn
 from service.sessions.record import Client, Owner, SignedIn
 from service.sessions.session import Session
 from service.signin.flow import Proof
@@ -93,3 +94,56 @@ def revoke(handle: str) -> None:
     services().revocation.revoke_one(user, handle, client())
     if user.record.has_handle(handle):
         forget()
+
+
+def revoke_others() -> int:
+    """End every session of the user except this one. Returns their number.
+
+    Raises:
+        NotSignedIn: nobody is signed in, or the account no longer exists.
+        RevocationPending: Redis does not answer; they end later.
+    """
+    user = signed_in()
+    ended = services().revocation.revoke_others(session(), user, client())
+    known_device.remember(user.owner.account_id)
+    return ended
+
+
+def change_password(present: str, new: str) -> None:
+    """Change the user's password; every other session ends, and this one gets a new id.
+
+    Args:
+        present: the password so far, as typed.
+        new: as typed.
+
+    Raises:
+        InvalidInput: of the field new_password.
+        What `PasswordFactor.confirm` and `Revocation.change_password` raise.
+    """
+    user = signed_in()
+    try:
+        checked = services().password_policy.check(new, user.owner.username)
+    except InvalidInput as error:
+        fields = (replace(each, field="new_password") for each in error.errors)
+        raise InvalidInput(*fields) from None
+    confirmed = services().password_factor.confirm(user, present, client())
+    services().revocation.change_password(session(), confirmed, checked, client())
+    known_device.remember(user.owner.account_id)
+
+
+def delete_account(password: str | None) -> None:
+    """Delete the user's account, and the browser's cookie.
+
+    Args:
+        password: as typed; None: the last proof must be fresh.
+
+    Raises:
+        What `PasswordFactor.confirm`, `FreshProof.require` and `Revocation.delete` raise.
+    """
+    user = signed_in()
+    if password is None:
+        services().fresh_proof.require(user.record)
+    else:
+        services().password_factor.confirm(user, password, client())
+    services().revocation.delete(user, client())
+    forget()

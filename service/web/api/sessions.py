@@ -66,13 +66,10 @@ def revoke_several() -> dict[str, Any]:
     scope = request.args.get("scope")
     if scope not in ("others", "all"):
         raise InvalidInput(FieldError("scope", "invalid"))
-    revocation, client = services().revocation, current.client()
-    if scope == "all":
-        revoked = revocation.revoke_all(user, client)
-        current.forget()
-    else:
-        revoked = revocation.revoke_others(current.session(), user, client)
-        known_device.remember(user.owner.account_id)
+    if scope == "others":
+        return {"revoked": current.revoke_others()}
+    revoked = services().revocation.revoke_all(user, current.client())
+    current.forget()
     return {"revoked": revoked}
 
 
