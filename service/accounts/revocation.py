@@ -8,10 +8,12 @@ then is the revocation acknowledged. If Redis fails, the outbox completes it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 
 from service.accounts import usernames
 from service.accounts.account import Account, Credentials
+from service.accounts.known_devices import Mark
 from service.accounts.outbox import Outbox
 from service.accounts.repository import AccountRepository
 from service.audit.entry import Entry, Event, emit
@@ -74,8 +76,13 @@ class Revocation:
             Entry(Event.SESSION_REVOKED, user.owner.account_id, client, session=handle)
         )
 
-    def revoke_several(self, user: SignedIn, everywhere: bool, client: Client) -> int:
+    def revoke_several(
+        self, user: SignedIn, everywhere: bool, client: Client, marks: Collection[Mark] = ()
+    ) -> int:
         """End the user's other sessions; with `everywhere`, this one too. Returns their number.
+
+        Args:
+            marks: those of the device that asks, which stays a known one if it was.
 
         Raises:
             NotSignedIn: the account no longer exists.
@@ -83,14 +90,14 @@ class Revocation:
         own = user.record.id.digest
         event, keep = (Event.ALL_REVOKED, None) if everywhere else (Event.OTHERS_REVOKED, own)
         entry = Entry(event, client=client, session=own)
-        account = self._accounts.revoke_sessions(user.owner.account_id, entry, keep)
+        account = self._accounts.revoke_sessions(user.owner.account_id, entry, keep, marks)
         if account is None:
             raise NotSignedIn
         return self._end(entry, account, keep)
 
     def change_password(
         self, session: Session, confirmed: Credentials, new: PreparedPassword, client: Client
-    ) -> None:
+    ) -> Account:
         """Change the password; every other session ends, and this one gets a new id.
 
         The new id comes first, so that what is left to do after a failure ends the old one, too:
@@ -100,6 +107,9 @@ class Revocation:
             session: that of the request, in which the user is signed in.
             confirmed: from `PasswordFactor.confirm`.
             new: from `PasswordPolicy.check`.
+
+        Returns:
+            The account after the change.
 
         Raises:
             WrongPassword: the password changed at the same time.
@@ -123,6 +133,7 @@ class Revocation:
         self._end(entry, changed)
         if rotated is None:
             raise NotSignedIn
+        return changed
 
     def delete(self, raw_username: str, client: Client, session: str | None = None) -> int:
         """Delete an account; its name stays taken for the quarantine.

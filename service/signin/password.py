@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import structlog
 
 from service.accounts import usernames
@@ -54,7 +56,7 @@ class PasswordFactor:
         raw_username: str,
         raw_password: str,
         client: Client = NOWHERE,
-        mark: Mark | None = None,
+        marks: Collection[Mark] = (),
     ) -> Proof:
         """Proof that the client owns the account with this name.
 
@@ -64,7 +66,7 @@ class PasswordFactor:
             raw_username: as typed.
             raw_password: as typed.
             client: where the request comes from.
-            mark: what the device has from an earlier sign-in, if it has one.
+            marks: what the device has from earlier sign-ins.
 
         Raises:
             InvalidCredentials: no account has that name, the password is wrong, or the account is
@@ -74,12 +76,12 @@ class PasswordFactor:
             SessionStoreUnavailable: Redis does not answer.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
-        if mark is None:
+        if not marks:
             self._throttle.check([by_network(Limited.LOGIN, client.address)])
-        name, found = self._find(raw_username, mark)
+        name, found = self._find(raw_username, marks)
         charged = counters.login(name, client.address)
-        if mark and found and found.on_known_device:
-            charged = counters.login_on_known_device(name, mark.digest.hex())
+        if found and found.known_device:
+            charged = counters.login_on_known_device(name, found.known_device)
         charge = self._throttle.charge(charged)
         with charge:
             is_right = self._hasher.verify(raw_password, found.password_hash if found else None)
@@ -132,10 +134,10 @@ class PasswordFactor:
         except Unavailable as error:
             log.warning("rehash_postponed", reason=error.code)
 
-    def _find(self, raw_username: str, mark: Mark | None) -> tuple[str, Credentials | None]:
+    def _find(self, raw_username: str, marks: Collection[Mark]) -> tuple[str, Credentials | None]:
         """The name to which attempts are charged, and the account if there is one."""
         try:
             username = usernames.parse(raw_username)
         except InvalidInput:
             return raw_username, None
-        return username.canonical, self._accounts.credentials(username, mark)
+        return username.canonical, self._accounts.credentials(username, marks)

@@ -62,7 +62,7 @@ def sign_in(proof: Proof, remember: bool) -> None:
     what `SignIn.proceed` raises."""
     kept = frozenset(current_app.config["SESSION_KEYS_KEPT_AT_SIGN_IN"])
     services().sign_in.proceed(proof, session(), client(), remember, kept)
-    known_device.remember(proof.account.id, proof.account.session_epoch)
+    known_device.remember(proof.account)
 
 
 def forget() -> None:

@@ -26,7 +26,7 @@ def sign_in() -> tuple[dict[str, Any], int]:
     """Sign in."""
     credentials = json_credentials()
     proof = services().password_factor.prove(
-        credentials.username, credentials.password, current.client(), known_device.mark()
+        credentials.username, credentials.password, current.client(), known_device.marks()
     )
     current.sign_in(proof, credentials.remember)
     return signed_in_json(*current.signed_in()), 201
@@ -41,6 +41,7 @@ def step_up() -> tuple[str, int]:
     confirmed = services().password_factor.confirm(user, password, current.client())
     renewed = services().fresh_proof.renew(user, Proof(confirmed.account, passwords.METHOD))
     current.session().replace_record(renewed)
+    known_device.remember(confirmed.account)
     return "", 204
 
 
@@ -67,12 +68,10 @@ def revoke_several() -> dict[str, Any]:
     if scope not in ("others", "all"):
         raise InvalidInput(FieldError("scope", "invalid"))
     revoked = services().revocation.revoke_several(
-        user, everywhere=scope == "all", client=current.client()
+        user, everywhere=scope == "all", client=current.client(), marks=known_device.marks()
     )
     if scope == "all":
         current.forget()
-    else:
-        known_device.remember(user.owner.account_id)
     return {"revoked": revoked}
 
 

@@ -57,8 +57,9 @@ def revoke_one(handle: str) -> Page:
 def revoke_others() -> Page:
     """End every session except this one."""
     user = current.signed_in()
-    services().revocation.revoke_several(user, everywhere=False, client=current.client())
-    known_device.remember(user.owner.account_id)
+    services().revocation.revoke_several(
+        user, everywhere=False, client=current.client(), marks=known_device.marks()
+    )
     return redirect(url_for("account.overview"), 303)
 
 
@@ -73,10 +74,12 @@ def change_password() -> Page:
         confirmed = services().password_factor.confirm(
             user, fields.get("current_password", ""), current.client()
         )
-        services().revocation.change_password(current.session(), confirmed, new, current.client())
+        changed = services().revocation.change_password(
+            current.session(), confirmed, new, current.client()
+        )
     except (InvalidInput, WrongPassword, TooManyRequests) as error:
         return _overview(problem_of(error), "password")
-    known_device.remember(user.owner.account_id)
+    known_device.remember(changed)
     return redirect(url_for("account.overview"), 303)
 
 
