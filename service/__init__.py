@@ -120,7 +120,6 @@ def _wired(settings: Settings) -> Services:
     chore.add(audit.write_waiting)
     return Services(
         serving=Serving(
-            cookie_name=settings.session_cookie_name,
             device_cookie_name=settings.device_cookie_name,
             trusted_proxies=settings.trusted_proxies,
             redis_url=settings.redis_url,
@@ -161,6 +160,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_PATH="/",
+        PERMANENT_SESSION_LIFETIME=settings.remembered_session_idle,
         SESSION_KEYS_KEPT_AT_SIGN_IN=(),
     )
     app.url_map.merge_slashes = False  # its redirects would lead to the Host of the request

@@ -49,7 +49,7 @@ class Front(Bridge):
             application, serving.threads, serving.thread_wait, max_body, serving.headers
         )
         self._views = Routes(application)
-        self._cookie = serving.cookie_name
+        self._cookie = application.config["SESSION_COOKIE_NAME"]
         self._routes: dict[str, Callable[[RawHeaders], Coroutine[Any, Any, Answer]]] = {
             who.VERIFY: self._verify,
             who.CURRENT: self._current_session,

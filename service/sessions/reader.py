@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import structlog
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from service import metrics
 from service.errors import SessionStoreUnavailable
@@ -11,7 +11,7 @@ from service.metrics import Tally
 from service.sessions import keys
 from service.sessions.ids import SessionId
 from service.sessions.record import Record
-from service.sessions.rules import SessionRules
+from service.sessions.rules import SessionRules, is_other_type, warn_unreadable
 from service.sessions.scripts import SCRIPTS
 from service.storage.lines import Lines
 from service.storage.loop_script import LoopScript
@@ -42,8 +42,11 @@ class SessionReader:
         try:
             flat: list[bytes] = await self._lines.call(key, b"HGETALL", key.encode())
         except (RedisError, RedisClusterException) as error:
-            self._tallies["unavailable"].count()
-            raise SessionStoreUnavailable from error
+            if not (isinstance(error, ResponseError) and is_other_type(error)):
+                self._tallies["unavailable"].count()
+                raise SessionStoreUnavailable from error
+            warn_unreadable(error)
+            flat = []
         record = self._rules.record(session_id, dict(zip(flat[::2], flat[1::2], strict=True)))
         self._tallies["found" if record else "absent"].count()
         if record and self._rules.touch_is_due(record):

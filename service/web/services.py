@@ -31,7 +31,6 @@ EXTENSION = "coatcheck"
 class Serving:
     """How the event loop in front of Flask serves. Durations are in seconds."""
 
-    cookie_name: str
     device_cookie_name: str
     trusted_proxies: int
     redis_url: str

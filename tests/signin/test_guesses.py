@@ -107,7 +107,7 @@ def signed_in(account: Account) -> SignedIn:
     """The account in a session that is not stored."""
     session_id = SessionId.new(account.locator)
     metadata = NewSession(owner=account.owner).metadata
-    return SignedIn(account.owner, Record(session_id, metadata, 0, 0, 0, 0, 0, {}, {}))
+    return SignedIn(account.owner, Record(session_id, metadata, 0, 0, 0, 0, 0, 0, {}, {}))
 
 
 def guess(factor: PasswordFactor, client: Client, name: str = "bob", marks: Marks = ()) -> str:

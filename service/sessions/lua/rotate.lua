@@ -16,7 +16,7 @@ if raised and tonumber(raised) > tonumber(ARGV[5]) then
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if redis.call('EXISTS', KEYS[1]) == 0 then
+if type(redis.pcall('HGET', KEYS[1], 'created')) ~= 'string' then -- an error if it is no hash
   return redis.call('EXISTS', KEYS[2]) * now
 end
 -- A full Redis allows this, and everything after it.
