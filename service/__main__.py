@@ -1,5 +1,6 @@
 """The command line: `python -m service`."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,27 +13,20 @@ from service import build_app, checkup, logs
 from service.accounts import usernames
 from service.accounts.account import Account
 from service.audit.entry import COMMAND_LINE, printable
+from service.commands import options
 from service.commands.audit import audit
-from service.errors import CoatcheckError, NoSuchAccount, StartupError
+from service.commands.failures import Commands, completed_later
+from service.errors import NoSuchAccount
+from service.storage import migrations
 from service.throttling import counters
-from service.web.messages import sentence
 from service.web.services import Services, services_of
 from service.web.shapes import device_name
 
-
-class _Commands(click.Group):
-    """Reports expected errors in one line, without a traceback."""
-
-    def invoke(self, context: click.Context) -> object:
-        try:
-            return super().invoke(context)
-        except CoatcheckError as error:
-            raise click.ClickException(sentence(error)) from error
-        except (StartupError, config.ConfigurationError) as problem:
-            raise click.ClickException(str(problem)) from problem
+VERSION = "0.1.0"  # as in pyproject.toml, which an installation may lack
 
 
-@click.group(cls=_Commands)
+@click.group(cls=Commands)
+@click.version_option(VERSION, prog_name="coatcheck")
 def main() -> None:
     """Manage Coatcheck, its accounts and its sessions."""
 
@@ -43,8 +37,6 @@ main.add_command(audit)
 @main.command()
 def migrate() -> None:
     """Update the database to the newest schema."""
-    from service.storage import migrations
-
     applied = migrations.migrate(config.load().database_url)
     click.echo(f"Applied {', '.join(applied)}." if applied else "The database is up to date.")
 
@@ -74,7 +66,7 @@ def check(context: click.Context) -> None:
     Ends with 1 if anything is unsafe or broken.
     """
     settings = config.load()
-    with _services() as services:
+    with _built(settings) as services:
         found = checkup.check_up(settings, services)
     for severity, text in found:
         click.echo(f"{severity.value}: {text}")
@@ -90,13 +82,20 @@ def accounts() -> None:
 
 
 @accounts.command("list")
-@click.option("--limit", default=50, show_default=True, help="How many to list.")
-def list_accounts(limit: int) -> None:
+@options.limit
+@click.option("--disabled", is_flag=True, help="List disabled accounts instead.")
+def list_accounts(limit: int, disabled: bool) -> None:
     """List the newest active accounts."""
     with _services() as services:
-        for member in services.accounts.newest_members(limit, None):
-            name = printable(member.username)
-            click.echo(f"{member.id}\t{name}\t{member.created_at:%Y-%m-%d %H:%M:%S%z}")
+        repository = services.accounts
+        listed = (
+            repository.newest_disabled(limit)
+            if disabled
+            else repository.newest_members(limit, None)
+        )
+    for account in listed:
+        name = printable(account.username)
+        click.echo(f"{account.id}\t{name}\t{account.created_at:%Y-%m-%d %H:%M:%S%z}")
 
 
 @accounts.command()
@@ -114,9 +113,10 @@ def show(username: str) -> None:
 @click.argument("username")
 def disable(username: str) -> None:
     """End an account's sessions and block new sign-ins."""
-    with _services() as services:
+    name = printable(username)
+    with _services() as services, completed_later(f"{name} is disabled"):
         ended = services.revocation.disable(username, COMMAND_LINE)
-    click.echo(f"Disabled {printable(username)} and ended {_counted(ended, 'session')}.")
+    click.echo(f"Disabled {name} and ended {_counted(ended, 'session')}.")
 
 
 @accounts.command()
@@ -139,7 +139,7 @@ def unlock(username: str) -> None:
         account, _ = _find(services, username)
         name = usernames.parse(username).canonical
         services.throttle.empty(counters.attempts_on(name, account.id))
-    click.echo(f"Unlocked {username}.")
+    click.echo(f"Unlocked {printable(username)}.")
 
 
 @accounts.command()
@@ -149,9 +149,10 @@ def delete(username: str) -> None:
 
     For a while, nobody can register its name, not even its owner.
     """
-    with _services() as services:
+    name = printable(username)
+    with _services() as services, completed_later(f"{name} is deleted"):
         ended = services.revocation.delete(username, COMMAND_LINE)
-    click.echo(f"Deleted {printable(username)} and ended {_counted(ended, 'session')}.")
+    click.echo(f"Deleted {name} and ended {_counted(ended, 'session')}.")
 
 
 @accounts.command()
@@ -187,9 +188,10 @@ def list_sessions(username: str) -> None:
 @click.argument("username")
 def revoke(username: str) -> None:
     """End all sessions of an account."""
-    with _services() as services:
+    name = printable(username)
+    with _services() as services, completed_later(f"{name} is signed out of every session"):
         ended = services.revocation.revoke(username, COMMAND_LINE)
-    click.echo(f"Ended {_counted(ended, 'session')} of {printable(username)}.")
+    click.echo(f"Ended {_counted(ended, 'session')} of {name}.")
 
 
 def _counted(number: int, noun: str) -> str:
@@ -205,10 +207,20 @@ def _find(services: Services, username: str) -> tuple[Account, datetime | None]:
 
 @contextmanager
 def _services() -> Iterator[Services]:
+    """The services, on a database that is there and up to date."""
     settings = config.load()
+    migrations.require_current(settings.database_url)
+    with _built(settings) as services:
+        yield services
+
+
+@contextmanager
+def _built(settings: config.Settings) -> Iterator[Services]:
     services = services_of(build_app(settings))
     # Standard output is for the results.
     logs.configure(settings.log_format, settings.log_level, logs.STDERR)
+    # It warns of each attempt to connect, and the command says in one line what is wrong.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     try:
         yield services
     finally:

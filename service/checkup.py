@@ -53,7 +53,7 @@ def _of_postgres(postgres: Postgres) -> Iterator[Finding]:
         yield _broken("Postgres does not answer at DATABASE_URL. Registering and signing in fail.")
         return
     if missing:
-        yield _broken(f"The database needs {', '.join(missing)}. Run `python -m service migrate`.")
+        yield _broken(migrations.need_of(missing))
     if row and row[0]:
         yield _doubtful(
             "The role in DATABASE_URL owns the tables or is a superuser, so whoever takes over the"

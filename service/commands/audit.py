@@ -12,6 +12,7 @@ from service.accounts import usernames
 from service.audit import archive
 from service.audit.chain import Row
 from service.audit.entry import printable
+from service.commands import options
 from service.errors import NoSuchAccount
 
 MOST_BREAKS = 20  # that are shown
@@ -27,7 +28,7 @@ def audit() -> None:
 
 @audit.command("list")
 @click.option("--account", metavar="USERNAME", help="Only what happened to this account.")
-@click.option("--limit", default=50, show_default=True, help="How many to list.")
+@options.limit
 def list_entries(account: str | None, limit: int) -> None:
     """List the newest entries."""
     with archive.opened(config.load().database_url) as opened:

@@ -107,9 +107,8 @@ class Front(Bridge):
                 return await self._registrations.answer(scope["headers"], body, proceed)
             return await proceed()
         extra = {}
-        if self._views.may_use_the_session(path) and (
-            session_id := self._session_id(scope["headers"])
-        ):
+        reads = method != "OPTIONS" and self._views.may_use_the_session(path)
+        if reads and (session_id := self._session_id(scope["headers"])):
             extra[PREREAD] = await self._preread(session_id)
         return await self.hand_over(self._page_lane, scope, body, send, **extra)
 

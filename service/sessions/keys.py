@@ -6,7 +6,8 @@ LOCATOR is the first 12 characters of a session's id, DIGEST the SHA-256 of the 
   and `deadline` (Unix ms on Redis' clock), `:NAME` for each key of `flask.session` and `=NAME` for
   each key of the API's session data (msgpack). It expires at `seen` + idle limit or at `deadline`,
   whichever is earlier. `authenticated` (the same clock) is added when the user authenticates again;
-  until then, they did at `created`. `epoch` is the account's session epoch as of the last time; an
+  until then, they did at `created`. `was` is the digest of its former id, if it has had one.
+  `epoch` is the account's session epoch as of the last time; an
   anonymous session has none, and a session of an account without it counts as 0. `remember` (0 or
   1) replaces what the metadata says as soon as a view changes it. `idle` (ms) is there if a view
   chose the idle limit, which may be shorter than that of the settings.

@@ -174,7 +174,11 @@ class SessionStore:
         return self._rules.touched(changed, now)
 
     def rotate(
-        self, record: Record, proven: tuple[str, ...] = (), epoch: int | None = None
+        self,
+        record: Record,
+        proven: tuple[str, ...] = (),
+        epoch: int | None = None,
+        new: SessionId | None = None,
     ) -> Record | None:
         """Move the session to a new id, which also invalidates the old one.
 
@@ -182,12 +186,14 @@ class SessionStore:
             record: the session.
             proven: the methods by which the user has just authenticated again, if any.
             epoch: of the account, read together with the credentials that were proven.
+            new: the new id, if it is decided already.
 
         Returns:
             The record under its new id; None if the session is gone, or if the account's sessions
             were revoked after `epoch` was read.
         """
-        new, metadata = SessionId.new(record.id.locator), record.metadata.after(proven)
+        new = new or SessionId.new(record.id.locator)
+        metadata = record.metadata.after(proven)
         session, index, account_epoch = _keys(record.id)
         arguments: list[Argument] = [record.id.digest, new.digest]
         if proven:
@@ -206,9 +212,10 @@ class SessionStore:
         return [found for row in rows if (found := device(*row))]
 
     def revoke(self, locator: str, handle: str) -> bool:
-        """End the session with that locator and digest; returns whether there was one."""
+        """End the session with that locator and digest, also if it has just moved to a new id.
+        Returns whether there was one."""
         keys = [session_key(locator, handle), index_key(locator)]
-        return bool(self._run("revoke", keys, [handle]))
+        return bool(self._run("revoke", keys, [handle, session_key(locator, "")]))
 
     def revoke_all(self, locator: str, epoch: int, keep: str | None = None) -> int:
         """End every session of an account that was authenticated before an epoch, and every sign-in

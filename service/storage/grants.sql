@@ -12,5 +12,5 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON known_devices TO coatcheck_service;
 -- The trigger fills in the rest.
 GRANT INSERT (at, account_id, event, particulars, address, device, session) ON audit TO coatcheck_service;
 GRANT EXECUTE ON FUNCTION account_activity TO coatcheck_service;
--- For `python -m service check`.
+-- For /readyz and `python -m service check`.
 GRANT SELECT (migration_id) ON _yoyo_migration TO coatcheck_service;

@@ -55,7 +55,7 @@ class Routes:
         self._static = f"{app.static_url_path}/" if app.has_static_folder else None
         for rule in app.url_map.iter_rules():
             view = app.view_functions[rule.endpoint]
-            methods = (rule.methods or set()) - {"OPTIONS", "HEAD"}
+            methods = (rule.methods or set()) - {"OPTIONS"}
             if hasattr(view, LIMIT):
                 start = rule.rule.partition("<")[0]
                 self._limits |= {(method, start): getattr(view, LIMIT) for method in methods}

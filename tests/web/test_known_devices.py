@@ -68,11 +68,11 @@ def known(database: psycopg.Connection) -> int:
     ).rowcount
 
 
-def revoke(client: FlaskClient, way: str) -> None:
+def revoke(client: FlaskClient, way: str) -> int:
+    """The status of a request that signs out other devices, or all of them."""
     if way == "page":
-        assert client.post("/account/sessions/revoke-others").status_code == 303
-    else:
-        assert client.delete(f"/api/v1/sessions?scope={way}").status_code == 200
+        return client.post("/account/sessions/revoke-others").status_code
+    return client.delete(f"/api/v1/sessions?scope={way}").status_code
 
 
 @pytest.mark.parametrize("way", ["others", "all", "page"])
@@ -82,7 +82,7 @@ def test_a_stolen_session_earns_no_mark(
     session = bob.get_cookie("session")
     assert session
     thief = with_cookie(app, session.value)
-    revoke(thief, way)
+    assert revoke(thief, way) in (200, 303)
     assert device(thief) is None
     assert known(database) == 0
 
@@ -93,7 +93,7 @@ def test_a_known_device_that_signs_out_stays_known_and_gets_no_further_guesses(
 ) -> None:
     marks = device(bob)
     assert guesses(on_device(app, marks), BOB) == ALLOWANCE
-    revoke(bob, way)
+    assert revoke(bob, way) in (200, 303)
     assert device(bob) == marks
     assert guesses(on_device(app, marks), BOB) == 0
 

@@ -21,6 +21,7 @@ if type(redis.pcall('HGET', KEYS[1], 'created')) ~= 'string' then -- an error if
 end
 -- A full Redis allows this, and everything after it.
 redis.call('RENAME', KEYS[1], KEYS[2])
+redis.call('HSET', KEYS[2], 'was', ARGV[1]) -- a sign-out under the old id may be on its way
 local expires = redis.call('ZSCORE', KEYS[3], ARGV[1])
 if expires then
   redis.call('ZREM', KEYS[3], ARGV[1])

@@ -21,7 +21,9 @@ local expires = integer(math.min(now + ARGV[5], deadline))
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], 'deadline', integer(deadline),
   'seen', integer(now))
 redis.call('PEXPIREAT', KEYS[1], expires)
-redis.call('ZADD', KEYS[2], 'XX', expires, ARGV[1])
+if redis.call('HGET', KEYS[1], 'epoch') then -- otherwise it is anonymous, without a list
+  redis.call('ZADD', KEYS[2], expires, ARGV[1])
+end
 local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
 if last[2] then
   redis.call('PEXPIREAT', KEYS[2], last[2])

@@ -18,7 +18,9 @@ local expires = string.format('%.0f', math.min(now + ARGV[2], deadline))
 -- First the write that a full Redis allows: after it, the script may exceed maxmemory.
 redis.call('PEXPIREAT', KEYS[1], expires)
 redis.call('HSET', KEYS[1], 'seen', string.format('%.0f', now))
-redis.call('ZADD', KEYS[2], 'XX', expires, ARGV[1])
+if redis.call('HGET', KEYS[1], 'epoch') then -- otherwise it is anonymous, without a list
+  redis.call('ZADD', KEYS[2], expires, ARGV[1])
+end
 local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
 if last[2] then
   redis.call('PEXPIREAT', KEYS[2], last[2])

@@ -67,11 +67,12 @@ def revoke_several() -> dict[str, Any]:
     scope = request.args.get("scope")
     if scope not in ("others", "all"):
         raise InvalidInput(FieldError("scope", "invalid"))
-    revoked = services().revocation.revoke_several(
-        user, everywhere=scope == "all", client=current.client(), marks=known_device.marks()
-    )
+    revocation, client, marks = services().revocation, current.client(), known_device.marks()
     if scope == "all":
+        revoked = revocation.revoke_all(user, client, marks)
         current.forget()
+    else:
+        revoked = revocation.revoke_others(current.session(), user, client, marks)
     return {"revoked": revoked}
 
 

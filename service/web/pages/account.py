@@ -33,7 +33,7 @@ blueprint = Blueprint("account", __name__, url_prefix="/account")
 @blueprint.errorhandler(NotSignedIn)
 def first_sign_in(error: NotSignedIn) -> Response:
     """Send people to the sign-in form, and back afterwards. A form that they submit is rejected."""
-    if request.method != "GET" or not wants_page():
+    if request.method not in ("GET", "HEAD") or not wants_page():
         return answer(error)
     return redirect(url_for("sign_in.form", next=request.full_path.rstrip("?")), 303)
 
@@ -57,8 +57,8 @@ def revoke_one(handle: str) -> Page:
 def revoke_others() -> Page:
     """End every session except this one."""
     user = current.signed_in()
-    services().revocation.revoke_several(
-        user, everywhere=False, client=current.client(), marks=known_device.marks()
+    services().revocation.revoke_others(
+        current.session(), user, current.client(), known_device.marks()
     )
     return redirect(url_for("account.overview"), 303)
 
