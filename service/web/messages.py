@@ -98,19 +98,11 @@ def sentence(error: CoatcheckError | FieldError) -> str:
     if isinstance(error, CoatcheckError):
         codes = (getattr(kind, "code", None) for kind in type(error).__mro__)
         text = next(SENTENCES[code] for code in codes if code in SENTENCES)
-<<<<<<< HEAD
         if isinstance(error, LimitUsedUp):
             return text.format(wait=_duration(error.retry_after))
         return text.format(**error.parameters)
-    own = SENTENCES.get(f"{error.field}/{error.code}")
-=======
-        said = dict(error.parameters)
-        if isinstance(error, TooManyRequests):
-            said["wait"] = _duration(error.retry_after)
-        return text.format(**said)
     field = SAME_RULES.get(error.field, error.field)
     own = SENTENCES.get(f"{field}/{error.code}")
->>>>>>> fixb
     return (own or SENTENCES[f"*/{error.code}"]).format(field=error.field, **error.parameters)
 
 
