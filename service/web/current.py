@@ -63,7 +63,7 @@ def sign_in(proof: Proof, remember: bool) -> None:
     what `SignIn.proceed` raises."""
     kept = frozenset(current_app.config["SESSION_KEYS_KEPT_AT_SIGN_IN"])
     services().sign_in.proceed(proof, session(), client(), remember, kept)
-    known_device.remember(proof.account.id, proof.account.session_epoch)
+    known_device.remember(proof.account)
 
 
 def forget() -> None:
@@ -104,9 +104,7 @@ def revoke_others() -> int:
         RevocationPending: Redis does not answer; they end later.
     """
     user = signed_in()
-    ended = services().revocation.revoke_others(session(), user, client())
-    known_device.remember(user.owner.account_id)
-    return ended
+    return services().revocation.revoke_others(session(), user, client(), known_device.marks())
 
 
 def change_password(present: str, new: str) -> None:
@@ -127,8 +125,8 @@ def change_password(present: str, new: str) -> None:
         fields = (replace(each, field="new_password") for each in error.errors)
         raise InvalidInput(*fields) from None
     confirmed = services().password_factor.confirm(user, present, client())
-    services().revocation.change_password(session(), confirmed, checked, client())
-    known_device.remember(user.owner.account_id)
+    changed = services().revocation.change_password(session(), confirmed, checked, client())
+    known_device.remember(changed)
 
 
 def delete_account(password: str | None) -> None:

@@ -26,7 +26,7 @@ def sign_in() -> tuple[dict[str, Any], int]:
     """Sign in."""
     credentials = json_credentials()
     proof = services().password_factor.prove(
-        credentials.username, credentials.password, current.client(), known_device.mark()
+        credentials.username, credentials.password, current.client(), known_device.marks()
     )
     current.sign_in(proof, credentials.remember)
     return signed_in_json(*current.signed_in()), 201
@@ -41,6 +41,7 @@ def step_up() -> tuple[str, int]:
     confirmed = services().password_factor.confirm(user, password, current.client())
     renewed = services().fresh_proof.renew(user, Proof(confirmed.account, passwords.METHOD))
     current.session().replace_record(renewed)
+    known_device.remember(confirmed.account)
     return "", 204
 
 
@@ -68,7 +69,7 @@ def revoke_several() -> dict[str, Any]:
         raise InvalidInput(FieldError("scope", "invalid"))
     if scope == "others":
         return {"revoked": current.revoke_others()}
-    revoked = services().revocation.revoke_all(user, current.client())
+    revoked = services().revocation.revoke_all(user, current.client(), known_device.marks())
     current.forget()
     return {"revoked": revoked}
 
