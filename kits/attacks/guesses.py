@@ -22,7 +22,8 @@ BURSTS = 5  # one alone could be limited by the time that hashes take
 RIGHT = "the right password of its owner"  # every generated guess is another
 HOME, ABROAD = address(0xFFFF), address(0xFFFE)  # where the owner is, and no attacker
 PATIENCE = 20.0  # seconds after the attack within which the owner must be signed in
-PAUSE = 0.05  # seconds between the owner's attempts
+PAUSE = 0.25  # seconds between the owner's attempts
+MOST = 15  # of them: even a known device may sign in 20 times in five minutes only
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,12 @@ class Owner(threading.Thread):
     def run(self) -> None:
         """See Thread."""
         while not self._stopping.wait(PAUSE):
-            self.once()
+            if self.statuses.total() < MOST:
+                self.once()
         deadline = time.monotonic() + PATIENCE
         while not self.statuses[201] and time.monotonic() < deadline:
             self.once()
+            time.sleep(PAUSE)
 
     def once(self) -> Counter[int]:
         """Sign in, and out again."""
