@@ -6,14 +6,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from config import ConfigurationError, load, require_safe
+from config import ConfigurationError, load, load_for_sessions, require_safe
 from service.front.listening import require_a_store_that_keeps_sessions, require_free_addresses
 
 MEMORY = "/dev/shm"  # noqa: S108
 METRICS = "coatcheck-metrics-"
 
+OURS = "service:create_app()"
+
 try:
-    settings = load()
+    # An application that you name may have sessions alone; if it has accounts, it needs the rest.
+    settings = load() if OURS in sys.argv or "DATABASE_URL" in os.environ else load_for_sessions()
     require_safe(settings)
 except ConfigurationError as problem:
     # The master reports it once; otherwise every new worker would fail in turn.

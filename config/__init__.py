@@ -1,14 +1,22 @@
 """Settings: read once from the environment, checked before anything starts."""
 
 from config.safety import Finding, Severity, findings, require_safe
-from config.settings import ConfigurationError, Settings, load
+from config.settings import (
+    ConfigurationError,
+    SessionSettings,
+    Settings,
+    load,
+    load_for_sessions,
+)
 
 __all__ = [
     "ConfigurationError",
     "Finding",
+    "SessionSettings",
     "Settings",
     "Severity",
     "findings",
     "load",
+    "load_for_sessions",
     "require_safe",
 ]

@@ -13,8 +13,9 @@ import pytest
 from redis import Redis
 
 from config import Settings, Severity
-from service import build_app, checkup
+from service import checkup
 from service.embedded import PostgresEngine, RedisEngine
+from service.extension import build_app
 from service.storage.migrations import SERVICE_ROLE
 from service.web.services import services_of
 from tests.faults import frozen

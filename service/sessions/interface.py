@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -139,6 +140,7 @@ def _keep_private(response: Response) -> None:
     else:
         headers.add("Vary", "Cookie")
     if "cache-control" in names:
-        headers["Cache-Control"] = "no-store"
+        if not re.search(r"\b(no-store|private)\b", headers["Cache-Control"].lower()):
+            headers["Cache-Control"] = "no-store"
     else:
         headers.add("Cache-Control", "no-store")

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask import Flask
+from werkzeug.exceptions import HTTPException
 
 from service.throttling.table import Limited
+
+OURS = "coatcheck"  # the blueprint around all of our views
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -52,13 +55,16 @@ class Routes:
         self._passwords: set[tuple[str, str]] = set()
         self._without_session: set[str] = set()
         self._limits: dict[tuple[str, str], Limited] = {}
-        self._static = f"{app.static_url_path}/" if app.has_static_folder else None
+        self._static: tuple[str, ...] = ()
+        self._adapter = app.url_map.bind("")
         for rule in app.url_map.iter_rules():
             view = app.view_functions[rule.endpoint]
             methods = (rule.methods or set()) - {"OPTIONS", "HEAD"}
             if hasattr(view, LIMIT):
                 start = rule.rule.partition("<")[0]
                 self._limits |= {(method, start): getattr(view, LIMIT) for method in methods}
+            if rule.endpoint.rpartition(".")[2] == "static":
+                self._static += (rule.rule.partition("<")[0],)
             if rule.arguments:
                 if hasattr(view, PASSWORD):
                     raise ValueError(f"{rule.rule} hashes a password and has an argument")
@@ -80,6 +86,12 @@ class Routes:
 
     def may_use_the_session(self, path: str) -> bool:
         """Whether the view of this route may use the session."""
-        return path not in self._without_session and not (
-            self._static and path.startswith(self._static)
-        )
+        return path not in self._without_session and not path.startswith(self._static)
+
+    def are_ours(self, method: str, path: str) -> bool:
+        """Whether a view of ours answers these requests, and not one of the application's."""
+        try:
+            endpoint, _ = self._adapter.match(path, method)
+        except HTTPException:
+            return False
+        return bool(endpoint.startswith(f"{OURS}."))

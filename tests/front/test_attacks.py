@@ -82,11 +82,11 @@ def test_options_of_the_registration_does_not_say_which_names_exist(way: Way) ->
 def test_a_date_that_werkzeug_cannot_compute_is_ignored(url: str) -> None:
     late = b"If-Modified-Since: Mon, 01 Jan 2024 00:00:00 +99999999999999\r\n"
     with Raw(url) as raw:
-        raw.send(b"GET /static/coatcheck.css HTTP/1.1\r\n" + HOST + late + b"\r\n")
+        raw.send(b"GET /coatcheck/static/coatcheck.css HTTP/1.1\r\n" + HOST + late + b"\r\n")
         assert raw.response().status == 200
 
 
-@pytest.mark.parametrize("path", ["/static/coatcheck.css", "/login"])
+@pytest.mark.parametrize("path", ["/coatcheck/static/coatcheck.css", "/login"])
 def test_a_date_of_http_is_respected(url: str, path: str) -> None:
     future = b"If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n"
     with Raw(url) as raw:

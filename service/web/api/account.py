@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 
 from service.errors import FieldError, InvalidInput
 from service.web import current, known_device
 from service.web.activity import activity_json
+from service.web.answers import json_response
 from service.web.bodies import json_strings, optional_json_string
 from service.web.routes import hashes_a_password
 from service.web.services import services
@@ -20,13 +19,13 @@ LARGEST_ID = 2**63 - 1
 
 
 @blueprint.get("/activity")
-def activity() -> dict[str, Any]:
+def activity() -> Response:
     """What happened to the account, newest first. `next` is what to send as `before` for more."""
     owner = current.signed_in().owner
     found = services().audit.activity(owner.account_id, ENTRIES_PER_PAGE + 1, _before())
     shown = found[:ENTRIES_PER_PAGE]
     more = shown[-1].id if len(found) > len(shown) else None
-    return {"activity": [activity_json(entry) for entry in shown], "next": more}
+    return json_response({"activity": [activity_json(entry) for entry in shown], "next": more})
 
 
 def _before() -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from service.errors import (
@@ -21,6 +21,7 @@ from service.web.bodies import form_fields
 from service.web.error_handlers import answer, wants_page
 from service.web.pages.forms import Page
 from service.web.problems import Problem, problem_of
+from service.web.rendering import render
 from service.web.routes import hashes_a_password
 from service.web.services import services
 from service.web.shapes import sessions_json
@@ -35,7 +36,7 @@ def first_sign_in(error: NotSignedIn) -> Response:
     """Send people to the sign-in form, and back afterwards. A form that they submit is rejected."""
     if request.method != "GET" or not wants_page():
         return answer(error)
-    return redirect(url_for("sign_in.form", next=request.full_path.rstrip("?")), 303)
+    return redirect(url_for("coatcheck.sign_in.form", next=request.full_path.rstrip("?")), 303)
 
 
 @blueprint.get("")
@@ -50,7 +51,9 @@ def revoke_one(handle: str) -> Page:
     """End one session, which signs out if it is the current one."""
     with suppress(NoSuchSession):  # it has just ended, as the page will show
         current.revoke(handle)
-    return redirect(url_for("account.overview" if current.owner() else "home.page"), 303)
+    return redirect(
+        url_for("coatcheck.account.overview" if current.owner() else "coatcheck.home.page"), 303
+    )
 
 
 @blueprint.post("/sessions/revoke-others")
@@ -59,7 +62,7 @@ def revoke_others() -> Page:
     user = current.signed_in()
     services().revocation.revoke_several(user, everywhere=False, client=current.client())
     known_device.remember(user.owner.account_id)
-    return redirect(url_for("account.overview"), 303)
+    return redirect(url_for("coatcheck.account.overview"), 303)
 
 
 @blueprint.post("/password")
@@ -78,7 +81,7 @@ def change_password() -> Page:
         return _overview(problem_of(error), "password")
     current.session().replace_record(changed)
     known_device.remember(user.owner.account_id)
-    return redirect(url_for("account.overview"), 303)
+    return redirect(url_for("coatcheck.account.overview"), 303)
 
 
 @blueprint.post("/delete")
@@ -96,7 +99,7 @@ def delete() -> Page:
     except (WrongPassword, TooManyRequests) as error:
         return _overview(problem_of(error), "deletion")
     current.forget()
-    return redirect(url_for("home.page"), 303)
+    return redirect(url_for("coatcheck.home.page"), 303)
 
 
 def _overview(problem: Problem | None = None, form: str = "") -> Page:
@@ -107,8 +110,8 @@ def _overview(problem: Problem | None = None, form: str = "") -> Page:
         recent = services().audit.activity(owner.account_id, RECENT)
     except DatabaseUnavailable:
         recent = None  # the devices are there, and can be signed out
-    page = render_template(
-        "account/overview.html",
+    page = render(
+        "coatcheck/account/overview.html",
         owner=owner,
         sessions=sessions_json(devices, record),
         activity=None if recent is None else [activity_json(entry) for entry in recent],

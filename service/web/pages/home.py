@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, request
 
 from service.web import current
+from service.web.rendering import render
 from service.web.services import services
 
 MEMBERS_PER_PAGE = 50
@@ -20,12 +21,12 @@ def page() -> str:
     """Show who is signed in, and the members. Everyone else sees how to sign in."""
     owner = current.owner()
     if owner is None:
-        return render_template("home/welcome.html")
+        return render("coatcheck/home/welcome.html")
     before = _before()
     members = services().accounts.newest_members(MEMBERS_PER_PAGE + 1, before)
     older = members[MEMBERS_PER_PAGE - 1].id if len(members) > MEMBERS_PER_PAGE else None
-    return render_template(
-        "home/members.html",
+    return render(
+        "coatcheck/home/members.html",
         owner=owner,
         members=members[:MEMBERS_PER_PAGE],
         older=older,
