@@ -183,6 +183,7 @@ GROUPS = {
     "redis_cluster": "cluster",
     "sentinel_engine": "sentinels",
     "running_server": "server",
+    "throttling_server": "throttling",
     "front_url": "front",
     "behind_the_front": "front",
     "bridge": "bridge",

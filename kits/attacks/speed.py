@@ -10,12 +10,13 @@ from pathlib import Path
 from kits.attacks.deployment import address
 from kits.bench import accounts
 from kits.bench.contender import COATCHECK, Contender, start_engines
-from kits.bench.measurement import Load, get_with_cookies, in_turn
+from kits.bench.measurement import Load, Result, get_with_cookies, in_turn
 from kits.bench.registration import MOST
 from kits.bench.section import at_least
 from kits.bench.session_checks import VERIFY
 from kits.command import Effort, Say
 from kits.generators import CONNECTIONS, Run, require_wrk, scheduled
+from kits.report import number
 from kits.scheduled import Schedule
 from kits.verdict import Verdict
 
@@ -41,13 +42,22 @@ def speed(effort: Effort, say: Say) -> Iterator[Verdict]:
             get_with_cookies("session checks", throttled, VERIFY, cookies),
         ]
         limit, ours = in_turn(checks, effort, say)
+        _say_cost(say, limit, ours)
         yield at_least(ours, OF_CHECKS, limit)
         registrations = [
             _registrations("registrations without throttling", without),
             _registrations("registrations", throttled),
         ]
         limit, ours = in_turn(registrations, effort, say)
+        _say_cost(say, limit, ours)
         yield at_least(ours, OF_REGISTRATIONS, limit)
+
+
+def _say_cost(say: Say, *results: Result) -> None:
+    """Rates mean little on a busy machine; the CPU time of a request does not depend on others."""
+    for result in results:
+        cost, others = result.median.workers, result.median.others
+        say(f"{result.title}: {number(cost)} µs of CPU each; others used {others:.0f} %")
 
 
 def _registrations(title: str, contender: Contender) -> Load:

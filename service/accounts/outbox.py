@@ -3,7 +3,8 @@
 The statement that changes an account records what it revokes (service.accounts.changes), and the
 same process delivers it. If Redis fails, or the process dies, any process completes it: a delivery
 is safe to repeat, at any time and in any order, because it ends only sessions that are older than
-its epoch.
+its epoch. A session that one revocation keeps does not become newer: an earlier one that ends it
+may still be on its way.
 """
 
 from __future__ import annotations

@@ -132,12 +132,10 @@ class AccountRepository:
         """An account, if it exists, and when it was disabled, if it is."""
         return self._account_and_more(FIND, username.canonical)
 
-    def change_password(
-        self, account_id: int, old: str, new: str, entry: Entry, keep: str | None
-    ) -> Account | None:
-        """Replace the hash `old` with `new`, and revoke every session but the one with the digest
-        `keep`; None if `old` is no longer the account's hash, or the account is disabled."""
-        return self._changed(CHANGE_PASSWORD, entry, keep, id=account_id, old=old, new=new)
+    def change_password(self, account_id: int, old: str, new: str, entry: Entry) -> Account | None:
+        """Replace the hash `old` with `new`, and revoke every session; None if `old` is no longer
+        the account's hash, or the account is disabled."""
+        return self._changed(CHANGE_PASSWORD, entry, id=account_id, old=old, new=new)
 
     def revoke_sessions(
         self, account_id: int, entry: Entry, keep: str | None = None

@@ -8,6 +8,8 @@ then is the revocation acknowledged. If Redis fails, the outbox completes it.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from service.accounts import usernames
 from service.accounts.account import Account, Credentials
 from service.accounts.outbox import Outbox
@@ -21,11 +23,11 @@ from service.errors import (
     NoSuchAccount,
     NoSuchSession,
     NotSignedIn,
-    RevocationPending,
     SessionStoreUnavailable,
     WrongPassword,
 )
 from service.sessions.record import Client, Record, SignedIn
+from service.sessions.session import Session
 from service.sessions.store import SessionStore
 
 
@@ -87,37 +89,40 @@ class Revocation:
         return self._end(entry, account, keep)
 
     def change_password(
-        self, user: SignedIn, confirmed: Credentials, new: PreparedPassword, client: Client
-    ) -> Record:
+        self, session: Session, confirmed: Credentials, new: PreparedPassword, client: Client
+    ) -> None:
         """Change the password; every other session ends, and this one gets a new id.
 
+        The new id comes first, so that what is left to do after a failure ends the old one, too:
+        somebody else may have it.
+
         Args:
+            session: that of the request, in which the user is signed in.
             confirmed: from `PasswordFactor.confirm`.
             new: from `PasswordPolicy.check`.
-
-        Returns:
-            The session under its new id.
 
         Raises:
             WrongPassword: the password changed at the same time.
             NotSignedIn: the session has just ended.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
-        own = user.record.id.digest
-        entry = Entry(Event.PASSWORD_CHANGED, client=client, session=own)
+        record = session.record
+        if record is None:
+            raise NotSignedIn
+        entry = Entry(Event.PASSWORD_CHANGED, client=client, session=record.id.digest)
         changed = self._accounts.change_password(
-            confirmed.account.id, confirmed.password_hash, self._hasher.hash(new), entry, own
+            confirmed.account.id, confirmed.password_hash, self._hasher.hash(new), entry
         )
         if changed is None:
             raise WrongPassword
-        self._end(entry, changed, own)
-        try:
-            rotated = self._sessions.rotate(user.record, (passwords.METHOD,), changed.session_epoch)
-        except SessionStoreUnavailable as error:
-            raise RevocationPending from error
+        rotated = None
+        with suppress(SessionStoreUnavailable):  # `_end` fails as well then, and says so
+            rotated = self._sessions.rotate(record, (passwords.METHOD,), changed.session_epoch)
+        if rotated:
+            session.replace_record(rotated)
+        self._end(entry, changed)
         if rotated is None:
             raise NotSignedIn
-        return rotated
 
     def delete(self, raw_username: str, client: Client, session: str | None = None) -> int:
         """Delete an account; its name stays taken for the quarantine.

@@ -137,14 +137,15 @@ class SessionStore:
             epoch: of the account, read together with the credentials that were proven.
 
         Returns:
-            The record under its new id; None if the session is gone.
+            The record under its new id; None if the session is gone, or if the account's sessions
+            were revoked after `epoch` was read.
         """
         new, metadata = SessionId.new(record.id.locator), record.metadata.after(proven)
-        session, index, _ = _keys(record.id)
+        session, index, account_epoch = _keys(record.id)
         arguments: list[Argument] = [record.id.digest, new.digest]
         if proven:
             arguments += [METADATA, encode_metadata(metadata), "" if epoch is None else epoch]
-        now: int = self._run("rotate", [session, _keys(new)[0], index], arguments)
+        now: int = self._run("rotate", [session, _keys(new)[0], index, account_epoch], arguments)
         if now == 0:
             return None
         authenticated_at = now if proven else record.authenticated_at

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import NamedTuple
@@ -46,6 +46,15 @@ class Charged:
 
     counters: Sequence[Counter]
     empty_at: Sequence[int]
+
+    def without(self, limits: Collection[Limited]) -> Charged:
+        """The same without some limits."""
+        kept = [
+            (counter, empty_at)
+            for counter, empty_at in zip(self.counters, self.empty_at, strict=True)
+            if counter.limit not in limits
+        ]
+        return Charged([counter for counter, _ in kept], [empty_at for _, empty_at in kept])
 
 
 class ThrottleRules:

@@ -51,7 +51,7 @@ TABLE: Final[Table] = {
     Limited.DEVICE_FAILURES: parse("100 per 100 days"),
     Limited.CONFIRMATION_FAILURES: parse("100 per 100 days"),
     # By network. These tell which names exist, or cost memory.
-    Limited.REGISTRATION: parse("60 per minute"),
+    Limited.REGISTRATION: parse("200 per hour"),
     Limited.AVAILABILITY: parse("60 per minute"),
     Limited.ANONYMOUS_SESSION: parse("30 per minute"),
 }
@@ -60,6 +60,9 @@ TABLE: Final[Table] = {
 BY_NETWORK: Final = frozenset(
     {Limited.LOGIN, Limited.REGISTRATION, Limited.AVAILABILITY, Limited.ANONYMOUS_SESSION}
 )
+# A right password does not give these back: otherwise one account could keep every core busy with
+# hashing.
+NOT_RETURNED: Final = frozenset({Limited.LOGIN, Limited.DEVICE})
 # Once used up, these stay used up until a right password or an operator clears them (NIST SP
 # 800-63B-4, section 3.2.2: at most 100 consecutive failures).
 LOCKS: Final = frozenset(

@@ -20,6 +20,7 @@ from service.storage.redis import failing_as
 from service.throttling.counters import Counter
 from service.throttling.rules import Call, Charged, ThrottleRules
 from service.throttling.scripts import CHARGE, REFUND
+from service.throttling.table import NOT_RETURNED
 
 log = structlog.get_logger()
 
@@ -40,12 +41,15 @@ class Charge:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, Unavailable):
-            self.refund()
+            self._give_back(self._charged, ())
 
     def refund(self, emptied: Sequence[Counter] = ()) -> None:
-        """Give the attempt back, once, and empty other limits. If Redis does not answer, the
-        attempt stays charged."""
-        charged, self._charged = self._charged, NOTHING
+        """Give back an attempt that was right, as far as such attempts are, and empty other limits.
+        If Redis does not answer, the attempt stays charged."""
+        self._give_back(self._charged.without(NOT_RETURNED), emptied)
+
+    def _give_back(self, charged: Charged, emptied: Sequence[Counter]) -> None:
+        self._charged = NOTHING
         try:
             self._throttle.give_back(charged, emptied)
         except SessionStoreUnavailable:

@@ -86,7 +86,7 @@ def test_what_ends_all_sessions_also_ends_all_marks(
 ) -> None:
     for end in (
         lambda: accounts.revoke_sessions(bob.id, CHANGED),
-        lambda: accounts.change_password(bob.id, "hash", "another hash", CHANGED, None),
+        lambda: accounts.change_password(bob.id, "hash", "another hash", CHANGED),
     ):
         mark = devices.remember(bob.id, None, None)
         assert is_known(accounts, "bob", mark)

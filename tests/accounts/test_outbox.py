@@ -25,11 +25,12 @@ from service.embedded import PostgresEngine, RedisEngine
 from service.errors import RevocationPending
 from service.sessions.record import NOWHERE
 from service.sessions.store import SessionStore
-from service.web.services import Services
+from service.web.services import Services, services_of
 from tests.conditions import eventually
 from tests.faults import frozen
 from tests.passwords import BOB, PASSWORD
 from tests.servers import gunicorn, is_ready
+from tests.web.devices import cookie, with_cookie
 
 CURRENT = "/api/v1/sessions/current"
 NEW_PASSWORD = "another correct horse"
@@ -123,6 +124,38 @@ def test_a_change_whose_revocation_was_completed_is_understood_when_it_is_repeat
         assert CHANGES[change](bob).status_code == 503
     eventually(lambda: pending(database) == 0)
     assert CHANGES[change](bob).status_code == again
+
+
+def test_a_password_change_whose_revocation_waits_gives_a_new_id_all_the_same(
+    app: Flask, bob: FlaskClient, thief: FlaskClient, redis_engine: RedisEngine
+) -> None:
+    """Somebody else may have the old one. An outage is no logout: the browser keeps a session."""
+    old = cookie(bob)
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    with redis_hangs_when_postgres_has_the_change(redis_engine):
+        assert bob.put("/api/v1/account/password", json=body).status_code == 503
+    assert cookie(bob) != old
+    eventually(lambda: thief.get(CURRENT).status_code == 401)
+    assert bob.get(CURRENT).status_code == 200
+    assert with_cookie(app, old).get(CURRENT).status_code == 401
+
+
+def test_a_process_that_dies_after_a_password_change_leaves_no_old_session(
+    app: Flask, bob: FlaskClient, thief: FlaskClient
+) -> None:
+    """Not even the one that asked, which has not got its new id."""
+
+    def die(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    with patch.object(SessionStore, "rotate", die), pytest.raises(SystemExit):
+        bob.put("/api/v1/account/password", json=body)
+    assert bob.get(CURRENT).status_code == 200
+    services = services_of(app)
+    outbox = Outbox(services.postgres, services.session_store, wake=lambda: None)
+    eventually(lambda: outbox.complete() and bob.get(CURRENT).status_code == 401)
+    assert thief.get(CURRENT).status_code == 401
 
 
 def test_an_account_is_disabled_while_redis_is_down_and_its_sessions_end_when_it_is_back(

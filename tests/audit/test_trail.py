@@ -176,7 +176,7 @@ def test_a_change_that_does_not_happen_leaves_no_row(
     bob = usernames.parse("bob")
     assert accounts.insert(bob, "hash", "locator-----", "key", REGISTERED)
     assert accounts.insert(bob, "hash", "locator-----", "key", REGISTERED) is None
-    assert accounts.change_password(1, "another", "new", REGISTERED, None) is None
+    assert accounts.change_password(1, "another", "new", REGISTERED) is None
     assert accounts.retire(usernames.parse("ada"), DELETED) is None
     assert [row[0] for row in rows()] == ["registered"]
 

@@ -28,6 +28,8 @@ PAGE = {"Accept": "text/html"}
 
 _addresses = (f"198.18.{n // 250}.{n % 250 + 1}" for n in itertools.count())
 
+REGISTRATIONS = TABLE[Limited.REGISTRATION].amount
+
 
 @pytest.fixture(scope="module")
 def throttling_server(environ: dict[str, str]) -> Iterator[Server]:
@@ -208,19 +210,19 @@ def test_registrations_are_limited_by_network_on_the_loop_and_in_flask_alike(
     to_flask = {"Origin": site.url}
     found = [
         visitor.send("POST", "/api/v1/accounts", json=credentials(name), headers=headers)
-        for headers in ({}, to_flask) * 35
+        for headers in ({}, to_flask) * (REGISTRATIONS // 2 + 5)
     ]
     statuses = [each.status_code for each in found]
-    assert statuses[:58] == [409] * 58
+    assert statuses[: REGISTRATIONS - 2] == [409] * (REGISTRATIONS - 2)
     assert statuses[-5:].count(429) >= 3
     refused = next(each for each in found if each.status_code == 429)
     assert problem_code(refused) == "too_many_requests"
-    assert refused.headers["RateLimit-Policy"] == '"registration";q=60;w=60'
+    assert refused.headers["RateLimit-Policy"] == '"registration";q=200;w=3600'
 
 
 def test_both_forms_of_registration_say_that_there_were_too_many(site: Site) -> None:
     visitor = site.visitor()
-    for _ in range(62):
+    for _ in range(REGISTRATIONS + 2):
         visitor.send("POST", "/api/v1/accounts", json={})
     page = visitor.send("POST", "/register", data=credentials("ada"), headers=PAGE)
     assert page.status_code == 429

@@ -471,7 +471,8 @@ def test_a_repeated_revocation_also_ends_what_a_redis_without_its_tail_brought_b
 
 
 def test_a_session_that_is_kept_keeps_its_epoch(store: SessionStore) -> None:
-    """Only its owner's next proof gives it a newer one."""
+    """Only its owner's next proof gives it a newer one: an earlier revocation that ends it may be
+    on its way."""
     locator = new_locator()
     kept = sign_in(store, locator)
     store.revoke_all(locator, epoch=1, keep=kept.id.digest)
@@ -488,6 +489,16 @@ def test_a_session_whose_user_proves_again_is_as_new_as_the_proof(store: Session
     assert store.revoke_all(locator, epoch=1, keep=kept.id.digest) == 0
     assert store.read(proven.id) == proven
     assert store.revoke_all(locator, epoch=2) == 1
+
+
+def test_a_proof_that_is_older_than_a_revocation_renews_nothing(store: SessionStore) -> None:
+    """G6: a step-up that checked the old password does not outlive the new one."""
+    locator = new_locator()
+    kept = sign_in(store, locator)
+    store.revoke_all(locator, epoch=2, keep=kept.id.digest)
+    assert store.rotate(kept, ("password",), epoch=1) is None
+    assert store.read(kept.id) == kept
+    assert store.rotate(kept, ("password",), epoch=2) is not None
 
 
 @pytest.mark.parametrize(("proven", "epoch"), [((), None), ((), 9), (("totp",), None)])

@@ -13,8 +13,8 @@ redis.call('ZREM', KEYS[1], '')
 local ended = 0
 for _, digest in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   local key = ARGV[3] .. digest
-  local authenticated_at = tonumber(redis.call('HGET', key, 'epoch') or 0)
-  if digest ~= ARGV[4] and authenticated_at < tonumber(ARGV[1]) then
+  local authenticated = tonumber(redis.call('HGET', key, 'epoch') or 0)
+  if digest ~= ARGV[4] and authenticated < tonumber(ARGV[1]) then
     ended = ended + redis.call('DEL', key)
     redis.call('ZREM', KEYS[1], digest)
   end

@@ -1,13 +1,19 @@
 -- Move a session to a new id.
 --
 -- KEYS  1 the session (hash)   2 its new key   3 the account's sessions (sorted set; may be absent)
+--       4 the account's epoch
 -- ARGV  1 digest of the old id, the member of KEYS[3]   2 digest of the new one
 --       only if the user has just authenticated again:
 --       3, 4 the field of the metadata and its new value
 --       5 epoch of the account when the proof was checked; empty: leave it as it is
--- Returns the time, Unix ms on Redis' clock; 0 if the session is gone. If the session has already
--- moved to the new key, a retry after a lost reply gets the time as well.
+-- Returns the time, Unix ms on Redis' clock; 0 if the session is gone, or if the proof is older than
+-- a revocation of the account's sessions. If the session has already moved to the new key, a retry
+-- after a lost reply gets the time as well.
 
+local raised = ARGV[5] and ARGV[5] ~= '' and redis.call('GET', KEYS[4])
+if raised and tonumber(raised) > tonumber(ARGV[5]) then
+  return 0
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if redis.call('EXISTS', KEYS[1]) == 0 then

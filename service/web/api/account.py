@@ -46,8 +46,7 @@ def change_password() -> tuple[str, int]:
     body = json_strings("current_password", "new_password")
     new = services().password_policy.check(body["new_password"], user.owner.username)
     confirmed = services().password_factor.confirm(user, body["current_password"], current.client())
-    changed = services().revocation.change_password(user, confirmed, new, current.client())
-    current.session().replace_record(changed)
+    services().revocation.change_password(current.session(), confirmed, new, current.client())
     known_device.remember(user.owner.account_id)
     return "", 204
 

@@ -76,10 +76,9 @@ def change_password() -> Page:
         confirmed = services().password_factor.confirm(
             user, fields.get("current_password", ""), current.client()
         )
-        changed = services().revocation.change_password(user, confirmed, new, current.client())
+        services().revocation.change_password(current.session(), confirmed, new, current.client())
     except (InvalidInput, WrongPassword, TooManyRequests) as error:
         return _overview(problem_of(error), "password")
-    current.session().replace_record(changed)
     known_device.remember(user.owner.account_id)
     return redirect(url_for("coatcheck.account.overview"), 303)
 

@@ -61,13 +61,17 @@ def test_signing_out_works_when_there_is_nothing_to_sign_out_of(client: FlaskCli
     assert client.delete("/api/v1/sessions/current").status_code == 204
 
 
-def test_in_production_the_cookie_is_bound_to_its_host_and_to_tls(production: Settings) -> None:
+def test_in_production_both_cookies_are_bound_to_their_host_and_to_tls(
+    production: Settings,
+) -> None:
     app = create_app(production)
     response = app.test_client().post("/api/v1/accounts", json=BOB, base_url="https://example.org")
     services_of(app).close()
-    cookie = response.headers["Set-Cookie"]
-    assert cookie.startswith("__Host-session=")
-    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= {
-        part.strip() for part in cookie.split(";")
-    }
-    assert "Domain" not in cookie
+    cookies = response.headers.getlist("Set-Cookie")
+    names = {cookie.partition("=")[0] for cookie in cookies}
+    assert names == {"__Host-session", "__Host-device"}
+    for cookie in cookies:
+        assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= {
+            part.strip() for part in cookie.split(";")
+        }
+        assert "Domain" not in cookie
