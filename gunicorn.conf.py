@@ -15,8 +15,8 @@ METRICS = "coatcheck-metrics-"
 OURS = "service:create_app()"
 
 try:
-    # An application that you name may have sessions alone; if it has accounts, it needs the rest.
-    settings = load() if OURS in sys.argv or "DATABASE_URL" in os.environ else load_for_sessions()
+    # Another application may have sessions alone; if it has accounts, it checks the rest itself.
+    settings = load() if OURS in sys.argv else load_for_sessions()
     require_safe(settings)
 except ConfigurationError as problem:
     # The master reports it once; otherwise every new worker would fail in turn.

@@ -15,7 +15,7 @@ from config import SessionSettings, Settings
 from service import logs
 from service.sessions.interface import SessionInterface
 from service.storage.redis_connections import RedisTimeBudget
-from service.web import error_handlers, rendering
+from service.web import current, error_handlers, rendering
 from service.web.blueprint import Parts, blueprint_of
 from service.web.bodies import MAX_BODY
 from service.web.cross_site import cross_site_check
@@ -122,8 +122,12 @@ def _install(
 ) -> None:
     app.extensions[EXTENSION] = services_for(settings)
     _set_defaults(app, settings)
-    store = app.extensions[EXTENSION].session_store
-    app.session_interface = SessionInterface(app, store, error_handlers.answer_unsaved)
+    app.session_interface = SessionInterface(
+        app,
+        app.extensions[EXTENSION].session_store,
+        end=current.end,
+        answer_unsaved=error_handlers.answer_unsaved,
+    )
     error_handlers.register(app)
     # First of all, so that no other check reads the body of a request that another site sends.
     checks = app.before_request_funcs.setdefault(None, [])

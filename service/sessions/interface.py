@@ -53,16 +53,19 @@ class SessionInterface(FlaskSessionInterface):
         self,
         app: Flask,
         store: SessionStore,
+        end: Callable[[Record], None],
         answer_unsaved: Callable[[CoatcheckError, Response], None],
     ) -> None:
         """
         Args:
             store: keeps the sessions.
+            end: ends a session that a view has cleared.
             answer_unsaved: turns a finished response into one for the error that prevented the
                 save. Flask saves outside its error handlers.
         """
         super().__init__(app)
         self._store = store
+        self._end = end
         self._answer_unsaved = answer_unsaved
 
     def open_session(self, app: Flask, request: Request) -> Session:
@@ -101,6 +104,9 @@ class SessionInterface(FlaskSessionInterface):
             session.replace_record(self._store.rotate(saved))
 
     def _save(self, session: Session) -> None:
+        if session.cleared:
+            self._end(session.cleared)
+            session.cleared = None
         fields, data = session.changes()
         if not fields and not data:
             return

@@ -26,6 +26,7 @@ class Session(UserDict[str, Any], SessionMixin):
         self._values = Values({})
         self._api_data: Values | None = None
         self.cookie_is_stale = False
+        self.cleared: Record | None = None  # what `clear` ends when the request does
 
     @property
     def data(self) -> dict[str, Any]:  # type: ignore[override]
@@ -73,7 +74,7 @@ class Session(UserDict[str, Any], SessionMixin):
     @property
     def modified(self) -> bool:
         """Whether there is anything to save."""
-        return self.loaded and any(self.changes())
+        return self.loaded and (self.cleared is not None or any(self.changes()))
 
     @modified.setter
     def modified(self, value: bool) -> None:
@@ -117,6 +118,19 @@ class Session(UserDict[str, Any], SessionMixin):
         """
         encode(key, item)
         super().__setitem__(key, item)
+
+    def clear(self) -> None:
+        """Remove everything, and end the session, as Flask's users do to sign somebody out or in:
+        nobody is signed in afterwards, and what is set then begins a session with a new id.
+
+        Raises:
+            SessionStoreUnavailable: Redis does not answer.
+        """
+        if record := self.record:
+            self.cleared = record
+            self.replace_record(None)
+        else:
+            super().clear()
 
     def copy(self) -> dict[str, Any]:  # type: ignore[override]
         """The keys and values as a plain dictionary."""

@@ -7,14 +7,16 @@ from typing import cast
 from flask import current_app, request
 from flask import session as flask_session
 
+from service.accounts.account import Account, Credentials
+from service.credentials.passwords import PreparedPassword
 from service.errors import NotSignedIn
-from service.sessions.record import Client, Owner, SignedIn
+from service.sessions.record import Client, Owner, Record, SignedIn
 from service.sessions.session import Session
 from service.signin.flow import Proof
 from service.throttling.counters import by_network
 from service.throttling.table import Limited
-from service.web import known_device
-from service.web.services import services
+from service.web import known_device, signals
+from service.web.services import Services, services, session_services_of
 
 CHARGED = "coatcheck.charged"  # in the environ if the event loop has charged the request
 
@@ -63,11 +65,15 @@ def sign_in(proof: Proof, remember: bool) -> None:
     kept = frozenset(current_app.config["SESSION_KEYS_KEPT_AT_SIGN_IN"])
     services().sign_in.proceed(proof, session(), client(), remember, kept)
     known_device.remember(proof.account.id, proof.account.session_epoch)
+    signals.send(signals.signed_in, proof.account.owner)
 
 
 def forget() -> None:
     """Delete the browser's cookie, because its session has ended."""
+    ended = owner()
     session().replace_record(None)
+    if ended:
+        signals.send(signals.signed_out, ended)
 
 
 def sign_out() -> None:
@@ -77,8 +83,45 @@ def sign_out() -> None:
         SessionStoreUnavailable: Redis does not answer; the session may still exist.
     """
     if record := session().record:
-        services().revocation.sign_out(record, client())
+        _end(record)
     forget()
+
+
+def end(record: Record) -> None:
+    """End the session that a view has cleared. Raises what `sign_out` does."""
+    _end(record)
+    if record.metadata.owner:
+        signals.send(signals.signed_out, record.metadata.owner)
+
+
+def _end(record: Record) -> None:
+    found = session_services_of(current_app)
+    if isinstance(found, Services):
+        found.revocation.sign_out(record, client())
+    else:
+        found.session_store.revoke(record.id.locator, record.id.digest)
+
+
+def register(username: str, password: str, idempotency_key: str | None = None) -> Account:
+    """Add an account. Raises what `Registration.register` raises."""
+    account = services().registration.register(username, password, idempotency_key, client())
+    signals.send(signals.registered, account.owner)
+    return account
+
+
+def change_password(confirmed: Credentials, new: PreparedPassword) -> None:
+    """Replace the password of whoever is signed in. Raises what `Revocation.change_password`
+    raises."""
+    services().revocation.change_password(session(), confirmed, new, client())
+    known_device.remember(confirmed.account.id)
+    signals.send(signals.password_changed, confirmed.account.owner)
+
+
+def delete_account(user: SignedIn) -> None:
+    """Delete the account of whoever is signed in. Raises what `Revocation.delete` raises."""
+    services().revocation.delete(user.owner.username, client(), user.record.id.digest)
+    forget()
+    signals.send(signals.account_deleted, user.owner)
 
 
 def revoke(handle: str) -> None:

@@ -58,8 +58,12 @@ class Routes:
         self._static: tuple[str, ...] = ()
         self._adapter = app.url_map.bind("")
         for rule in app.url_map.iter_rules():
-            view = app.view_functions[rule.endpoint]
-            methods = (rule.methods or set()) - {"OPTIONS", "HEAD"}
+            view = app.view_functions.get(rule.endpoint)
+            methods = {
+                method
+                for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}
+                if rule.arguments or self._endpoint(method, rule.rule) in (None, rule.endpoint)
+            }
             if hasattr(view, LIMIT):
                 start = rule.rule.partition("<")[0]
                 self._limits |= {(method, start): getattr(view, LIMIT) for method in methods}
@@ -71,7 +75,7 @@ class Routes:
                 continue
             if hasattr(view, PASSWORD):
                 self._passwords |= {(method, rule.rule) for method in methods}
-            if hasattr(view, NO_SESSION):
+            if hasattr(view, NO_SESSION) and methods:
                 self._without_session.add(rule.rule)
 
     def is_for_passwords(self, method: str, path: str) -> bool:
@@ -90,8 +94,11 @@ class Routes:
 
     def are_ours(self, method: str, path: str) -> bool:
         """Whether a view of ours answers these requests, and not one of the application's."""
+        return (self._endpoint(method, path) or "").startswith(f"{OURS}.")
+
+    def _endpoint(self, method: str, path: str) -> str | None:
+        """The endpoint that answers these requests. Of equal rules, it is that of the first."""
         try:
-            endpoint, _ = self._adapter.match(path, method)
+            return str(self._adapter.match(path, method)[0])
         except HTTPException:
-            return False
-        return bool(endpoint.startswith(f"{OURS}."))
+            return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from service.errors import FieldError, InvalidInput
-from service.web import current, known_device
+from service.web import current
 from service.web.activity import activity_json
 from service.web.answers import json_response
 from service.web.bodies import json_strings, optional_json_string
@@ -46,8 +46,7 @@ def change_password() -> tuple[str, int]:
     body = json_strings("current_password", "new_password")
     new = services().password_policy.check(body["new_password"], user.owner.username)
     confirmed = services().password_factor.confirm(user, body["current_password"], current.client())
-    services().revocation.change_password(current.session(), confirmed, new, current.client())
-    known_device.remember(user.owner.account_id)
+    current.change_password(confirmed, new)
     return "", 204
 
 
@@ -62,6 +61,5 @@ def delete() -> tuple[str, int]:
         services().fresh_proof.require(user.record)
     else:
         services().password_factor.confirm(user, password, current.client())
-    services().revocation.delete(user.owner.username, current.client(), user.record.id.digest)
-    current.forget()
+    current.delete_account(user)
     return "", 204

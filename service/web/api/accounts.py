@@ -26,11 +26,8 @@ def register() -> Response:
     account exists, and an error would make the client try again."""
     current.charge(Limited.REGISTRATION)
     credentials = json_credentials()
-    account = services().registration.register(
-        credentials.username,
-        credentials.password,
-        request.headers.get("Idempotency-Key"),
-        current.client(),
+    account = current.register(
+        credentials.username, credentials.password, request.headers.get("Idempotency-Key")
     )
     try:
         current.sign_in(Proof(account, passwords.METHOD), credentials.remember)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from flask import Blueprint, redirect, request, url_for
-from werkzeug.wrappers import Response
+from flask import Blueprint, redirect, url_for
 
 from service.errors import (
     DatabaseUnavailable,
@@ -16,9 +15,9 @@ from service.errors import (
     WrongPassword,
 )
 from service.web import current, known_device
+from service.web.access import first_sign_in
 from service.web.activity import activity_json
 from service.web.bodies import form_fields
-from service.web.error_handlers import answer, wants_page
 from service.web.pages.forms import Page
 from service.web.problems import Problem, problem_of
 from service.web.rendering import render
@@ -29,14 +28,7 @@ from service.web.shapes import sessions_json
 RECENT = 10  # entries
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
-
-
-@blueprint.errorhandler(NotSignedIn)
-def first_sign_in(error: NotSignedIn) -> Response:
-    """Send people to the sign-in form, and back afterwards. A form that they submit is rejected."""
-    if request.method != "GET" or not wants_page():
-        return answer(error)
-    return redirect(url_for("coatcheck.sign_in.form", next=request.full_path.rstrip("?")), 303)
+blueprint.register_error_handler(NotSignedIn, first_sign_in)
 
 
 @blueprint.get("")
@@ -76,10 +68,9 @@ def change_password() -> Page:
         confirmed = services().password_factor.confirm(
             user, fields.get("current_password", ""), current.client()
         )
-        services().revocation.change_password(current.session(), confirmed, new, current.client())
+        current.change_password(confirmed, new)
     except (InvalidInput, WrongPassword, TooManyRequests) as error:
         return _overview(problem_of(error), "password")
-    known_device.remember(user.owner.account_id)
     return redirect(url_for("coatcheck.account.overview"), 303)
 
 
@@ -89,15 +80,12 @@ def delete() -> Page:
     """Delete the account."""
     user = current.signed_in()
     try:
-        confirmed = services().password_factor.confirm(
+        services().password_factor.confirm(
             user, form_fields().get("password", ""), current.client()
         )
-        services().revocation.delete(
-            confirmed.account.username, current.client(), user.record.id.digest
-        )
+        current.delete_account(user)
     except (WrongPassword, TooManyRequests) as error:
         return _overview(problem_of(error), "deletion")
-    current.forget()
     return redirect(url_for("coatcheck.home.page"), 303)
 
 

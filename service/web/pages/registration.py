@@ -22,7 +22,6 @@ from service.web.pages.forms import Page, show
 from service.web.problems import problem_of
 from service.web.rendering import render
 from service.web.routes import hashes_a_password
-from service.web.services import services
 
 blueprint = Blueprint("registration", __name__)
 
@@ -42,11 +41,8 @@ def register() -> Page:
     fields = form_fields()
     try:
         current.charge(Limited.REGISTRATION)
-        account = services().registration.register(
-            fields.get("username", ""),
-            fields.get("password", ""),
-            fields.get("idempotency_key"),
-            current.client(),
+        account = current.register(
+            fields.get("username", ""), fields.get("password", ""), fields.get("idempotency_key")
         )
     except (InvalidInput, UsernameTaken, TooManyRequests, Unavailable) as error:
         return show("coatcheck/registration/form.html", fields, error)
@@ -63,9 +59,7 @@ def _register_as_in_the_tutorial() -> Response:
     try:
         current.charge(Limited.REGISTRATION)
         credentials = json_credentials()
-        account = services().registration.register(
-            credentials.username, credentials.password, client=current.client()
-        )
+        account = current.register(credentials.username, credentials.password)
     except CoatcheckError as error:
         problem = problem_of(error)
         status = 400 if isinstance(error, InvalidInput) else problem.status
