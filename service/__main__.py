@@ -20,6 +20,8 @@ from service.web.messages import sentence
 from service.web.services import Services, services_of
 from service.web.shapes import device_name
 
+OURS = "service:create_app()"
+
 
 class _Commands(click.Group):
     """Reports expected errors in one line, without a traceback."""
@@ -51,8 +53,9 @@ def migrate() -> None:
 
 
 @main.command()
-def serve() -> None:
-    """Run the service, for development.
+@click.option("--app", "application", default=OURS, help="Of yours, such as my_site:app.")
+def serve(application: str) -> None:
+    """Run the service, or an application of yours, for development.
 
     It starts its own Postgres and Redis, unless DATABASE_URL and REDIS_URL name others.
     """
@@ -64,7 +67,7 @@ def serve() -> None:
             "This installation has no Postgres and Redis of its own. Run gunicorn instead."
         ) from missing
 
-    supervise(os.environ)
+    supervise(os.environ, application)
 
 
 @main.command()
