@@ -6,19 +6,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-from config import ConfigurationError, load, load_for_sessions, require_safe
+from service import configuration
 from service.front.listening import require_a_store_that_keeps_sessions, require_free_addresses
 
 MEMORY = "/dev/shm"  # noqa: S108
 METRICS = "coatcheck-metrics-"
-
 OURS = "service:create_app()"
 
 try:
     # Another application may have sessions alone; if it has accounts, it checks the rest itself.
-    settings = load() if OURS in sys.argv else load_for_sessions()
-    require_safe(settings)
-except ConfigurationError as problem:
+    of = configuration.config  # `config` is the name of a setting of gunicorn
+    settings = of.load() if OURS in sys.argv else of.load_for_sessions()
+    of.require_safe(settings)
+except configuration.config.ConfigurationError as problem:
     # The master reports it once; otherwise every new worker would fail in turn.
     sys.exit(f"Error: {problem}")
 

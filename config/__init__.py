@@ -1,7 +1,7 @@
 """Settings: read once from the environment, checked before anything starts."""
 
-from config.safety import Finding, Severity, findings, require_safe
-from config.settings import (
+from .safety import Finding, Severity, findings, require_safe
+from .settings import (
     ConfigurationError,
     SessionSettings,
     Settings,

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from psycopg.conninfo import conninfo_to_dict
 
-from config.settings import ConfigurationError, SessionSettings, Settings
+from .settings import ConfigurationError, SessionSettings, Settings
 
 # Memory in KiB and passes, each enough (OWASP Password Storage Cheat Sheet).
 ARGON2_MINIMA = ((47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5))

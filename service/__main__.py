@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import click
 
-import config
 from service import checkup, logs
 from service.accounts import usernames
 from service.accounts.account import Account
 from service.audit.entry import COMMAND_LINE, printable
 from service.commands.audit import audit
+from service.configuration import config
 from service.errors import CoatcheckError, NoSuchAccount, StartupError
 from service.extension import build_app
 from service.throttling import counters

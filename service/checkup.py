@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from psycopg.errors import InsufficientPrivilege
 
-import config
-from config import Finding, Settings, Severity
+from service.configuration import config
 from service.errors import DatabaseUnavailable, EvictionUnknown, Unavailable
 from service.storage import migrations
 from service.storage.postgres import Postgres
@@ -21,7 +20,7 @@ SELECT rolsuper OR EXISTS (SELECT FROM pg_tables WHERE tablename = 'accounts'
 """
 
 
-def check_up(settings: Settings, services: Services) -> list[Finding]:
+def check_up(settings: config.Settings, services: Services) -> list[config.Finding]:
     """Everything that an operator should know, the worst first.
 
     Args:
@@ -34,10 +33,10 @@ def check_up(settings: Settings, services: Services) -> list[Finding]:
         *_of_sessions(settings, services),
         *_of_cache(services),
     ]
-    return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
+    return sorted(found, key=lambda finding: list(config.Severity).index(finding.severity))
 
 
-def _of_postgres(postgres: Postgres) -> Iterator[Finding]:
+def _of_postgres(postgres: Postgres) -> Iterator[config.Finding]:
     try:
         with postgres.connection() as connection:
             try:
@@ -62,7 +61,7 @@ def _of_postgres(postgres: Postgres) -> Iterator[Finding]:
         )
 
 
-def _of_sessions(settings: Settings, services: Services) -> Iterator[Finding]:
+def _of_sessions(settings: config.Settings, services: Services) -> Iterator[config.Finding]:
     client = services.session_redis
     try:
         services.session_store.ping()
@@ -78,8 +77,8 @@ def _of_sessions(settings: Settings, services: Services) -> Iterator[Finding]:
         yield _broken("Redis does not answer at REDIS_URL. Nobody is signed in meanwhile.")
         return
     if evicting:
-        severity = Severity.UNSAFE if settings.secure_cookies else Severity.DOUBTFUL
-        yield Finding(
+        severity = config.Severity.UNSAFE if settings.secure_cookies else config.Severity.DOUBTFUL
+        yield config.Finding(
             severity,
             "The Redis at REDIS_URL deletes sessions when it is full, and so signs people out. Set"
             f" maxmemory-policy to noeviction; it is {', '.join(sorted(evicting))}.",
@@ -91,7 +90,7 @@ def _of_sessions(settings: Settings, services: Services) -> Iterator[Finding]:
         )
 
 
-def _of_cache(services: Services) -> Iterator[Finding]:
+def _of_cache(services: Services) -> Iterator[config.Finding]:
     try:
         services.username_cache.ping()
     except Unavailable:
@@ -101,9 +100,9 @@ def _of_cache(services: Services) -> Iterator[Finding]:
         )
 
 
-def _broken(text: str) -> Finding:
-    return Finding(Severity.BROKEN, text)
+def _broken(text: str) -> config.Finding:
+    return config.Finding(config.Severity.BROKEN, text)
 
 
-def _doubtful(text: str) -> Finding:
-    return Finding(Severity.DOUBTFUL, text)
+def _doubtful(text: str) -> config.Finding:
+    return config.Finding(config.Severity.DOUBTFUL, text)

@@ -10,9 +10,8 @@ import structlog
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-import config
-from config import SessionSettings, Settings
 from service import logs
+from service.configuration import config
 from service.sessions.interface import SessionInterface
 from service.storage.redis_connections import RedisTimeBudget
 from service.web import current, error_handlers, rendering
@@ -21,9 +20,9 @@ from service.web.bodies import MAX_BODY
 from service.web.cross_site import cross_site_check
 from service.web.flask_wtf import leave_our_forms_to_us
 from service.web.security_headers import security_headers, with_security_headers
-from service.web.services import EXTENSION
+from service.web.services import EXTENSION, SessionServices
 from service.web.shapes import device_name
-from service.wiring import services_for
+from service.wiring import account_services, session_services
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -41,7 +40,7 @@ class Coatcheck:
     def __init__(
         self,
         app: Flask | None = None,
-        settings: SessionSettings | None = None,
+        settings: config.SessionSettings | None = None,
         parts: Parts = "pages",
     ) -> None:
         """
@@ -73,7 +72,7 @@ class Coatcheck:
         _install(app, settings, self._parts, security_headers(settings.secure_cookies))
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: config.Settings | None = None) -> Flask:
     """An application with all parts, and nothing else. Connections open on demand.
 
     Args:
@@ -92,7 +91,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     return build_app(settings)
 
 
-def build_app(settings: Settings) -> Flask:
+def build_app(settings: config.Settings) -> Flask:
     """The application of `create_app`, also if the settings are unsafe: for the command line."""
     app = Flask("service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
@@ -104,44 +103,47 @@ def build_app(settings: Settings) -> Flask:
     return app
 
 
-def _load(app: Flask, parts: Parts) -> SessionSettings:
+def _load(app: Flask, parts: Parts) -> config.SessionSettings:
     """The settings in the environment. An application in debug mode is in development."""
     environ = {"COATCHECK_ENV": "development", **os.environ} if app.debug else os.environ
     return config.load_for_sessions(environ) if parts == "sessions" else config.load(environ)
 
 
-def _warn(settings: SessionSettings) -> None:
-    if isinstance(settings, Settings) and not settings.throttling:
+def _warn(settings: config.SessionSettings) -> None:
+    if isinstance(settings, config.Settings) and not settings.throttling:
         log.warning("throttling_is_off")
     for finding in config.findings(settings):
         log.warning("doubtful_setting", why=finding.text)
 
 
 def _install(
-    app: Flask, settings: SessionSettings, parts: Parts, headers: tuple[tuple[str, str], ...]
+    app: Flask, settings: config.SessionSettings, parts: Parts, headers: tuple[tuple[str, str], ...]
 ) -> None:
-    app.extensions[EXTENSION] = services_for(settings)
     _set_defaults(app, settings)
-    app.session_interface = SessionInterface(
-        app,
-        app.extensions[EXTENSION].session_store,
-        end=current.end,
-        answer_unsaved=error_handlers.answer_unsaved,
-    )
-    error_handlers.register(app)
     # First of all, so that no other check reads the body of a request that another site sends.
     checks = app.before_request_funcs.setdefault(None, [])
     checks.insert(0, cross_site_check(settings.public_url))
-    if isinstance(settings, Settings) and parts != "sessions":
+    services: SessionServices
+    if parts == "sessions":
+        services = session_services(settings)
+    elif isinstance(settings, config.Settings):
+        services = account_services(settings)
         checks.insert(0, leave_our_forms_to_us)
         app.register_blueprint(blueprint_of(parts, headers))
         device_name("")  # loads its patterns now, so that no request waits for them
         if parts == "pages":
             rendering.prepare(app, settings.password_min_length)
+    else:
+        raise config.ConfigurationError("Accounts need all settings: DATABASE_URL is missing")
+    app.extensions[EXTENSION] = services
+    app.session_interface = SessionInterface(
+        app, services.session_store, current.end, error_handlers.answer_unsaved
+    )
+    error_handlers.register(app)
     app.wsgi_app = _wrapped(app.wsgi_app, settings)  # type: ignore[method-assign, assignment]
 
 
-def _set_defaults(app: Flask, settings: SessionSettings) -> None:
+def _set_defaults(app: Flask, settings: config.SessionSettings) -> None:
     """Configure the cookie of the session where the application has not."""
     wanted = {
         "SESSION_COOKIE_NAME": settings.session_cookie_name,
@@ -157,7 +159,7 @@ def _set_defaults(app: Flask, settings: SessionSettings) -> None:
     app.config.setdefault("SESSION_KEYS_KEPT_AT_SIGN_IN", ())
 
 
-def _wrapped(application: WSGIApplication, settings: SessionSettings) -> WSGIApplication:
+def _wrapped(application: WSGIApplication, settings: config.SessionSettings) -> WSGIApplication:
     """The layers around Flask, from the inside out."""
     if proxies := settings.trusted_proxies:
         application = ProxyFix(application, x_for=proxies, x_proto=proxies, x_host=proxies)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from redis import Redis, RedisCluster
-
-from config import SessionSettings, Settings
 from service.accounts.known_devices import KnownDevices
 from service.accounts.outbox import Outbox
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
 from service.audit.trail import AuditTrail
+from service.configuration import config
 from service.credentials.hashing import PasswordHasher
 from service.credentials.policy import PasswordPolicy
 from service.registration.registration import Registration
@@ -29,17 +27,14 @@ from service.web.security_headers import security_headers
 from service.web.services import AccountServing, Services, Serving, SessionServices
 
 
-def services_for(settings: SessionSettings) -> SessionServices:
-    """What sessions need, and accounts too if there are settings for them. Connections open on
-    demand."""
+def session_services(settings: config.SessionSettings) -> SessionServices:
+    """What sessions alone need. Connections open on demand."""
     session_redis = redis.connect(settings.redis_url)
     rules = SessionRules(
         Limits(settings.session_idle, settings.session_lifetime),
         Limits(settings.remembered_session_idle, settings.remembered_session_lifetime),
     )
     store = SessionStore(session_redis, rules, settings.sessions_per_account)
-    if isinstance(settings, Settings):
-        return _with_accounts(settings, session_redis, rules, store)
     serving = Serving(
         trusted_proxies=settings.trusted_proxies,
         redis_url=settings.redis_url,
@@ -50,12 +45,10 @@ def services_for(settings: SessionSettings) -> SessionServices:
     return SessionServices(serving, session_redis, rules, store)
 
 
-def _with_accounts(
-    settings: Settings,
-    session_redis: Redis | RedisCluster,
-    session_rules: SessionRules,
-    session_store: SessionStore,
-) -> Services:
+def account_services(settings: config.Settings) -> Services:
+    """What sessions and accounts need. Connections open on demand."""
+    sessions = session_services(settings)
+    session_redis, session_store = sessions.session_redis, sessions.session_store
     postgres = Postgres(settings.database_url)
     accounts = AccountRepository(postgres, settings.name_quarantine)
     cache_redis = redis.connect(settings.cache_redis_url)
@@ -74,7 +67,13 @@ def _with_accounts(
     chore.add(outbox.complete)
     chore.add(audit.write_waiting)
     return Services(
-        serving=_account_serving(settings),
+        serving=AccountServing(
+            **vars(sessions.serving),
+            cache_redis_url=settings.cache_redis_url,
+            device_cookie_name=settings.device_cookie_name,
+            hashing_threads=settings.hashing_threads,
+            hashing_wait=settings.hashing_wait,
+        ),
         postgres=postgres,
         session_redis=session_redis,
         cache_redis=cache_redis,
@@ -87,25 +86,11 @@ def _with_accounts(
         ),
         password_policy=password_policy,
         password_factor=PasswordFactor(accounts, hasher, audit, throttle),
-        fresh_proof=FreshProof(session_store, session_rules, settings.fresh_proof),
+        fresh_proof=FreshProof(session_store, sessions.session_rules, settings.fresh_proof),
         sign_in=SignIn(session_store, audit),
         revocation=Revocation(accounts, outbox, session_store, hasher, audit),
         audit=audit,
         chore=chore,
-        session_rules=session_rules,
+        session_rules=sessions.session_rules,
         session_store=session_store,
-    )
-
-
-def _account_serving(settings: Settings) -> AccountServing:
-    return AccountServing(
-        trusted_proxies=settings.trusted_proxies,
-        redis_url=settings.redis_url,
-        threads=settings.threads,
-        thread_wait=settings.thread_wait,
-        headers=security_headers(settings.secure_cookies),
-        cache_redis_url=settings.cache_redis_url,
-        device_cookie_name=settings.device_cookie_name,
-        hashing_threads=settings.hashing_threads,
-        hashing_wait=settings.hashing_wait,
     )

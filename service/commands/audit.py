@@ -7,11 +7,11 @@ from itertools import islice
 
 import click
 
-import config
 from service.accounts import usernames
 from service.audit import archive
 from service.audit.chain import Row
 from service.audit.entry import printable
+from service.configuration import config
 from service.errors import NoSuchAccount
 
 MOST_BREAKS = 20  # that are shown

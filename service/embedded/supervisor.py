@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-import config
+from service.configuration import config
 from service.embedded import Engine, PostgresEngine, RedisEngine
 from service.embedded.gunicorn import Gunicorn, reserve
 from service.errors import StartupError

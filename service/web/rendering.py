@@ -9,7 +9,8 @@ from flask import Flask, current_app
 from flask.templating import Environment
 from jinja2 import FileSystemLoader, StrictUndefined
 
-TEMPLATES = Path(__file__).parents[2] / "templates"
+# An installation has them inside of `service`.
+PLACES = [Path(__file__).parents[level] / "templates" for level in (1, 2)]
 KEY = "coatcheck.templates"
 
 
@@ -17,7 +18,7 @@ def prepare(app: Flask, password_min_length: int) -> None:
     """Let `app` render our pages."""
     environment = app.extensions[KEY] = Environment(
         app,
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(PLACES),
         autoescape=True,
         undefined=StrictUndefined,
         auto_reload=app.debug,

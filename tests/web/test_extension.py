@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from config import ConfigurationError, Settings, load_for_sessions
 from service import Coatcheck, cross_site_exempt
 from service.sessions.ids import SessionId, new_locator
+from service.web.routes import Routes
 from service.web.services import services_of, session_services_of
 from tests.passwords import BOB
 
@@ -304,3 +305,58 @@ def test_an_application_in_debug_mode_is_in_development(
         "session",
         False,
     )
+
+
+class Protect:
+    """As Flask-WTF's CSRFProtect works: before each request, it asks for a token, unless the view
+    is exempt."""
+
+    def __init__(self) -> None:
+        self._exempt: set[str] = set()
+
+    def init_app(self, app: Flask) -> None:
+        app.extensions["csrf"] = self
+
+        @app.before_request
+        def protect() -> None:
+            view = app.view_functions.get(request.endpoint or "")
+            named = view and f"{view.__module__}.{view.__name__}"
+            if request.method == "POST" and named not in self._exempt:
+                request.form.get("csrf_token") or abort(400)
+
+    def exempt(self, view: Callable[..., object]) -> None:
+        self._exempt.add(f"{view.__module__}.{view.__name__}")
+
+
+@pytest.mark.parametrize("first", ["theirs", "ours"])
+def test_tokens_are_asked_of_their_forms_and_not_of_ours(
+    settings: Settings, tmp_path: Path, first: str
+) -> None:
+    app, protect = application(tmp_path), Protect()
+    if first == "theirs":
+        protect.init_app(app)
+    Coatcheck(app, settings)
+    if first == "ours":
+        protect.init_app(app)
+    client = app.test_client()
+    ours = client.post("/register", data={"username": "bob", "password": "correct horse battery"})
+    theirs = client.post("/plain", data={})
+    services_of(app).close()
+    assert (ours.status_code, theirs.status_code) == (303, 400)
+
+
+def test_an_equal_route_that_came_first_is_not_answered_on_the_loop(
+    settings: Settings, tmp_path: Path
+) -> None:
+    app = application(tmp_path)
+
+    @app.get("/healthz")
+    def healthz() -> str:
+        return "theirs"
+
+    Coatcheck(app, settings)
+    routes = Routes(app)
+    services_of(app).close()
+    assert not routes.are_ours("GET", "/healthz")
+    assert routes.are_ours("GET", "/auth/verify")
+    assert not routes.are_ours("GET", "/plain")
