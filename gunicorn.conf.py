@@ -7,7 +7,11 @@ import tempfile
 from pathlib import Path
 
 from service import configuration
-from service.front.listening import require_a_store_that_keeps_sessions, require_free_addresses
+from service.front.listening import (
+    require_a_store_for_us_alone,
+    require_a_store_that_keeps_sessions,
+    require_free_addresses,
+)
 
 MEMORY = "/dev/shm"  # noqa: S108
 METRICS = "coatcheck-metrics-"
@@ -51,6 +55,8 @@ def on_starting(server: object) -> None:
     require_free_addresses(server)
     if settings.secure_cookies:
         require_a_store_that_keeps_sessions(settings.redis_url)
+        if of.is_remote(settings.redis_url):
+            require_a_store_for_us_alone(settings.redis_url)
 
 
 def on_exit(server: object) -> None:  # noqa: ARG001

@@ -1,6 +1,6 @@
 """Settings: read once from the environment, checked before anything starts."""
 
-from .safety import Finding, Severity, findings, require_safe
+from .safety import Finding, Severity, findings, is_remote, require_safe
 from .settings import (
     ConfigurationError,
     SessionSettings,
@@ -16,6 +16,7 @@ __all__ = [
     "Settings",
     "Severity",
     "findings",
+    "is_remote",
     "load",
     "load_for_sessions",
     "require_safe",

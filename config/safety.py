@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 from ipaddress import ip_address
+from itertools import zip_longest
 from typing import NamedTuple
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -65,7 +66,7 @@ def _unsafe(settings: SessionSettings) -> Iterator[str]:
             "COATCHECK_PUBLIC_URL is not https. Browsers send the session cookie over TLS only, so"
             " nobody could sign in. Put TLS in front; to try it here, use http://localhost."
         )
-    if _is_open(urlsplit(settings.redis_url)):
+    if _is_open(settings.redis_url):
         yield (
             "REDIS_URL is a network address without a password. Whoever can reach that Redis can"
             " sign in as anybody. Give it a user and a password, and put them into the URL."
@@ -105,7 +106,7 @@ def _doubtful_about_accounts(settings: Settings) -> Iterator[str]:
             "COATCHECK_THROTTLING is off, so passwords can be guessed without limit. Turn it off"
             " for load tests only."
         )
-    if _is_open(urlsplit(settings.cache_redis_url)):
+    if _is_open(settings.cache_redis_url):
         yield (
             "CACHE_REDIS_URL is a network address without a password. Whoever can reach that"
             " Redis can block registrations. Give it a password, and put it into the URL."
@@ -116,40 +117,51 @@ def _doubtful_about_accounts(settings: Settings) -> Iterator[str]:
 
 
 def _unencrypted_redis(name: str, url: str) -> Iterator[str]:
-    parts = urlsplit(url)
-    if parts.scheme != "rediss" and _is_remote(parts):
-        yield _unencrypted(name, "rediss://")
+    if is_remote(url) and not _is_verified(url):
+        yield _unencrypted(name, "rediss://, without ssl_cert_reqs=none")
 
 
 def _unencrypted(name: str, remedy: str) -> str:
     return (
-        f"{name} leads to another machine without TLS, so whoever can listen on the way can read"
-        f" and change everything. Use {remedy}, unless the network is yours alone."
+        f"{name} leads to another machine without TLS, or without checking who answers, so whoever"
+        f" is on the way can read and change everything. Use {remedy}, unless the network is yours"
+        " alone."
     )
 
 
-def _is_open(parts: SplitResult) -> bool:
+def _is_open(redis_url: str) -> bool:
     """Whether a Redis can be reached over the network without proving anything."""
+    parts = urlsplit(redis_url)
     options = parse_qs(parts.query)
     proves = parts.password or options.get("password") or options.get("ssl_certfile")
-    return _is_remote(parts) and not proves
+    return is_remote(redis_url) and not proves
 
 
-def _is_remote(parts: SplitResult) -> bool:
+def is_remote(redis_url: str) -> bool:
+    """Whether a Redis is reached over a network that other machines may share."""
+    parts = urlsplit(redis_url)
     if parts.scheme == "unix":
         return False
     hosts = [urlsplit(f"//{each}").hostname for each in parts.netloc.rpartition("@")[2].split(",")]
     return not all(_is_this_machine(host or "localhost") for host in hosts)
 
 
+def _is_verified(redis_url: str) -> bool:
+    parts = urlsplit(redis_url)
+    options = parse_qs(parts.query)
+    return parts.scheme == "rediss" and options.get("ssl_cert_reqs") != ["none"]
+
+
 def _is_unencrypted(database_url: str) -> bool:
     parameters = conninfo_to_dict(database_url)
-    hosts = str(parameters.get("host") or "").split(",")
-    if all(
-        not host or host[0] in "/@" or _is_this_machine(host) for host in hosts
-    ):  # / @: a socket
+    if parameters.get("sslmode") in ENCRYPTED:
         return False
-    return parameters.get("sslmode") not in ENCRYPTED
+    named, addresses = (str(parameters.get(name) or "").split(",") for name in ("host", "hostaddr"))
+    hosts = [address or host for host, address in zip_longest(named, addresses, fillvalue="")]
+    is_here = all(
+        not host or host[0] in "/@" or _is_this_machine(host) for host in hosts
+    )  # / @: a socket
+    return "service" in parameters or not is_here  # a service may lead anywhere
 
 
 def _is_this_machine(host: str) -> bool:

@@ -26,8 +26,10 @@ ALTER ROLE coatcheck LOGIN PASSWORD '{service}';
 GRANT coatcheck_service TO coatcheck;
 SELECT 'CREATE DATABASE coatcheck OWNER coatcheck_owner'
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'coatcheck') \\gexec
+REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC;
 \\connect coatcheck
 REASSIGN OWNED BY coatcheck TO coatcheck_owner;
+REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;
 """
 # Nobody can be the default user, but Redis itself needs its rights to replay the log. The health
 # check needs no password, and learns nothing about anybody.

@@ -1,5 +1,6 @@
 """The command line: `python -m service`."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,32 +11,24 @@ import click
 from service import checkup, logs
 from service.accounts import usernames
 from service.accounts.account import Account
-from service.audit.entry import COMMAND_LINE, printable
+from service.audit.entry import COMMAND_LINE, Entry, Event, printable
+from service.commands import options
 from service.commands.audit import audit
+from service.commands.failures import Commands, completed_later
 from service.configuration import config
-from service.errors import CoatcheckError, NoSuchAccount, StartupError
+from service.errors import NoSuchAccount, SessionStoreUnavailable
 from service.extension import build_app
-from service.throttling import counters
-from service.web.messages import sentence
+from service.storage import migrations
+from service.throttling import buckets
 from service.web.services import Services, services_of
 from service.web.shapes import device_name
 
 OURS = "service:create_app()"
+VERSION = "0.1.0"  # as in pyproject.toml, which an installation may lack
 
 
-class _Commands(click.Group):
-    """Reports expected errors in one line, without a traceback."""
-
-    def invoke(self, context: click.Context) -> object:
-        try:
-            return super().invoke(context)
-        except CoatcheckError as error:
-            raise click.ClickException(sentence(error)) from error
-        except (StartupError, config.ConfigurationError) as problem:
-            raise click.ClickException(str(problem)) from problem
-
-
-@click.group(cls=_Commands)
+@click.group(cls=Commands)
+@click.version_option(VERSION, prog_name="coatcheck")
 def main() -> None:
     """Manage Coatcheck, its accounts and its sessions."""
 
@@ -46,8 +39,6 @@ main.add_command(audit)
 @main.command()
 def migrate() -> None:
     """Update the database to the newest schema."""
-    from service.storage import migrations
-
     applied = migrations.migrate(config.load().database_url)
     click.echo(f"Applied {', '.join(applied)}." if applied else "The database is up to date.")
 
@@ -78,7 +69,7 @@ def check(context: click.Context) -> None:
     Ends with 1 if anything is unsafe or broken.
     """
     settings = config.load()
-    with _services() as services:
+    with _built(settings) as services:
         found = checkup.check_up(settings, services)
     for severity, text in found:
         click.echo(f"{severity.value}: {text}")
@@ -94,13 +85,20 @@ def accounts() -> None:
 
 
 @accounts.command("list")
-@click.option("--limit", default=50, show_default=True, help="How many to list.")
-def list_accounts(limit: int) -> None:
+@options.limit
+@click.option("--disabled", is_flag=True, help="List disabled accounts instead.")
+def list_accounts(limit: int, disabled: bool) -> None:
     """List the newest active accounts."""
     with _services() as services:
-        for member in services.accounts.newest_members(limit, None):
-            name = printable(member.username)
-            click.echo(f"{member.id}\t{name}\t{member.created_at:%Y-%m-%d %H:%M:%S%z}")
+        repository = services.accounts
+        listed = (
+            repository.newest_disabled(limit)
+            if disabled
+            else repository.newest_members(limit, None)
+        )
+    for account in listed:
+        name = printable(account.username)
+        click.echo(f"{account.id}\t{name}\t{account.created_at:%Y-%m-%d %H:%M:%S%z}")
 
 
 @accounts.command()
@@ -109,18 +107,22 @@ def show(username: str) -> None:
     """Show an account."""
     with _services() as services:
         account, disabled_at = _find(services, username)
+        name = usernames.parse(username).canonical
+        sign_ins = _sign_ins_on_new_devices(services, name)
     click.echo(f"id\t{account.id}\nusername\t{printable(account.username)}")
     click.echo(f"created\t{account.created_at:%Y-%m-%d %H:%M:%S%z}")
     click.echo(f"disabled\t{disabled_at:%Y-%m-%d %H:%M:%S%z}" if disabled_at else "disabled\tno")
+    click.echo(f"sign-ins on new devices\t{sign_ins}")
 
 
 @accounts.command()
 @click.argument("username")
 def disable(username: str) -> None:
     """End an account's sessions and block new sign-ins."""
-    with _services() as services:
+    name = printable(username)
+    with _services() as services, completed_later(f"{name} is disabled"):
         ended = services.revocation.disable(username, COMMAND_LINE)
-    click.echo(f"Disabled {printable(username)} and ended {_counted(ended, 'session')}.")
+    click.echo(f"Disabled {name} and ended {_counted(ended, 'session')}.")
 
 
 @accounts.command()
@@ -135,15 +137,23 @@ def enable(username: str) -> None:
 @accounts.command()
 @click.argument("username")
 def unlock(username: str) -> None:
-    """Allow sign-ins from new devices again.
+    """Forget the wrong passwords for an account.
 
-    A hundred wrong passwords in a row block them.
+    Fifty an hour from anywhere block new devices, and so do a hundred in a row. A hundred in a row
+    on a known device block that device.
     """
     with _services() as services:
+        if not services.throttle.rules.is_on:
+            raise click.ClickException(
+                "COATCHECK_THROTTLING is off, so nobody is blocked. Nothing was changed."
+            )
         account, _ = _find(services, username)
         name = usernames.parse(username).canonical
-        services.throttle.empty(counters.attempts_on(name, account.id))
-    click.echo(f"Unlocked {username}.")
+        devices = [digest.hex() for digest in services.known_devices.digests(account.id)]
+        blocked = services.throttle.empty(buckets.attempts_on(name, account.id, devices))
+        services.audit.record(Entry(Event.UNLOCKED, account.id, COMMAND_LINE))
+    shown = printable(username)
+    click.echo(f"Unblocked {shown}." if blocked else f"{shown} was not blocked.")
 
 
 @accounts.command()
@@ -153,9 +163,10 @@ def delete(username: str) -> None:
 
     For a while, nobody can register its name, not even its owner.
     """
-    with _services() as services:
+    name = printable(username)
+    with _services() as services, completed_later(f"{name} is deleted"):
         ended = services.revocation.delete(username, COMMAND_LINE)
-    click.echo(f"Deleted {printable(username)} and ended {_counted(ended, 'session')}.")
+    click.echo(f"Deleted {name} and ended {_counted(ended, 'session')}.")
 
 
 @accounts.command()
@@ -191,13 +202,22 @@ def list_sessions(username: str) -> None:
 @click.argument("username")
 def revoke(username: str) -> None:
     """End all sessions of an account."""
-    with _services() as services:
+    name = printable(username)
+    with _services() as services, completed_later(f"{name} is signed out of every session"):
         ended = services.revocation.revoke(username, COMMAND_LINE)
-    click.echo(f"Ended {_counted(ended, 'session')} of {printable(username)}.")
+    click.echo(f"Ended {_counted(ended, 'session')} of {name}.")
 
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _sign_ins_on_new_devices(services: Services, name: str) -> str:
+    try:
+        is_blocked = services.throttle.is_used_up(buckets.failures_on_new_devices(name))
+    except SessionStoreUnavailable:
+        return "unknown, because Redis does not answer"
+    return "blocked" if is_blocked else "allowed"
 
 
 def _find(services: Services, username: str) -> tuple[Account, datetime | None]:
@@ -209,10 +229,20 @@ def _find(services: Services, username: str) -> tuple[Account, datetime | None]:
 
 @contextmanager
 def _services() -> Iterator[Services]:
+    """The services, on a database that is there and up to date."""
     settings = config.load()
+    migrations.require_current(settings.database_url)
+    with _built(settings) as services:
+        yield services
+
+
+@contextmanager
+def _built(settings: config.Settings) -> Iterator[Services]:
     services = services_of(build_app(settings))
     # Standard output is for the results.
     logs.configure(settings.log_format, settings.log_level, logs.STDERR)
+    # It warns of each attempt to connect, and the command says in one line what is wrong.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     try:
         yield services
     finally:

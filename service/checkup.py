@@ -10,13 +10,25 @@ from service.configuration import config
 from service.errors import DatabaseUnavailable, EvictionUnknown, Unavailable
 from service.storage import migrations
 from service.storage.postgres import Postgres
-from service.storage.redis import eviction_policies, keeps_append_only_file
+from service.storage.redis import eviction_policies, keeps_append_only_file, serves_strangers
 from service.web.services import Services
 
+# Of each role that the service's can become: itself, and those that it is a member of.
 IS_TOO_POWERFUL = """
-SELECT rolsuper OR EXISTS (SELECT FROM pg_tables WHERE tablename = 'accounts'
-                           AND tableowner = current_user)
-  FROM pg_roles WHERE rolname = current_user
+SELECT EXISTS (
+    SELECT FROM pg_roles AS role
+    LEFT JOIN pg_class AS own ON own.oid IN
+        (to_regclass('accounts'), to_regclass('audit'), to_regclass('audit_heads'))
+    WHERE pg_has_role(role.oid, 'MEMBER') AND (
+        rolsuper OR rolcreaterole
+        OR rolname IN ('pg_execute_server_program', 'pg_write_server_files')
+        OR relowner = role.oid
+        OR relname <> 'accounts' AND (
+            has_any_column_privilege(role.oid, own.oid, 'SELECT, UPDATE')
+            OR has_table_privilege(role.oid, own.oid, 'DELETE, TRUNCATE, TRIGGER')
+        )
+    )
+)
 """
 
 
@@ -52,12 +64,13 @@ def _of_postgres(postgres: Postgres) -> Iterator[config.Finding]:
         yield _broken("Postgres does not answer at DATABASE_URL. Registering and signing in fail.")
         return
     if missing:
-        yield _broken(f"The database needs {', '.join(missing)}. Run `python -m service migrate`.")
+        yield _broken(migrations.need_of(missing))
     if row and row[0]:
         yield _doubtful(
-            "The role in DATABASE_URL owns the tables or is a superuser, so whoever takes over the"
-            " service can change the schema and the audit trail. Let one role migrate, and another"
-            " serve."
+            "The role in DATABASE_URL owns the tables, is a superuser, or may read or change the"
+            " audit trail, perhaps as a member of another role. So may whoever takes over the"
+            " service. Let one role migrate, and another serve, with no more rights than `python -m"
+            " service migrate` gives it."
         )
 
 
@@ -76,12 +89,18 @@ def _of_sessions(settings: config.Settings, services: Services) -> Iterator[conf
     except Unavailable:
         yield _broken("Redis does not answer at REDIS_URL. Nobody is signed in meanwhile.")
         return
+    severity = config.Severity.UNSAFE if settings.secure_cookies else config.Severity.DOUBTFUL
     if evicting:
-        severity = config.Severity.UNSAFE if settings.secure_cookies else config.Severity.DOUBTFUL
         yield config.Finding(
             severity,
             "The Redis at REDIS_URL deletes sessions when it is full, and so signs people out. Set"
             f" maxmemory-policy to noeviction; it is {', '.join(sorted(evicting))}.",
+        )
+    if config.is_remote(settings.redis_url) and serves_strangers(settings.redis_url):
+        yield config.Finding(
+            severity,
+            "The Redis at REDIS_URL asks nobody for a password, so whoever can reach it can sign in"
+            " as anybody. Give its default user a password, or turn that user off.",
         )
     if not persistent:
         yield _doubtful(

@@ -111,22 +111,24 @@ class TooManyRequests(CoatcheckError):
         limit: its name.
         amount: how many attempts it allows in a window.
         window: seconds.
-        retry_after: seconds until the next attempt.
     """
 
-    def __init__(self, limit: str, amount: int, window: int, retry_after: int) -> None:
-        super().__init__(wait=retry_after)
+    def __init__(self, limit: str, amount: int, window: int) -> None:
+        super().__init__()
         self.limit, self.amount, self.window = limit, amount, window
-        self.retry_after = retry_after
 
 
 class LimitUsedUp(TooManyRequests):
-    """Time alone frees the limit."""
+    """Time alone frees the limit, and the next attempt fits in `retry_after` seconds."""
+
+    def __init__(self, limit: str, amount: int, window: int, retry_after: int) -> None:
+        super().__init__(limit, amount, window)
+        self.retry_after = retry_after
 
 
 class GuessesUsedUp(TooManyRequests):
     """So many passwords in a row were wrong that nobody may try another, except the owner on a
-    known device."""
+    known device. Waiting does not help."""
 
 
 class NoHost(CoatcheckError):

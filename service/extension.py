@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,6 +23,7 @@ from service.web.flask_wtf import leave_our_forms_to_us
 from service.web.security_headers import security_headers, with_security_headers
 from service.web.services import EXTENSION, SessionServices
 from service.web.shapes import device_name
+from service.web.strict_requests import with_strict_requests
 from service.wiring import account_services, session_services
 
 if TYPE_CHECKING:
@@ -149,6 +151,7 @@ def _set_defaults(app: Flask, settings: config.SessionSettings) -> None:
         "SESSION_COOKIE_NAME": settings.session_cookie_name,
         "SESSION_COOKIE_SECURE": settings.secure_cookies,
         "SESSION_COOKIE_SAMESITE": "Lax",
+        "PERMANENT_SESSION_LIFETIME": timedelta(seconds=settings.remembered_session_idle),
     }
     path = app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"]
     if app.config["SESSION_COOKIE_DOMAIN"] or path != "/":
@@ -163,7 +166,7 @@ def _wrapped(application: WSGIApplication, settings: config.SessionSettings) -> 
     """The layers around Flask, from the inside out."""
     if proxies := settings.trusted_proxies:
         application = ProxyFix(application, x_for=proxies, x_proto=proxies, x_host=proxies)
-    return _within_redis_time_budget(application)
+    return with_strict_requests(_within_redis_time_budget(application))
 
 
 def _within_redis_time_budget(application: WSGIApplication) -> WSGIApplication:

@@ -11,7 +11,7 @@ from contextlib import suppress
 import structlog
 
 STDOUT, STDERR = 1, 2
-LONGEST_PATH = 512  # characters; even if JSON needs six bytes for each, a line fits into ROOM
+LONGEST_PATH = 512  # characters; even if JSON needs four bytes for each, a line fits into ROOM
 ROOM = select.PIPE_BUF  # bytes that a pipe which is ready takes whole
 
 log = structlog.get_logger()
@@ -110,7 +110,11 @@ def configure(form: str, level: str, descriptor: int = STDOUT) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _made_visible,
+                renderer,
+            ],
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
@@ -131,12 +135,29 @@ def follow_application() -> None:
         )
 
 
-def without_secrets(path: str) -> str:
-    """A request's path as far as it may be logged. A target that is not a path may contain a login,
-    and what follows a # may be a token."""
-    return path.partition("#")[0][:LONGEST_PATH] if path.startswith("/") else "*"
-
-
 def loggable(path: str) -> str:
-    """The same in one line, for a log that may be plain text."""
-    return without_secrets(path).encode("unicode_escape").decode()
+    """A request's path as far as it may be logged, in characters that a terminal shows and does not
+    obey. A target that is not a path may contain a login, and what follows a # may be a token."""
+    if not path.startswith("/"):
+        return "*"
+    return visible(path.partition("#")[0][:LONGEST_PATH])[:LONGEST_PATH]
+
+
+def visible(text: str) -> str:
+    """`text` with an escape for each character that is neither visible nor a space."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+def _made_visible(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Only a traceback may have several lines."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            lines = value.split("\n") if name == "exception" else [value]
+            event[name] = "\n".join(map(visible, lines))
+    return event

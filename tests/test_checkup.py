@@ -10,11 +10,14 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
+from psycopg import conninfo
 from redis import Redis
 
+import config
 from config import Settings, Severity
 from service import checkup
 from service.embedded import PostgresEngine, RedisEngine
+from service.embedded.postgres_engine import NAME, OWNER
 from service.extension import build_app
 from service.storage.migrations import SERVICE_ROLE
 from service.web.services import services_of
@@ -61,6 +64,59 @@ def test_a_role_that_owns_the_tables_is_doubtful(
 ) -> None:
     [(severity, text)] = found(production.model_copy(update={"database_url": postgres_engine.url}))
     assert (severity, "owns the tables" in text) == (Severity.DOUBTFUL, True)
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        "ALL ON audit, audit_heads",
+        "SELECT ON audit",
+        "UPDATE (device) ON audit",
+        "DELETE ON audit_heads",
+        "TRIGGER ON audit",
+        OWNER,
+        "pg_write_all_data",
+        "pg_read_all_data",
+        "pg_execute_server_program",
+    ],
+)
+def test_a_role_that_can_get_at_the_audit_trail_is_doubtful(
+    production: Settings, postgres_engine: PostgresEngine, right: str
+) -> None:
+    assert found(production) == []
+    name = conninfo.conninfo_to_dict(postgres_engine.url)["dbname"]
+    superuser = conninfo.make_conninfo(postgres_engine.superuser_url, dbname=name)
+    # In a transaction of its own database: other processes of the run share the roles.
+    with psycopg.connect(superuser) as connection:
+        connection.execute(f"GRANT {right} TO {NAME}")
+        connection.execute(f"SET LOCAL ROLE {NAME}")
+        assert connection.execute(checkup.IS_TOO_POWERFUL).fetchone() == (True,)
+        connection.rollback()
+
+
+def test_a_role_that_can_get_at_the_audit_trail_is_reported(
+    production: Settings, database: psycopg.Connection
+) -> None:
+    database.execute(f"GRANT SELECT ON audit TO {NAME}")
+    try:
+        [(severity, text)] = found(production)
+    finally:
+        database.execute(f"REVOKE SELECT ON audit FROM {NAME}")
+    assert (severity, "audit trail" in text) == (Severity.DOUBTFUL, True)
+
+
+def test_a_store_on_the_network_that_serves_whoever_connects_is_unsafe(
+    production: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user without a password accepts any, so the one in the URL says nothing."""
+    monkeypatch.setattr(config, "is_remote", lambda _: True)
+    [(severity, text)] = found(production)
+    assert (severity, "asks nobody for a password" in text) == (Severity.UNSAFE, True)
+    redis.acl_setuser("default", enabled=True, reset_passwords=True, passwords=["+secret"])
+    try:
+        assert found(production) == []
+    finally:
+        redis.acl_setuser("default", enabled=True, nopass=True)
 
 
 def test_a_role_that_may_not_see_the_migrations_is_reported(

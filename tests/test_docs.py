@@ -6,6 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from limits import parse
+
+from service.errors import GuessesUsedUp, LimitUsedUp
+from service.throttling.table import BY_NETWORK, LOCKS, TABLE
+from service.web.messages import sentence
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
@@ -13,6 +18,7 @@ DOCUMENTS = [
     ROOT / "kits/README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
+LIMIT = re.compile(r"^\| `([a-z-]+)` \| (\d+ per [\w ]+) \| (.+) \| (.+) \|$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 REQUIREMENT = re.compile(r"^\| (\d+\.\d+\.\d+) \| ([12]) \| (.+) \| (.+) \| (.*) \|$", re.MULTILINE)
@@ -44,6 +50,21 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+def test_every_limit_has_a_row_that_agrees_with_the_table() -> None:
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    rows = {name: (parse(amount), by, sees) for name, amount, by, sees in LIMIT.findall(text)}
+    assert {name: amount for name, (amount, _, _) in rows.items()} == dict(TABLE)
+    for name, (_, by, sees) in rows.items():
+        assert (by == "network") == (name in BY_NETWORK), name
+        assert sees == ("blocked" if name in LOCKS else "wait"), name
+
+
+def test_the_sentences_about_limits_are_those_that_visitors_see() -> None:
+    text = " ".join((ROOT / "docs/operations.md").read_text(encoding="utf-8").split())
+    for error in (LimitUsedUp("login", 30, 60, 24), GuessesUsedUp("login-failures", 100, 1)):
+        assert f"“{sentence(error)}”" in text
 
 
 def test_every_guarantee_has_one_row_in_the_architecture() -> None:

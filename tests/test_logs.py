@@ -76,3 +76,17 @@ def test_a_line_of_which_only_the_beginning_fits_does_not_spoil_the_next(pipe: P
 def test_a_reader_that_is_gone_ends_nothing(pipe: Pipe) -> None:
     pipe.leave()
     log.info("unread")
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_a_client_sent_does_not_command_a_terminal(form: str) -> None:
+    pipe = Pipe(room=65536)
+    logs.configure(form, "info", pipe.writer)
+    hostile = "\x9b31m\u202e\x7f\x1b[2J\nforged"
+    log.info("said", origin=hostile)
+    logging.getLogger("library").warning("said %s", hostile)
+    log.error("failed", exc_info=ValueError(hostile))
+    text = os.read(pipe.reader, 65536).decode()
+    pipe.close()
+    assert all(line.isprintable() for line in text.splitlines())
+    assert "\nforged" not in text.partition("ValueError")[0]

@@ -2,8 +2,8 @@
 
 Such a device has a random mark in a cookie, and the table has its SHA-256. A mark signs nobody in.
 It gives the device an allowance of password attempts of its own, so that strangers who guess
-cannot lock the owner out. It counts only for the session epoch in which it was given, so whatever
-ends all sessions of an account also makes its marks worthless, in the same statement.
+cannot lock the owner out there. It counts only for the session epoch in which it was given, so
+whatever ends all sessions of an account also makes its marks worthless, in the same statement.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ GIVE: Final = """
     INSERT INTO known_devices (account_id, digest, session_epoch)
     SELECT id, %(new)s, coalesce(%(epoch)s, session_epoch) FROM accounts WHERE id = %(account)s
 """
+DIGESTS: Final = "SELECT digest FROM known_devices WHERE account_id = %s"
 
 
 @dataclass(frozen=True)
@@ -94,3 +95,8 @@ class KnownDevices:
             about |= {"new": new.digest, "others": PER_ACCOUNT - 1}
             connection.execute(GIVE, about)
         return new
+
+    def digests(self, account_id: int) -> list[bytes]:
+        """The digests of an account's marks, also of those that count no longer."""
+        with self._postgres.connection() as connection:
+            return [digest for (digest,) in connection.execute(DIGESTS, (account_id,)).fetchall()]

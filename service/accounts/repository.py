@@ -56,6 +56,11 @@ NEWEST: Final = """
         AND (%(before)s::bigint IS NULL OR id < %(before)s)
     ORDER BY id DESC LIMIT %(limit)s
 """
+NEWEST_DISABLED: Final = """
+    SELECT id, username, created_at FROM accounts
+    WHERE disabled_at IS NOT NULL AND retired_at IS NULL
+    ORDER BY id DESC LIMIT %s
+"""
 RELEASE: Final = """
     DELETE FROM accounts WHERE retired_at < now() - make_interval(secs => %s)
 """
@@ -161,6 +166,12 @@ class AccountRepository:
         """Up to `limit` members, newest first; with `before`, an account id, only older ones."""
         with self._postgres.connection() as connection:
             rows = connection.execute(NEWEST, {"before": before, "limit": limit}).fetchall()
+        return [Member(*row) for row in rows]
+
+    def newest_disabled(self, limit: int) -> list[Member]:
+        """Up to `limit` disabled accounts, newest first."""
+        with self._postgres.connection() as connection:
+            rows = connection.execute(NEWEST_DISABLED, (limit,)).fetchall()
         return [Member(*row) for row in rows]
 
     def retire(self, username: Username, entry: Entry) -> Account | None:

@@ -9,6 +9,7 @@ then is the revocation acknowledged. If Redis fails, the outbox completes it.
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 from service.accounts import usernames
 from service.accounts.account import Account, Credentials
@@ -26,6 +27,7 @@ from service.errors import (
     SessionStoreUnavailable,
     WrongPassword,
 )
+from service.sessions.ids import SessionId
 from service.sessions.record import Client, Record, SignedIn
 from service.sessions.session import Session
 from service.sessions.store import SessionStore
@@ -74,27 +76,43 @@ class Revocation:
             Entry(Event.SESSION_REVOKED, user.owner.account_id, client, session=handle)
         )
 
-    def revoke_several(self, user: SignedIn, everywhere: bool, client: Client) -> int:
-        """End the user's other sessions; with `everywhere`, this one too. Returns their number.
+    def revoke_all(self, user: SignedIn, client: Client) -> int:
+        """End all sessions of the user. Returns their number.
 
         Raises:
             NotSignedIn: the account no longer exists.
         """
-        own = user.record.id.digest
-        event, keep = (Event.ALL_REVOKED, None) if everywhere else (Event.OTHERS_REVOKED, own)
-        entry = Entry(event, client=client, session=own)
-        account = self._accounts.revoke_sessions(user.owner.account_id, entry, keep)
+        entry = Entry(Event.ALL_REVOKED, client=client, session=user.record.id.digest)
+        account = self._accounts.revoke_sessions(user.owner.account_id, entry)
         if account is None:
             raise NotSignedIn
-        return self._end(entry, account, keep)
+        return self._end(entry, account)
+
+    def revoke_others(self, session: Session, user: SignedIn, client: Client) -> int:
+        """End the user's other sessions, and give this one a new id: somebody else may have a copy
+        of the old one. Returns their number.
+
+        Args:
+            session: that of the request, in which `user` is signed in.
+
+        Raises:
+            NotSignedIn: the session has just ended, or the account no longer exists.
+        """
+        new = SessionId.new(user.record.id.locator)
+        entry = Entry(Event.OTHERS_REVOKED, client=client, session=user.record.id.digest)
+        account = self._accounts.revoke_sessions(user.owner.account_id, entry, new.digest)
+        if account is None:
+            raise NotSignedIn
+        renewed = self._renew(session, user.record, new=new)
+        ended = self._end(entry, account, new.digest)
+        if not renewed:
+            raise NotSignedIn
+        return ended
 
     def change_password(
         self, session: Session, confirmed: Credentials, new: PreparedPassword, client: Client
     ) -> None:
         """Change the password; every other session ends, and this one gets a new id.
-
-        The new id comes first, so that what is left to do after a failure ends the old one, too:
-        somebody else may have it.
 
         Args:
             session: that of the request, in which the user is signed in.
@@ -115,13 +133,9 @@ class Revocation:
         )
         if changed is None:
             raise WrongPassword
-        rotated = None
-        with suppress(SessionStoreUnavailable):  # `_end` fails as well then, and says so
-            rotated = self._sessions.rotate(record, (passwords.METHOD,), changed.session_epoch)
-        if rotated:
-            session.replace_record(rotated)
+        renewed = self._renew(session, record, (passwords.METHOD,), changed.session_epoch)
         self._end(entry, changed)
-        if rotated is None:
+        if not renewed:
             raise NotSignedIn
 
     def delete(self, raw_username: str, client: Client, session: str | None = None) -> int:
@@ -157,6 +171,16 @@ class Revocation:
         return self._end(
             entry, self._accounts.revoke_sessions(found[0].id, entry) if found else None
         )
+
+    def _renew(self, session: Session, record: Record, *arguments: Any, **more: Any) -> bool:
+        """Give the session of the request a new id, before others end: whatever fails after that
+        ends the old one, too. Returns whether it has one; if Redis fails, `_end` says so."""
+        renewed = None
+        with suppress(SessionStoreUnavailable):
+            renewed = self._sessions.rotate(record, *arguments, **more)
+        if renewed:
+            session.replace_record(renewed)
+        return renewed is not None
 
     def _end(self, entry: Entry, changed: Account | None, keep: str | None = None) -> int:
         """Have Redis end what the change of an account revokes. Returns the number of sessions.

@@ -12,10 +12,12 @@ from psycopg.rows import dict_row
 
 from service.audit.chain import Break, Head, Row, breaks
 from service.errors import StartupError
+from service.storage.migrations import require_current
+from service.storage.postgres import reason_of
 
 FIELDS: Final = """
     audit.id, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
-    account_id, event, particulars, address, device, session,
+    account_id, event, particulars::text, address, device, session,
     chain, audit.seq, encode(previous, 'hex') AS previous, encode(audit.hash, 'hex') AS hash
 """
 ALL: Final = f"SELECT {FIELDS} FROM audit ORDER BY id"
@@ -101,8 +103,9 @@ def opened(database_url: str) -> Iterator[Archive]:
     """The archive as it is now, in one transaction.
 
     Raises:
-        Unreadable: with the reason in one line.
+        DatabaseNotReady, Unreadable: with the reason in one line.
     """
+    require_current(database_url)
     try:
         with psycopg.connect(database_url, connect_timeout=10) as connection:
             yield Archive(connection)
@@ -111,5 +114,4 @@ def opened(database_url: str) -> Iterator[Archive]:
             "Only the owner of the database may read the audit trail: set DATABASE_URL to its URL"
         ) from error
     except psycopg.Error as error:
-        reason = str(error).strip().splitlines()[0]
-        raise Unreadable(f"The audit trail cannot be read: {reason}") from error
+        raise Unreadable(f"The audit trail cannot be read: {reason_of(error)}") from error

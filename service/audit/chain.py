@@ -2,7 +2,8 @@
 
 A row's hash is the SHA-256 of a JSON array of its fields, which end in the hash of the row before.
 The trigger in service/storage/schema/0004.audit.sql computes it; here it is computed again, from
-rows as `audit export` writes them.
+rows as `audit export` writes them. There, `particulars` is text: whoever parses JSON may change
+what it says, or fail on it.
 """
 
 from __future__ import annotations

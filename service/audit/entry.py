@@ -34,6 +34,7 @@ class Event(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     DISABLED = "account_disabled"
     ENABLED = "account_enabled"
+    UNLOCKED = "account_unlocked"
     DELETED = "account_deleted"
 
 

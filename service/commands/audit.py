@@ -11,6 +11,7 @@ from service.accounts import usernames
 from service.audit import archive
 from service.audit.chain import Row
 from service.audit.entry import printable
+from service.commands import options
 from service.configuration import config
 from service.errors import NoSuchAccount
 
@@ -27,7 +28,7 @@ def audit() -> None:
 
 @audit.command("list")
 @click.option("--account", metavar="USERNAME", help="Only what happened to this account.")
-@click.option("--limit", default=50, show_default=True, help="How many to list.")
+@options.limit
 def list_entries(account: str | None, limit: int) -> None:
     """List the newest entries."""
     with archive.opened(config.load().database_url) as opened:
@@ -70,12 +71,11 @@ def prune() -> None:
 
 
 def _line(row: Row) -> str:
-    about = " ".join(f"{name}={value}" for name, value in row["particulars"].items())
     fields = (
         row["at"],
         row["account_id"] or "-",
         row["event"],
-        about,
+        row["particulars"],
         row["address"],
         row["device"],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask
 
@@ -15,6 +15,7 @@ from service.front.lanes import Lane
 from service.front.registrations import PATH as REGISTER
 from service.front.registrations import Registrations
 from service.front.sessions import SessionFront
+from service.front.simple_registration import names_its_origin
 from service.front.throttle import LoopThrottle
 from service.front.wsgi import WsgiResponse
 from service.sessions.ids import cookie
@@ -29,6 +30,13 @@ from service.web.services import services_of
 
 READ = ("GET", "HEAD")
 PREPARING = 2  # more threads than hashes, so that the next hash is ready when one is done
+
+
+class _Throttled(NamedTuple):
+    """What the loop has done about the limit of a request."""
+
+    refusal: Answer | None = None
+    is_charged: bool = False  # or Redis did not answer, and nobody need ask it again
 
 
 class Front(SessionFront):
@@ -60,7 +68,10 @@ class Front(SessionFront):
         )
         self._lookup_lane = Lane("lookups", 1, serving.thread_wait, holds_back=False)
         self._throttle = LoopThrottle(
-            lines.connect(serving.redis_url), services.throttle.rules, serving.trusted_proxies
+            lines.connect(serving.redis_url),
+            services.throttle.rules,
+            services.throttle.outages,
+            serving.trusted_proxies,
         )
         self._registrations = Registrations(
             services.username_cache,
@@ -86,19 +97,20 @@ class Front(SessionFront):
         if route := self._route(method, path, scope["headers"]):
             return await route(scope["headers"])
         body = await self._body_of(scope, receive)
-        if self._throttle.is_on and (refusal := await self._throttled(method, path, scope)):
-            return refusal
+        throttled = await self._throttled(method, path, scope)
+        if throttled.refusal:
+            return throttled.refusal
+        extra: dict[str, Any] = {CHARGED: True} if throttled.is_charged else {}
         if self._views.is_for_passwords(method, path):
             registers = self._registers and path == REGISTER
-            charged = {CHARGED: True} if registers else {}
 
             async def proceed() -> WsgiResponse:
-                return await self.hand_over(self._password_lane, scope, body, send, **charged)
+                return await self.hand_over(self._password_lane, scope, body, send, **extra)
 
             if registers:
                 return await self._registrations.answer(scope["headers"], body, proceed)
             return await proceed()
-        return await self.hand_over_with_session(scope, body, send)
+        return await self.hand_over_with_session(scope, body, send, **extra)
 
     def answer_at_once(
         self, method: str, path: str, headers: RawHeaders, body: bytes, peer: Any
@@ -106,9 +118,7 @@ class Front(SessionFront):
         """A coroutine that answers the request if it is one of the most frequent; otherwise
         None."""
         if path == REGISTER and self._registers and method == "POST" and has_host(headers):
-            if not self._throttle.is_on:
-                return self._registrations.rejection(headers, body)
-            return self._throttled_rejection(headers, body, peer)
+            return self._rejection(headers, body, peer)
         route = None if body else self._route(method, path, headers)
         return route(headers) if route else None
 
@@ -118,33 +128,35 @@ class Front(SessionFront):
         route = self._routes.get(path)
         return route if route and method in READ and has_host(headers) else None
 
-    async def _throttled(self, method: str, path: str, scope: Scope) -> Answer | None:
-        """The response to a request whose network has used up a limit, as far as the loop knows.
-        It charges the registrations that it leads or rejects; Flask charges everything else."""
-        limit = self._views.limit_of(method, path)
+    async def _throttled(self, method: str, path: str, scope: Scope) -> _Throttled:
+        """Refuse a request whose network has used up a limit, as far as the loop knows. It charges
+        registrations of programs, because it answers most of them. Flask charges everything else,
+        after its check that no other site made a browser send it."""
+        limit = self._views.limit_of(method, path) if self._throttle.is_on else None
         if limit is None:
-            return None
+            return _Throttled()
         peer, headers = scope.get("client"), scope["headers"]
-        if limit is Limited.REGISTRATION:
-            return await self._throttle.charge(limit, peer, headers)
-        if limit is Limited.LOGIN and self._sends_a_mark(headers):
-            return None  # strangers in the same network cannot use up what a known device has
-        return self._throttle.refusal(limit, peer, headers)
+        if limit is Limited.REGISTRATION and not names_its_origin(headers):
+            return _Throttled(await self._throttle.charge(limit, peer, headers), is_charged=True)
+        # Strangers in the same network cannot use up what a known device has.
+        may_be_excepted = limit is Limited.LOGIN and self._sends_a_mark(headers)
+        return _Throttled(self._throttle.refusal(limit, peer, headers, may_be_excepted))
 
-    def _throttled_rejection(
+    def _rejection(
         self, headers: RawHeaders, body: bytes, peer: Any
     ) -> Coroutine[Any, Any, Answer] | None:
+        if not self._throttle.is_on:
+            reject = self._registrations.rejection(headers, body)
+            return reject() if reject else None
         if refusal := self._throttle.refusal(Limited.REGISTRATION, peer, headers):
             return _ready(refusal)
-        rejection = self._registrations.rejection(headers, body)
-        if rejection is None:
+        reject = self._registrations.rejection(headers, body)
+        if reject is None:
             return None
 
         async def charged() -> Answer:
             refusal = await self._throttle.charge(Limited.REGISTRATION, peer, headers)
-            if refusal:
-                rejection.close()
-            return refusal or await rejection
+            return refusal or await reject()
 
         return charged()
 

@@ -12,6 +12,7 @@ from gunicorn.asgi.protocol import _get_cached_date_header
 
 from service.front.heads import check_coding, to_origin_form
 from service.front.limited_connection import LimitedConnection
+from service.logs import loggable
 from service.web.answers import TITLES, Answer, Headers
 from service.web.problems import http_problem
 
@@ -64,7 +65,7 @@ class Connection(LimitedConnection):
         try:
             answer: Answer = await answering
         except Exception:
-            self.log.exception("A request to %s failed.", request.path)
+            self.log.exception("A request to %s failed.", loggable(request.path))
             answer = http_problem(500).answer()
         closes = self._will_close(request, False)
         body = b"" if request.method == "HEAD" else answer.body

@@ -6,13 +6,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from gunicorn.asgi.parser import ParseError
+from gunicorn.asgi.parser import LimitRequestHeaders, ParseError
 from gunicorn.asgi.protocol import ASGIProtocol
 
 if TYPE_CHECKING:
     from service.front.worker import Worker
 
 HEAD_LIMIT = 10.0  # seconds for the head of the first request
+LARGEST_HEAD = 32 * 1024  # bytes
 WRITE_LIMIT = 10.0  # seconds that a response waits for a client that does not read
 TINY, MOST_TINY = 256, 256  # bytes of a tiny piece of a body; how many may arrive at once
 LINGER = 1.0  # seconds for the client to read the last response
@@ -28,6 +29,7 @@ class LimitedConnection(ASGIProtocol):  # type: ignore[misc]
         super().__init__(worker)
         self._closed = False
         self._head_has_begun = False
+        self._head_size = 0  # bytes of an incomplete head
         self._lingers = self._is_last = False
         self._tiny_chunks = 0
         # gunicorn believes no header about the scheme, and drops those with an underscore in their
@@ -113,9 +115,28 @@ class LimitedConnection(ASGIProtocol):  # type: ignore[misc]
         self._head_has_begun = False
         super()._on_message_complete()
 
+    def _feed_callback_parser(self, data: bytes) -> bool:
+        """Keep no more of a head than it may have; gunicorn counts its lines only."""
+        if self._reads_a_head:
+            self._head_size += len(data)
+        goes_on = bool(super()._feed_callback_parser(data))
+        if goes_on and self._reads_a_head and self._head_size > LARGEST_HEAD:
+            self._send_error_response(431, "")
+            self._close_transport()
+            return False
+        return goes_on
+
+    @property
+    def _reads_a_head(self) -> bool:
+        return self._body_receiver is None  # there is one from the end of a head to the response
+
     def _on_headers_complete(self) -> bool:
         self._head_has_begun = False
-        return bool(super()._on_headers_complete())
+        at_most, self._head_size = self._head_size, 0  # a body may have come with it
+        skips_body = bool(super()._on_headers_complete())
+        if at_most > LARGEST_HEAD and _head_size(self._current_request) > LARGEST_HEAD:
+            raise LimitRequestHeaders("The head is too large.")
+        return skips_body
 
     def _keepalive_timeout(self) -> None:
         if self._head_has_begun and not self._closed:
@@ -140,3 +161,8 @@ class LimitedConnection(ASGIProtocol):  # type: ignore[misc]
         super()._close_transport()
         if transport.get_write_buffer_size():
             self.worker.loop.call_later(WRITE_LIMIT, transport.abort)
+
+
+def _head_size(request: Any) -> int:
+    lines = sum([len(name) + len(value) + 4 for name, value in request.headers_bytes])
+    return len(request.raw_path) + lines

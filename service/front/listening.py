@@ -57,3 +57,19 @@ def require_a_store_that_keeps_sessions(redis_url: str) -> None:
             f"The Redis at REDIS_URL deletes sessions when it is full, and so signs people out."
             f" Its maxmemory-policy is {', '.join(sorted(evicting))}: set noeviction."
         )
+
+
+def require_a_store_for_us_alone(redis_url: str) -> None:
+    """Stop a start with a Redis that serves whoever connects.
+
+    Args:
+        redis_url: of the Redis that holds the sessions.
+
+    Raises:
+        RuntimeError: it does; gunicorn shows the message and ends.
+    """
+    if redis.serves_strangers(redis_url):
+        raise RuntimeError(
+            "The Redis at REDIS_URL asks nobody for a password, so whoever can reach it can sign in"
+            " as anybody. Give its default user a password, or turn that user off."
+        )

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
-from redis.exceptions import RedisClusterException, RedisError
 
 from service import metrics
 from service.accounts.repository import AccountRepository
@@ -26,6 +26,7 @@ from service.front.simple_registration import username_of
 from service.registration.names import may_be_published
 from service.registration.username_cache import State, Taken, UsernameCache, key_of
 from service.storage.lines import Lines
+from service.storage.redis_failures import REDIS_FAILURES
 from service.web.answers import Answer
 from service.web.problems import problem_of
 
@@ -96,16 +97,18 @@ class Registrations:
                 return problem_of(RivalTooSlow()).answer()
         return await self._reject_taken()
 
-    def rejection(self, headers: RawHeaders, body: bytes) -> Coroutine[Any, Any, Answer] | None:
-        """A coroutine that rejects the request, if it is already clear that the name is taken or
+    def rejection(
+        self, headers: RawHeaders, body: bytes
+    ) -> Callable[[], Coroutine[Any, Any, Answer]] | None:
+        """Rejects the request when it is called, if it is already clear that the name is taken or
         that no thread will become free in time; None if the request has a chance."""
         username = username_of(headers, body, self._policy)
         if username is None:
             return None
         if self._cache.remembers(username):
-            return self._reject_taken()
+            return self._reject_taken
         if self._password_lane.is_overrun and username.canonical not in self._under_way:
-            return self._turn_away(username)
+            return partial(self._turn_away, username)
         return None
 
     async def close(self) -> None:
@@ -142,7 +145,7 @@ class Registrations:
         key = key_of(username)
         try:
             reply = await self._lines.call(key, b"GET", key.encode())
-        except (RedisError, RedisClusterException):
+        except REDIS_FAILURES:
             log.warning("username_cache_unavailable", step="look")
             return None
         return self._cache.parse_reply(username, reply)
@@ -170,5 +173,5 @@ class Registrations:
         command = [word.encode() for word in self._cache.publication(username, taken)]
         try:
             await self._lines.call(key_of(username), *command)
-        except (RedisError, RedisClusterException):
+        except REDIS_FAILURES:
             log.warning("username_cache_unavailable", step="publish")

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from service.logs import ROOM, STDOUT, Output, without_secrets
+from service.logs import ROOM, STDOUT, Output, loggable
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # requested every few seconds
 MOST_KEPT = 10_000  # lines, while their reader is stuck
@@ -57,9 +57,7 @@ class RequestLog:
             self._dropped += 1
             return
         ms = round(seconds * 1000, 1)
-        path = without_secrets(path)
-        line = Line("request", method, path, status, size, ms, self._pid, reason)
-        # JSON escapes line breaks, so a path cannot forge a line of the log.
+        line = Line("request", method, loggable(path), status, size, ms, self._pid, reason)
         self._lines.append(encode(line) + b"\n")
         if self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_soon(self.flush)

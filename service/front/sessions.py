@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from flask import Flask
 
@@ -60,16 +61,16 @@ class SessionFront(Bridge):
         """The response to a request."""
         return await self.hand_over_with_session(scope, await self._body_of(scope, receive), send)
 
-    async def hand_over_with_session(self, scope: Scope, body: bytes, send: Send) -> WsgiResponse:
-        """Call the application in a thread for pages; it finds its session in the environ.
+    async def hand_over_with_session(
+        self, scope: Scope, body: bytes, send: Send, **extra: Any
+    ) -> WsgiResponse:
+        """Call the application in a thread for pages, with `extra` and its session in the environ.
 
         Raises:
             Busy: no thread became free in time.
         """
-        extra = {}
-        if self._views.may_use_the_session(scope["path"]) and (
-            session_id := self._session_id(scope["headers"])
-        ):
+        reads = scope["method"] != "OPTIONS" and self._views.may_use_the_session(scope["path"])
+        if reads and (session_id := self._session_id(scope["headers"])):
             extra[PREREAD] = await self._preread(session_id)
         return await self.hand_over(self._page_lane, scope, body, send, **extra)
 

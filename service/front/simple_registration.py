@@ -14,8 +14,9 @@ from service.front.asgi import RawHeaders
 from service.web.answers import JSON
 from service.web.bodies import MAX_BODY
 
+ORIGIN_HEADERS = frozenset({b"origin", b"sec-fetch-site"})
 # A request with one of these headers needs checks that only Flask makes.
-FLASK_ONLY_HEADERS = frozenset({b"idempotency-key", b"origin", b"sec-fetch-site"})
+FLASK_ONLY_HEADERS = ORIGIN_HEADERS | {b"idempotency-key"}
 
 
 class _Sent(msgspec.Struct):
@@ -25,6 +26,11 @@ class _Sent(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Sent).decode
+
+
+def names_its_origin(headers: RawHeaders) -> bool:
+    """Whether a browser says from which site the request comes."""
+    return any(name in ORIGIN_HEADERS for name, _ in headers)
 
 
 def username_of(headers: RawHeaders, body: bytes, policy: PasswordPolicy) -> Username | None:

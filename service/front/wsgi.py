@@ -79,8 +79,6 @@ def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
         if key != "CONTENT_LENGTH":
             environ[key] = text
     environ.pop("HTTP_TRANSFER_ENCODING", None)  # the body is complete
-    if not environ.get("HTTP_IF_MODIFIED_SINCE", "GMT").endswith("GMT"):
-        del environ["HTTP_IF_MODIFIED_SINCE"]  # not a date of HTTP; Werkzeug fails on some of them
     environ.pop("HTTP_UPGRADE", None)  # ignoring it declines it (RFC 9110, section 7.8)
     return environ
 

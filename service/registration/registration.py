@@ -31,7 +31,7 @@ from service.registration.names import Names
 from service.registration.username_cache import State, Taken, UsernameCache
 from service.sessions.ids import new_locator
 from service.sessions.record import NOWHERE, Client
-from service.throttling import counters
+from service.throttling import buckets
 from service.throttling.throttle import Throttle
 
 log = structlog.get_logger()
@@ -209,11 +209,11 @@ class Registration:
         if found is None:
             return None
         name = attempt.username.canonical
-        charge = self._throttle.charge_if_possible(counters.login(name, attempt.client.address))
+        charge = self._throttle.charge_if_possible(buckets.login(name, attempt.client.address))
         with charge:
             is_right = self._hasher.verify(raw_password, found.password_hash)
         if is_right:
-            charge.refund(counters.failures(name, found.account.id))
+            charge.refund(buckets.failures(name, found.account.id))
             return found.account
         self._audit.record(Entry(Event.PASSWORD_REFUSED, found.account.id, attempt.client))
         return None

@@ -6,16 +6,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
+import structlog
 
 from service.errors import SessionTooLarge
-from service.sessions import keys
+from service.sessions import keys, values
 from service.sessions.record import Owner
 
 KIB = 1024
+ABSENT = object()
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder().decode
+log = structlog.get_logger()
 
 
 class Change(NamedTuple):
@@ -74,48 +74,119 @@ def namespaces(owner: Owner | None) -> tuple[Namespace, Namespace]:
 class Values(dict[str, Any]):
     """The keys and values of one namespace, and what the request has changed among them.
 
-    Values may be anything that msgpack encodes. A change inside a nested value is found too,
-    because the encoded values are compared with the bytes that were read.
+    A change inside a nested value is found too, because the encoded values are compared with the
+    bytes that were read. A value that cannot be read is left alone: another version of the
+    application or of the service may need it. Writing to its key replaces it.
     """
 
-    def __init__(self, stored: Mapping[str, bytes]) -> None:
+    def __init__(self, stored: Mapping[str, bytes] = {}) -> None:
         """
         Args:
             stored: the keys and encoded values, as read.
         """
-        super().__init__((key, _decode(value)) for key, value in stored.items())
-        self._stored = stored
+        super().__init__()
+        self._stored: Mapping[str, bytes] = stored
+        self._as_read: Mapping[str, Any] = stored
+        if stored:
+            self.continue_with(stored)
+
+    def continue_with(self, stored: Mapping[str, bytes]) -> None:
+        """Hold what the store holds by now."""
+        self._as_read = _readable(stored)
+        self._stored = (
+            stored
+            if len(stored) == len(self._as_read)
+            else {key: stored[key] for key in self._as_read}
+        )
+        dict.clear(self)
+        dict.update(self, self._as_read)
 
     def encoded(self) -> dict[str, bytes]:
         """Every key with its value as the store holds it.
 
         Raises:
-            TypeError: a key is not a string, or a value cannot be encoded.
+            TypeError: a key or a value cannot be stored.
         """
-        return {key: encode(key, value) for key, value in self.items()}
+        return {key: self._encoded(key, value) for key, value in self.items()}
+
+    def disregard_changes(self) -> None:
+        """Compare with what is here now, instead of the store.
+
+        Raises:
+            TypeError: a key or a value cannot be stored.
+        """
+        self._stored = self.encoded()
+        self._as_read = dict(self)
 
     def change(self) -> Change:
         """What differs from the store.
 
         Raises:
-            TypeError: a key is not a string, or a value cannot be encoded.
+            TypeError: a key or a value cannot be stored.
         """
-        encoded, stored = self.encoded(), self._stored
-        if encoded == stored:  # after most requests
-            return UNCHANGED
-        written = {key: value for key, value in encoded.items() if stored.get(key) != value}
-        return Change(written, [key for key in stored if key not in encoded])
+        written, read, stored = {}, self._as_read, self._stored
+        for key, value in self.items():
+            if value is read.get(key, ABSENT) and type(value) in values.PLAIN:
+                continue  # it is immutable, so nobody can have changed it
+            encoded = self._encoded(key, value)
+            if encoded != stored.get(key):
+                written[key] = encoded
+        removed = [key for key in stored if key not in self]
+        return Change(written, removed) if written or removed else UNCHANGED
+
+    def _encoded(self, key: str, value: object) -> bytes:
+        stored = self._stored.get(key)
+        if stored is None:
+            return encode(key, value)
+        try:
+            encoded = values.encode(value)
+        except TypeError as error:
+            if not values.still_means(stored, value, None):
+                raise _unstorable(key, error) from None
+            return stored
+        if encoded == stored or not values.still_means(stored, value, encoded):
+            return encoded
+        return stored  # as an earlier version has stored it: reading it writes nothing
 
 
 def encode(key: object, value: object) -> bytes:
     """A value as the store holds it.
 
     Raises:
-        TypeError: its key is not a string, or the value cannot be encoded.
+        TypeError: its key or the value cannot be stored; the message names the key.
     """
     if not isinstance(key, str):
         raise TypeError(f"a session key must be a string, not {type(key).__name__}")
     try:
-        return _encode(value)
-    except (TypeError, OverflowError, ValueError, RecursionError) as error:
-        raise TypeError(f"session[{key!r}] cannot be stored: {error}") from error
+        key.encode()
+    except UnicodeEncodeError:
+        raise TypeError(f"session key {key!r} is no text: it has a lone surrogate") from None
+    try:
+        return values.encode(value)
+    except TypeError as error:
+        raise _unstorable(key, error) from None
+
+
+def _unstorable(key: str, error: TypeError) -> TypeError:
+    return TypeError(f"session[{key!r}] cannot be stored: {error}")
+
+
+def _readable(stored: Mapping[str, bytes]) -> dict[str, Any]:
+    """The values that can be read."""
+    try:
+        return {key: values.decode(value) for key, value in stored.items()}
+    except values.UNREADABLE:
+        return _some_readable(stored)
+
+
+def _some_readable(stored: Mapping[str, bytes]) -> dict[str, Any]:
+    read, reasons = {}, set()
+    for key, value in stored.items():
+        try:
+            read[key] = values.decode(value)
+        except values.UNREADABLE as error:
+            reasons.add(type(error).__name__)
+    # Without the keys: some libraries put secrets into them.
+    count = len(stored) - len(read)
+    log.warning("session_values_unreadable", count=count, reasons=sorted(reasons))
+    return read

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 import msgspec
 import structlog
 from flask import Flask, Request, Response
+from flask import request as current_request
+from flask.json.provider import DefaultJSONProvider
 from flask_session.base import ServerSideSessionInterface
 
 from service.errors import CoatcheckError, SessionStoreUnavailable, SessionTooLarge
@@ -23,6 +25,7 @@ log = structlog.get_logger()
 
 # Key in the environ of a function that returns the session the loop has read, or raises its error.
 PREREAD = "coatcheck.session"
+OPENED_FOR = "coatcheck.session_is_open_for"  # key in the environ of the request that opened it
 
 
 class FlaskSessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
@@ -37,6 +40,8 @@ class FlaskSessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
     def __init__(self, app: Flask) -> None:
         super().__init__(app)
         self.serializer = None  # Session encodes its values itself
+        if isinstance(app.json, DefaultJSONProvider):
+            app.json.default = _with_sessions(app.json.default)
 
     def _no_storage(self, *_: Any) -> NoReturn:
         raise NotImplementedError
@@ -69,19 +74,44 @@ class SessionInterface(FlaskSessionInterface):
         self._answer_unsaved = answer_unsaved
 
     def open_session(self, app: Flask, request: Request) -> Session:
-        """The session of this request, which is not read yet."""
-        if preread := request.environ.get(PREREAD):
-            return Session(preread)
+        """The session of this request, which is not read yet.
+
+        Flask opens it when it begins the request. Whoever does so again is the
+        `session_transaction()` of a test: no response would tell it that nothing was saved, so it
+        gets an error.
+
+        Raises:
+            SessionStoreUnavailable: Redis does not answer, in a transaction.
+        """
+        if request.environ.get(OPENED_FOR) is request:
+            transaction = Session(self._reading(app, request), must_save=True)
+            transaction.load()
+            return transaction
+        request.environ[OPENED_FOR] = request
+        return Session(request.environ.get(PREREAD) or self._reading(app, request))
+
+    def _id_from_cookie(self, app: Flask, request: Request) -> SessionId | None:
         cookies = request.environ.get("HTTP_COOKIE", "")
-        session_id = SessionId.from_cookies(cookies, self.get_cookie_name(app))
-        return Session(partial(self._store.read, session_id) if session_id else lambda: None)
+        return SessionId.from_cookies(cookies, self.get_cookie_name(app))
+
+    def _reading(self, app: Flask, request: Request) -> Callable[[], Record | None]:
+        session_id = self._id_from_cookie(app, request)
+        return partial(self._store.read, session_id) if session_id else lambda: None
 
     def save_session(self, app: Flask, session: Session, response: Response) -> None:
-        """Write what the request changed, and update the cookie if the id changed."""
+        """Write what the request changed, and update the cookie if the id or its end changed.
+
+        Raises:
+            TypeError: a value can no longer be stored because a view changed something in it. Then
+                nothing is saved.
+            SessionStoreUnavailable, SessionTooLarge, RuntimeError: a transaction saved nothing.
+        """
         if session.loaded:
             try:
-                self._save(session)
+                self._save(app, session)
             except (SessionStoreUnavailable, SessionTooLarge) as error:
+                if session.must_save:
+                    raise
                 self._answer_unsaved(error, response)
                 session.cookie_is_stale = False
         if session.cookie_is_stale:
@@ -96,28 +126,40 @@ class SessionInterface(FlaskSessionInterface):
         Raises:
             SessionStoreUnavailable: Redis does not answer.
         """
-        if record := session.record:
-            self._save(session)
+        if session.record:
+            self._save(self.app, session)
+            record = session.record
             saved = msgspec.structs.replace(
                 record, fields=session.encoded(), data=session.api_data.encoded()
             )
             session.replace_record(self._store.rotate(saved))
 
-    def _save(self, session: Session) -> None:
+    def _save(self, app: Flask, session: Session) -> None:
         if session.cleared:
             self._end(session.cleared)
             session.cleared = None
+        if session.ends_unread and (session_id := self._id_from_cookie(app, current_request)):
+            # This process cannot read it, but others may: those of another version.
+            self._store.revoke(session_id.locator, session_id.digest)
         fields, data = session.changes()
-        if not fields and not data:
+        permanent = session.becomes_permanent
+        idle = app.permanent_session_lifetime.total_seconds() if permanent else None
+        record = session.record
+        if record is None:
+            if fields or data:
+                new = NewSession(remember=bool(permanent), idle=idle)
+                session.replace_record(self._store.create(new, fields.written, data.written))
+            elif session.must_save and permanent:
+                raise RuntimeError("nothing was saved: a session without keys is not stored")
             return
-        if record := session.record:
-            if not self._store.save(record, fields, data):
-                # The cookie stays: it may already belong to a newer sign-in.
-                log.info("session_write_dropped", reason="the session is gone")
-        else:
-            anonymous = NewSession(remember=session.permanent)
-            created = self._store.create(anonymous, fields.written, data.written)
-            session.replace_record(created)
+        if (fields or data) and not self._store.save(record, fields, data):
+            _drop(session)
+        elif permanent is not None:
+            changed = self._store.set_remember(record, permanent, idle)
+            if changed:
+                session.continue_within(changed)
+            else:
+                _drop(session)
 
     def _write_cookie(self, app: Flask, record: Record | None, response: Response) -> None:
         attributes = {
@@ -126,6 +168,7 @@ class SessionInterface(FlaskSessionInterface):
             "secure": self.get_cookie_secure(app),
             "httponly": self.get_cookie_httponly(app),
             "samesite": self.get_cookie_samesite(app),
+            "partitioned": self.get_cookie_partitioned(app),
         }
         name = self.get_cookie_name(app)
         if record is None:
@@ -134,6 +177,24 @@ class SessionInterface(FlaskSessionInterface):
             deadline = datetime.fromtimestamp(record.deadline / 1000, UTC)
             expires = deadline if record.metadata.remember else None
             response.set_cookie(name, record.id.value, expires=expires, **attributes)
+
+
+def _drop(session: Session) -> None:
+    """The session has ended, so nothing was written. The cookie stays: it may already belong to a
+    newer sign-in."""
+    if session.must_save:
+        raise RuntimeError("nothing was saved: the session has ended")
+    log.info("session_write_dropped", reason="the session is gone")
+
+
+def _with_sessions(default: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What a JSON encoder asks about objects it does not know, and `flask.session` is one: a proxy
+    is no dictionary for code in C."""
+
+    def convert(value: Any) -> Any:
+        return dict(value) if isinstance(value, Session) else default(value)
+
+    return convert
 
 
 def _keep_private(response: Response) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import structlog
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import ResponseError
 
 from service import metrics
 from service.errors import SessionStoreUnavailable
@@ -11,10 +11,11 @@ from service.metrics import Tally
 from service.sessions import keys
 from service.sessions.ids import SessionId
 from service.sessions.record import Record
-from service.sessions.rules import SessionRules
+from service.sessions.rules import SessionRules, is_other_type, warn_unreadable
 from service.sessions.scripts import SCRIPTS
 from service.storage.lines import Lines
 from service.storage.loop_script import LoopScript
+from service.storage.redis_failures import REDIS_FAILURES
 
 log = structlog.get_logger()
 
@@ -41,9 +42,12 @@ class SessionReader:
         key = keys.session_key(session_id.locator, session_id.digest)
         try:
             flat: list[bytes] = await self._lines.call(key, b"HGETALL", key.encode())
-        except (RedisError, RedisClusterException) as error:
-            self._tallies["unavailable"].count()
-            raise SessionStoreUnavailable from error
+        except REDIS_FAILURES as error:
+            if not (isinstance(error, ResponseError) and is_other_type(error)):
+                self._tallies["unavailable"].count()
+                raise SessionStoreUnavailable from error
+            warn_unreadable(error)
+            flat = []
         record = self._rules.record(session_id, dict(zip(flat[::2], flat[1::2], strict=True)))
         self._tallies["found" if record else "absent"].count()
         if record and self._rules.touch_is_due(record):
@@ -56,10 +60,9 @@ class SessionReader:
 
     async def _touched(self, record: Record) -> Record | None:
         """Note the use. A full Redis still reads, so a failure does not matter until later."""
-        touch = self._rules.touch(record)
         try:
-            now = await self._touch.call(touch.keys, touch.arguments)
-        except (RedisError, RedisClusterException) as error:
+            now = await self._touch.run(self._rules.touch_call(record))
+        except REDIS_FAILURES as error:
             log.warning("session_touch_failed", reason=type(error).__name__)
             return record
         return self._rules.touched(record, now)

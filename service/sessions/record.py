@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
 from service.sessions.ids import SessionId
 
 MAX_ADDRESS, MAX_USER_AGENT = 64, 256  # characters that are stored
+VERSION = 1  # of the format; sessions from before it had a number have 0
+LATEST = 10**11  # seconds; no date is later than this, about the year 5138
 
 
 class Owner(msgspec.Struct, frozen=True, array_like=True):
@@ -18,7 +20,7 @@ class Owner(msgspec.Struct, frozen=True, array_like=True):
 
     account_id: int
     username: str
-    created_at: float  # Unix seconds
+    created_at: Annotated[float, msgspec.Meta(ge=0, lt=LATEST)]  # Unix seconds
 
 
 class Metadata(msgspec.Struct, frozen=True, array_like=True):
@@ -30,6 +32,7 @@ class Metadata(msgspec.Struct, frozen=True, array_like=True):
     address: str
     user_agent: str
     methods: tuple[str, ...] = ()  # by which the user authenticated in this session
+    version: int = 0  # of the format in which the session was created
 
     def after(self, methods: tuple[str, ...]) -> Metadata:
         """The metadata after the user has also authenticated by `methods`."""
@@ -62,6 +65,7 @@ class NewSession:
     epoch: int | None = None  # of the account, read together with the credentials that were checked
     methods: tuple[str, ...] = ()
     remember: bool = False  # whether it outlives the browser
+    idle: float | None = None  # limit in seconds, if it is shorter than the usual one
     client: Client = NOWHERE
 
     @property
@@ -73,6 +77,7 @@ class NewSession:
             self.client.address[:MAX_ADDRESS],
             self.client.user_agent[:MAX_USER_AGENT],
             self.methods,
+            VERSION,
         )
 
 
@@ -99,6 +104,7 @@ class Record(msgspec.Struct, frozen=True):
     seen: int
     deadline: int
     expires: int
+    idle: int  # limit, milliseconds
     fields: Mapping[str, bytes]
     data: Mapping[str, bytes]
 

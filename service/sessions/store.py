@@ -8,14 +8,21 @@ from typing import Any
 import msgspec
 import structlog
 from redis import Redis, RedisCluster
+from redis.exceptions import ResponseError
 
 from service import metrics
 from service.errors import SessionRevoked, SessionStoreUnavailable, SessionTooLarge
 from service.sessions.contents import UNCHANGED, Change, namespaces
 from service.sessions.ids import SessionId, new_locator
-from service.sessions.keys import METADATA, epoch_key, index_key, session_key
-from service.sessions.record import Device, NewSession, Record, decode_metadata, encode_metadata
-from service.sessions.rules import SessionRules, milliseconds
+from service.sessions.keys import IDLE, METADATA, REMEMBER, epoch_key, index_key, session_key
+from service.sessions.record import Device, NewSession, Record, encode_metadata
+from service.sessions.rules import (
+    SessionRules,
+    device,
+    is_other_type,
+    milliseconds,
+    warn_unreadable,
+)
 from service.sessions.scripts import SCRIPTS
 from service.storage.redis import failing_as
 
@@ -65,17 +72,20 @@ class SessionStore:
         """
         session_id, metadata = SessionId.new(new.locator or new_locator()), new.metadata
         in_flask, in_api = namespaces(new.owner)
-        limits = self._rules.limits(metadata)
+        limits = self._rules.limits(new.remember, new.idle)
+        idle, lifetime = milliseconds(limits.idle), milliseconds(limits.lifetime)
+        idle_field: list[Argument] = [] if new.idle is None else [IDLE, idle]
         arguments: list[Argument] = [
             session_id.digest,
             "" if new.epoch is None else new.epoch,
-            milliseconds(limits.idle),
-            milliseconds(limits.lifetime),
+            idle,
+            lifetime,
             self._sessions_per_account,
             session_key(session_id.locator, ""),
             replaces.digest if replaces and replaces.locator == session_id.locator else "",
             METADATA,
             encode_metadata(metadata),
+            *idle_field,
             *in_flask.pairs(fields),
             *in_api.pairs(data),
         ]
@@ -83,22 +93,31 @@ class SessionStore:
         if now == 0:
             raise SessionRevoked
         self._rules.learn_clock(now)
-        deadline = now + milliseconds(limits.lifetime)
-        expires = self._rules.expiry(metadata, now, deadline)
-        return Record(session_id, metadata, now, now, now, deadline, expires, fields, data)
+        deadline = now + lifetime
+        expires = min(now + idle, deadline)
+        return Record(session_id, metadata, now, now, now, deadline, expires, idle, fields, data)
 
     def read(self, session_id: SessionId) -> Record | None:
         """The session with that id, or None if there is none. Notes the use if it is due."""
         key = session_key(session_id.locator, session_id.digest)
         try:
             with failing_as(SessionStoreUnavailable):
-                stored: Any = self._redis.hgetall(key)
+                stored = self._fields(key)
         except SessionStoreUnavailable:
             UNAVAILABLE.inc()
             raise
         record = self._rules.record(session_id, stored)
         (FOUND if record else ABSENT).inc()
         return self._touched(record) if record and self._rules.touch_is_due(record) else record
+
+    def _fields(self, key: str) -> Any:
+        try:
+            return self._redis.hgetall(key)
+        except ResponseError as error:
+            if not is_other_type(error):
+                raise
+            warn_unreadable(error)
+            return {}
 
     def save(self, record: Record, fields: Change = UNCHANGED, data: Change = UNCHANGED) -> bool:
         """Write what changed in `flask.session` and in the API's data, in one step.
@@ -123,11 +142,43 @@ class SessionStore:
         Returns:
             The current record; None if the session is gone.
         """
-        touch = self._rules.touch(record)
+        touch = self._rules.touch_call(record)
         return self._rules.touched(record, self._run("touch", touch.keys, touch.arguments))
 
+    def set_remember(
+        self, record: Record, remember: bool, idle: float | None = None
+    ) -> Record | None:
+        """Let a session outlive the browser, or end with it; its limits change too.
+
+        Args:
+            remember: whether it outlives the browser.
+            idle: seconds, if its idle limit is shorter than the usual one.
+
+        Returns:
+            The record with its new limits; None if the session is gone.
+        """
+        limits = self._rules.limits(remember, idle)
+        new_idle, lifetime = milliseconds(limits.idle), milliseconds(limits.lifetime)
+        longest = max(lifetime, milliseconds(self._rules.limits(not remember).lifetime))
+        arguments: list[Argument] = [record.id.digest, REMEMBER, int(remember), IDLE, new_idle]
+        arguments += [lifetime, longest]
+        now, deadline = self._run("set_remember", _keys(record.id)[:2], arguments)
+        if now == 0:
+            return None
+        changed = msgspec.structs.replace(
+            record,
+            metadata=msgspec.structs.replace(record.metadata, remember=remember),
+            deadline=deadline,
+            idle=new_idle,
+        )
+        return self._rules.touched(changed, now)
+
     def rotate(
-        self, record: Record, proven: tuple[str, ...] = (), epoch: int | None = None
+        self,
+        record: Record,
+        proven: tuple[str, ...] = (),
+        epoch: int | None = None,
+        new: SessionId | None = None,
     ) -> Record | None:
         """Move the session to a new id, which also invalidates the old one.
 
@@ -135,12 +186,14 @@ class SessionStore:
             record: the session.
             proven: the methods by which the user has just authenticated again, if any.
             epoch: of the account, read together with the credentials that were proven.
+            new: the new id, if it is decided already.
 
         Returns:
             The record under its new id; None if the session is gone, or if the account's sessions
             were revoked after `epoch` was read.
         """
-        new, metadata = SessionId.new(record.id.locator), record.metadata.after(proven)
+        new = new or SessionId.new(record.id.locator)
+        metadata = record.metadata.after(proven)
         session, index, account_epoch = _keys(record.id)
         arguments: list[Argument] = [record.id.digest, new.digest]
         if proven:
@@ -156,15 +209,13 @@ class SessionStore:
     def devices(self, locator: str) -> list[Device]:
         """The live sessions of an account, the latest expiry first."""
         rows = self._run("list", [index_key(locator)], [session_key(locator, ""), METADATA])
-        return [
-            Device(digest.decode(), decode_metadata(data), int(created), int(seen), int(float(end)))
-            for digest, data, created, seen, end in rows
-        ]
+        return [found for row in rows if (found := device(*row))]
 
     def revoke(self, locator: str, handle: str) -> bool:
-        """End the session with that locator and digest; returns whether there was one."""
+        """End the session with that locator and digest, also if it has just moved to a new id.
+        Returns whether there was one."""
         keys = [session_key(locator, handle), index_key(locator)]
-        return bool(self._run("revoke", keys, [handle]))
+        return bool(self._run("revoke", keys, [handle, session_key(locator, "")]))
 
     def revoke_all(self, locator: str, epoch: int, keep: str | None = None) -> int:
         """End every session of an account that was authenticated before an epoch, and every sign-in

@@ -12,7 +12,7 @@ from enum import StrEnum
 from service.accounts.account import Account
 from service.audit.entry import Entry, Event
 from service.audit.trail import AuditTrail
-from service.errors import SessionRevoked
+from service.errors import SessionRevoked, SessionStoreUnavailable
 from service.sessions.record import Client, NewSession, Record
 from service.sessions.session import Session
 from service.sessions.store import SessionStore
@@ -32,6 +32,7 @@ class Reason(StrEnum):
     NO_SUCH_ACCOUNT = "no_such_account"  # or the account is disabled or deleted
     WRONG_PASSWORD = "wrong_password"  # noqa: S105
     OVERTAKEN = "overtaken"  # a revocation of the account's sessions was faster
+    NO_SESSION_STORE = "no_session_store"  # there is a proof, and nowhere to keep a session
 
 
 class SignIn:
@@ -77,6 +78,9 @@ class SignIn:
             record = self._start(session, new, kept)
         except SessionRevoked:
             self._audit.record(refusal(Reason.OVERTAKEN, client, account.id))
+            raise
+        except SessionStoreUnavailable:
+            self._audit.record(refusal(Reason.NO_SESSION_STORE, client, account.id))
             raise
         self._audit.record(
             Entry(Event.SIGNED_IN, account.id, client, record.id.digest, {"methods": methods})

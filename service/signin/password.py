@@ -21,8 +21,7 @@ from service.errors import (
 )
 from service.sessions.record import NOWHERE, Client, SignedIn
 from service.signin.flow import Proof, Reason, refusal
-from service.throttling import counters
-from service.throttling.counters import by_network
+from service.throttling import buckets
 from service.throttling.table import Limited
 from service.throttling.throttle import Throttle
 
@@ -75,12 +74,13 @@ class PasswordFactor:
             TooManyHashes: too many passwords are waiting to be hashed.
         """
         if mark is None:
-            self._throttle.check([by_network(Limited.LOGIN, client.address)])
+            self._throttle.check([buckets.by_network(Limited.LOGIN, client.address)])
         name, found = self._find(raw_username, mark)
-        charged = counters.login(name, client.address)
-        if mark and found and found.on_known_device:
-            charged = counters.login_on_known_device(name, mark.digest.hex())
-        charge = self._throttle.charge(charged)
+        device = mark.digest.hex() if mark and found and found.on_known_device else None
+        if device:
+            charge = self._throttle.charge(buckets.login_on_known_device(name, device))
+        else:
+            charge = self._throttle.charge(buckets.login(name, client.address))
         with charge:
             is_right = self._hasher.verify(raw_password, found.password_hash if found else None)
         if found is None:
@@ -89,7 +89,7 @@ class PasswordFactor:
         if not is_right:
             self._audit.record(refusal(Reason.WRONG_PASSWORD, client, found.account.id))
             raise InvalidCredentials
-        charge.refund(counters.failures(name, found.account.id))
+        charge.refund(buckets.failures(name, found.account.id, [device] if device else []))
         if self._hasher.is_outdated(found.password_hash):
             self._renew(found, raw_password)
         return Proof(found.account, passwords.METHOD)
@@ -111,7 +111,7 @@ class PasswordFactor:
         found = self._accounts.credentials_of(user.owner.account_id)
         if found is None:
             raise NotSignedIn
-        charge = self._throttle.charge(counters.confirmation(found.account.id, client.address))
+        charge = self._throttle.charge(buckets.confirmation(found.account.id, client.address))
         with charge:
             is_right = self._hasher.verify(raw_password, found.password_hash)
         if not is_right:
@@ -120,7 +120,7 @@ class PasswordFactor:
             )
             raise WrongPassword
         name = usernames.parse(found.account.username).canonical
-        charge.refund(counters.failures(name, found.account.id))
+        charge.refund(buckets.failures(name, found.account.id))
         return found
 
     def _renew(self, outdated: Credentials, raw_password: str) -> None:

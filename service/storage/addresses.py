@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+
+LOGIN = frozenset({"username", "password", "ssl_certfile", "ssl_keyfile", "ssl_password"})
 
 
 def names(parts: SplitResult) -> list[str]:
@@ -21,3 +23,11 @@ def login(parts: SplitResult) -> dict[str, Any]:
     """Username and password, if given, as arguments for redis-py."""
     found = {"username": parts.username, "password": parts.password}
     return {name: unquote(value) for name, value in found.items() if value}
+
+
+def without_login(url: str) -> str:
+    """The URL without all that proves who asks."""
+    parts = urlsplit(url)
+    query = [(name, value) for name, value in parse_qsl(parts.query) if name not in LOGIN]
+    address = ",".join(names(parts))
+    return f"{parts.scheme}://{address}{parts.path}?{urlencode(query)}"

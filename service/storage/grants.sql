@@ -6,11 +6,14 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM coatcheck_service;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM coatcheck_service;
 
 GRANT USAGE ON SCHEMA public TO coatcheck_service;
-GRANT SELECT, INSERT, UPDATE ON accounts TO coatcheck_service;
+GRANT SELECT ON accounts TO coatcheck_service;
+GRANT INSERT (username, canonical_username, password_hash, session_locator, registration_key),
+    UPDATE (username, password_hash, session_epoch, registration_key, disabled_at, retired_at)
+    ON accounts TO coatcheck_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON revocations TO coatcheck_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON known_devices TO coatcheck_service;
 -- The trigger fills in the rest.
 GRANT INSERT (at, account_id, event, particulars, address, device, session) ON audit TO coatcheck_service;
 GRANT EXECUTE ON FUNCTION account_activity TO coatcheck_service;
--- For `python -m service check`.
+-- For /readyz and `python -m service check`.
 GRANT SELECT (migration_id) ON _yoyo_migration TO coatcheck_service;

@@ -88,6 +88,7 @@ class _ClusterLines:
         self._cluster: RedisCluster | None = None
         self._lines: dict[Address, Line] = {}
         self._silent: set[Address] = set()  # nodes that did not answer: a replica may take over
+        self._search: asyncio.Task[None] | None = None  # for the nodes that have the keys now
 
     async def call(self, key: str, *words: bytes) -> Any:
         try:
@@ -99,6 +100,8 @@ class _ClusterLines:
     async def close(self) -> None:
         for line in self._lines.values():
             line.close()
+        if self._search:
+            self._search.cancel()
         if self._cluster:
             await self._cluster.aclose()
 
@@ -106,7 +109,7 @@ class _ClusterLines:
         cluster = await self._map()
         address = self._address(cluster, key)
         if address in self._silent:
-            await cluster.nodes_manager.initialize()
+            await self._find_nodes(cluster)
             self._silent.discard(address)
             address = self._address(cluster, key)
         try:
@@ -120,8 +123,16 @@ class _ClusterLines:
             raise
         except (ConnectionError, RedisClusterException):
             # The node's replica may have taken over.
-            await cluster.nodes_manager.initialize()
+            await self._find_nodes(cluster)
         return await cluster.execute_command(words[0].decode(), *words[1:])  # follows redirections
+
+    async def _find_nodes(self, cluster: RedisCluster) -> None:
+        """Ask again which node has which keys. Commands that need that at a time share one search,
+        which goes on for the others when one of them gives up."""
+        if self._search is None or self._search.done():
+            self._search = asyncio.ensure_future(cluster.nodes_manager.initialize())
+            self._search.add_done_callback(_take_note)
+        await asyncio.shield(self._search)
 
     async def _map(self) -> RedisCluster:
         if self._cluster is None:
@@ -171,6 +182,12 @@ def _to_master(parts: SplitResult) -> Any:
         return await _opened(Connection(host=host, port=port, **options))
 
     return open_master
+
+
+def _take_note(search: asyncio.Task[None]) -> None:
+    """Whoever still waits gets the error; asyncio logs it if nobody does, unless it was read."""
+    if not search.cancelled():
+        search.exception()
 
 
 async def _opened(connection: AbstractConnection) -> AbstractConnection:

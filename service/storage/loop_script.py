@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import NoScriptError, ResponseError
 
 from service.storage.lines import Lines
+
+
+class ScriptCall(NamedTuple):
+    """What a script is called with. All keys are in one slot."""
+
+    keys: list[str]
+    arguments: list[str | int]
 
 
 class LoopScript:
@@ -19,17 +25,17 @@ class LoopScript:
         self._text = text.encode()
         self._sha = hashlib.sha1(self._text, usedforsecurity=False).hexdigest().encode()
 
-    async def call(self, keys: Sequence[str], arguments: Iterable[object]) -> Any:
-        """The script's reply. All keys are in one slot.
+    async def run(self, call: ScriptCall) -> Any:
+        """The script's reply.
 
         Raises:
             ResponseError: Redis reports an error.
             RedisError, RedisClusterException: Redis does not answer, within a second.
         """
-        words = [str(word).encode() for word in (len(keys), *keys, *arguments)]
+        words = [str(word).encode() for word in (len(call.keys), *call.keys, *call.arguments)]
         try:
-            return await self._lines.call(keys[0], b"EVALSHA", self._sha, *words)
+            return await self._lines.call(call.keys[0], b"EVALSHA", self._sha, *words)
         except ResponseError as error:
             if not isinstance(error, NoScriptError) and not str(error).startswith("NOSCRIPT"):
                 raise
-        return await self._lines.call(keys[0], b"EVAL", self._text, *words)
+        return await self._lines.call(call.keys[0], b"EVAL", self._text, *words)

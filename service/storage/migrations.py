@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.errors import UndefinedTable
-from yoyo import get_backend, read_migrations
+from psycopg.errors import InsufficientPrivilege, UndefinedTable
 
 from service.errors import StartupError
+from service.storage.postgres import BoundedConnection, reason_of
 
 FILES = Path(__file__).parent / "schema"
 GRANTS = Path(__file__).parent / "grants.sql"
@@ -23,6 +24,11 @@ NO_TEMPORARY_TABLES = """
 # An arbitrary number that every process uses.
 ADVISORY_LOCK = 0x636F6174
 LOCK_TIMEOUT = "60s"
+CONNECT_TIMEOUT = 10  # seconds
+
+
+class DatabaseNotReady(StartupError):
+    """Postgres does not answer, or its schema is older than this version."""
 
 
 class MigrationFailed(StartupError):
@@ -45,19 +51,21 @@ def migrate(database_url: str) -> list[str]:
         MigrationFailed: with the reason in one line.
     """
     try:
-        with psycopg.connect(database_url, autocommit=True, connect_timeout=10) as connection:
+        with psycopg.connect(
+            database_url, autocommit=True, connect_timeout=CONNECT_TIMEOUT
+        ) as connection:
             connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
             connection.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
             applied = _apply(database_url)
             _grant(connection)
             return applied
     except psycopg.Error as error:
-        reason = str(error).strip().splitlines()[0]
-        raise MigrationFailed(f"The database cannot be migrated: {reason}") from error
+        raise MigrationFailed(f"The database cannot be migrated: {reason_of(error)}") from error
 
 
 def pending(connection: psycopg.Connection[Any]) -> list[str]:
-    """The names of the migrations that the database still needs.
+    """The names of the migrations that the database still needs, in one query. It may have newer
+    ones too.
 
     Args:
         connection: in autocommit mode.
@@ -71,12 +79,43 @@ def pending(connection: psycopg.Connection[Any]) -> list[str]:
     except UndefinedTable:
         rows = []
     applied = {row[0] for row in rows}
-    return [
-        name for name in sorted(file.stem for file in FILES.glob("*.sql")) if name not in applied
-    ]
+    return [name for name in _names() if name not in applied]
+
+
+def need_of(missing: list[str]) -> str:
+    """What to do about migrations that are missing."""
+    return f"The database needs {', '.join(missing)}. Run `python -m service migrate`."
+
+
+def require_current(database_url: str) -> None:
+    """Check that the database answers, and that it needs no migration, as far as its role may know.
+
+    Raises:
+        DatabaseNotReady: with the reason in one line.
+    """
+    try:
+        with BoundedConnection.connect(
+            database_url, autocommit=True, connect_timeout=CONNECT_TIMEOUT
+        ) as connection:
+            missing = pending(connection)
+    except InsufficientPrivilege:
+        return
+    except psycopg.Error as error:
+        raise DatabaseNotReady(
+            f"Postgres at DATABASE_URL cannot be used: {reason_of(error)}"
+        ) from error
+    if missing:
+        raise DatabaseNotReady(need_of(missing))
+
+
+@cache
+def _names() -> list[str]:
+    return sorted(file.stem for file in FILES.glob("*.sql"))
 
 
 def _apply(database_url: str) -> list[str]:
+    from yoyo import get_backend, read_migrations  # only migrating needs it, and workers do not
+
     _, _, rest = database_url.partition("://")
     with get_backend(f"postgresql+psycopg://{rest}") as backend:
         pending = backend.to_apply(read_migrations(str(FILES)))

@@ -75,15 +75,6 @@ class Postgres:
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise DatabaseUnavailable(_may_have_happened(error)) from error
 
-    def ping(self) -> None:
-        """Check that Postgres answers.
-
-        Raises:
-            DatabaseUnavailable: it does not.
-        """
-        with self.connection() as connection:
-            connection.execute("SELECT 1")
-
     def close(self) -> None:
         """Close every connection of this process."""
         if self._pool is not None and self._owner_pid == os.getpid():
@@ -114,6 +105,11 @@ class Postgres:
             reconnect_timeout=2,
             open=True,
         )
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error of Postgres or Redis says, in one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _check_if_suspect(connection: Connection) -> None:

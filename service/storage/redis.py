@@ -14,12 +14,12 @@ from redis import BlockingConnectionPool, Redis, RedisCluster
 from redis._parsers.encoders import Encoder
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
-from redis.exceptions import ConnectionError, RedisClusterException, RedisError
+from redis.exceptions import ConnectionError, RedisClusterException
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from service.errors import EvictionUnknown, Unavailable
-from service.storage.addresses import hosts, login, names
+from service.storage.addresses import hosts, login, names, without_login
 from service.storage.redis_connections import (
     BOUNDED,
     MasterPool,
@@ -30,6 +30,7 @@ from service.storage.redis_connections import (
     note_failure,
     start_call,
 )
+from service.storage.redis_failures import REDIS_FAILURES
 
 POOL: dict[str, Any] = {
     "max_connections": 64,
@@ -77,7 +78,7 @@ class failing_as:  # noqa: N801 - reads as `with failing_as(...)`; a generator i
         self, kind: object, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         end_call(self._call)
-        if isinstance(error, RedisError | RedisClusterException):  # two unrelated classes
+        if isinstance(error, REDIS_FAILURES):
             note_failure(time.monotonic() - self._started)
             raise self._unavailable() from error
 
@@ -99,6 +100,20 @@ def keeps_append_only_file(client: Redis | RedisCluster) -> bool:
     """
     with failing_as(Unavailable):
         return all(answer["aof_enabled"] for answer in _of_masters(client, "persistence"))
+
+
+def serves_strangers(url: str) -> bool:
+    """Whether the Redis at `url` lets those read who show neither password nor certificate: a user
+    without a password accepts any. False if it does not answer."""
+    client = connect(without_login(url))
+    try:
+        with failing_as(Unavailable):
+            client.exists("coatcheck")
+    except Unavailable:
+        return False
+    finally:
+        client.close()
+    return True
 
 
 def _of_masters(client: Redis | RedisCluster, section: str) -> list[dict[str, Any]]:

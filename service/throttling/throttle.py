@@ -11,49 +11,47 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import structlog
 from redis import Redis, RedisCluster
 
 from service import metrics
 from service.errors import SessionStoreUnavailable, TooManyRequests, Unavailable
+from service.storage.loop_script import ScriptCall
 from service.storage.redis import failing_as
-from service.throttling.counters import Counter
-from service.throttling.rules import Call, Charged, ThrottleRules
+from service.throttling.buckets import Bucket
+from service.throttling.outages import OutageLog
+from service.throttling.rules import Receipt, ThrottleRules
 from service.throttling.scripts import CHARGE, REFUND
 from service.throttling.table import NOT_RETURNED
 
-log = structlog.get_logger()
-
-NOTHING = Charged((), ())
-LOG_INTERVAL = 10.0  # seconds between two lines about the same outage
+NOTHING = Receipt((), ())
 
 
 class Charge:
     """An attempt that has been charged. In a `with` block it is checked; if that turns out to be
     impossible for now, the block gives it back."""
 
-    def __init__(self, throttle: Throttle, charged: Charged) -> None:
+    def __init__(self, throttle: Throttle, receipt: Receipt) -> None:
         self._throttle = throttle
-        self._charged = charged
+        self._receipt = receipt
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, Unavailable):
-            self._give_back(self._charged, ())
+            self._return(self._receipt, ())
 
-    def refund(self, emptied: Sequence[Counter] = ()) -> None:
-        """Give back an attempt that was right, as far as such attempts are, and empty other limits.
-        If Redis does not answer, the attempt stays charged."""
-        self._give_back(self._charged.without(NOT_RETURNED), emptied)
+    def refund(self, emptied: Sequence[Bucket] = ()) -> None:
+        """Give back an attempt that was right, as far as such attempts are, and empty other
+        buckets. If Redis does not answer, the attempt stays charged."""
+        self._return(self._receipt.without(NOT_RETURNED), emptied)
 
-    def _give_back(self, charged: Charged, emptied: Sequence[Counter]) -> None:
-        self._charged = NOTHING
+    def _return(self, receipt: Receipt, emptied: Sequence[Bucket]) -> None:
+        self._receipt = NOTHING
         try:
-            self._throttle.give_back(charged, emptied)
+            self._throttle.refund(receipt, emptied)
         except SessionStoreUnavailable:
-            self._throttle.note_outage("refund")
+            self._throttle.outages.note("refund")
 
 
 @contextmanager
@@ -67,72 +65,84 @@ def counted() -> Iterator[None]:
 
 
 class Throttle:
-    """Limits attempts by counters in the Redis that keeps the sessions: a cache could evict them.
+    """Limits attempts by buckets in the Redis that keeps the sessions: a cache could evict them.
 
     Each operation is one script in lua/, and one round trip however many limits it concerns.
     """
 
     def __init__(self, redis: Redis | RedisCluster, rules: ThrottleRules) -> None:
         self.rules = rules
-        self._charge = redis.register_script(CHARGE)
-        self._refund = redis.register_script(REFUND)
-        self._logged_at = 0.0
+        self.outages = OutageLog()
+        self._redis = redis
+        self._charge_script = redis.register_script(CHARGE)
+        self._refund_script = redis.register_script(REFUND)
 
-    def charge(self, counters: Sequence[Counter]) -> Charge:
+    def charge(self, buckets: Sequence[Bucket]) -> Charge:
         """Charge an attempt to all of these limits.
 
         Raises:
-            TooManyRequests: one of them is used up; nothing was charged, except what counts
-                whoever keeps trying.
+            TooManyRequests: one of them is used up; nothing was charged, except to the limits that
+                are always charged.
             SessionStoreUnavailable: Redis does not answer, within a second.
         """
-        counters = self.rules.limited(counters)
-        if not counters:
+        buckets = self.rules.limited(buckets)
+        if not buckets:
             return Charge(self, NOTHING)
-        self.check(counters)
-        reply = self._run(self._charge, self.rules.charge(counters))
+        self.check(buckets)
+        reply = self._run(self._charge_script, self.rules.charge_call(buckets))
         with counted():
-            return Charge(self, self.rules.charged(counters, reply))
+            return Charge(self, self.rules.receipt_of(buckets, reply))
 
-    def check(self, counters: Sequence[Counter]) -> None:
+    def check(self, buckets: Sequence[Bucket]) -> None:
         """Raise TooManyRequests if this worker remembers that one of them is used up."""
         with counted():
-            self.rules.check(counters)
+            self.rules.check(buckets)
 
-    def charge_if_possible(self, counters: Sequence[Counter]) -> Charge:
+    def charge_if_possible(self, buckets: Sequence[Bucket]) -> Charge:
         """The same, but without Redis, the attempt goes on uncharged."""
         try:
-            return self.charge(counters)
+            return self.charge(buckets)
         except SessionStoreUnavailable:
-            self.note_outage("charge")
+            metrics.UNTHROTTLED.inc()
+            self.outages.note("charge")
             return Charge(self, NOTHING)
 
-    def give_back(self, charged: Charged, emptied: Sequence[Counter]) -> None:
-        """Undo a charge, and empty other limits.
+    def refund(self, receipt: Receipt, emptied: Sequence[Bucket]) -> list[Bucket]:
+        """Undo a charge, and empty other buckets.
+
+        Returns:
+            Those of the others that were used up.
 
         Raises:
             SessionStoreUnavailable: Redis does not answer.
         """
-        call = self.rules.refund(charged, self.rules.limited(emptied))
-        if call.keys:
-            self._run(self._refund, call)
+        emptied = self.rules.limited(emptied)
+        call = self.rules.refund_call(receipt, emptied)
+        if not call.keys:
+            return []
+        left = zip(emptied, self._run(self._refund_script, call), strict=True)
+        return [bucket for bucket, each in left if self.rules.is_used_up(bucket, each)]
 
-    def empty(self, counters: Sequence[Counter]) -> None:
-        """Forget what was charged to these limits.
+    def empty(self, buckets: Sequence[Bucket]) -> list[Bucket]:
+        """Forget what was charged to these limits; returns those that were used up.
 
         Raises:
             SessionStoreUnavailable: Redis does not answer.
         """
-        self.give_back(NOTHING, counters)
+        return self.refund(NOTHING, buckets)
 
-    def note_outage(self, step: str) -> None:
-        """Count an attempt to which Redis could not apply a limit, and log it now and then."""
-        metrics.UNTHROTTLED.inc()
-        now = time.monotonic()
-        if now - self._logged_at > LOG_INTERVAL:
-            self._logged_at = now
-            log.warning("throttle_unavailable", step=step)
+    def is_used_up(self, bucket: Bucket) -> bool:
+        """Whether the next attempt would be rejected, by the clock of this machine.
 
-    def _run(self, script: Any, call: Call) -> Any:
+        Raises:
+            SessionStoreUnavailable: Redis does not answer.
+        """
+        if not self.rules.limited([bucket]):
+            return False
+        with failing_as(SessionStoreUnavailable):
+            empty_at = int(self._redis.get(bucket.key) or 0)
+        return self.rules.is_used_up(bucket, empty_at - time.time() * 1_000_000)
+
+    def _run(self, script: Any, call: ScriptCall) -> Any:
         with failing_as(SessionStoreUnavailable):
             return script(keys=call.keys, args=call.arguments)

@@ -102,7 +102,7 @@ def _protected(
 def first_sign_in(error: CoatcheckError) -> Response:
     """Send people to the sign-in page, and back afterwards, if there is one. A form that they
     submit is rejected."""
-    if request.method != "GET" or not wants_page():
+    if request.method not in ("GET", "HEAD") or not wants_page():
         return answer(error)
     if SIGN_IN_PAGE not in current_app.view_functions:
         return answer(error)

@@ -26,6 +26,7 @@ METHODS = {"password": "a password", "application": "a proof of its own"}
 REASONS = {
     "wrong_password": "wrong password",
     "overtaken": "the account was changing at that moment",
+    "no_session_store": "the service was interrupted at that moment",
 }
 OPERATOR = "an operator"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -9,13 +10,18 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.sansio.multipart import Data, Epilogue, Field, MultipartDecoder, Preamble
 
 from service.errors import FieldError, InvalidInput, NotJson, UnreadableForm, WrongMediaType
 from service.web.answers import JSON
 
 MAX_BODY, LARGEST_BODY = 16 * 1024, 64 * 1024  # bytes: on most routes; for session data
 MAX_NESTING = 32  # levels of objects and arrays; Python itself fails at a few hundred
-FORM = "application/x-www-form-urlencoded"
+FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+MERGE_PATCH = "application/merge-patch+json"
+MAX_FIELDS = 20
+LONGEST_BOUNDARY = 70  # characters (RFC 2046, section 5.1.1)
 
 
 @dataclass(frozen=True)
@@ -27,16 +33,18 @@ class Credentials:
     remember: bool
 
 
-def json_object() -> dict[str, Any]:
+def json_object(*others: str) -> dict[str, Any]:
     """The JSON object in the body (RFC 8259, strictly: UTF-8, no NaN, no lone surrogates). Of two
     members with the same name, the last one counts.
+
+    Args:
+        others: media types that the body may have besides application/json.
 
     Raises:
         WrongMediaType: the body is declared as something else.
         NotJson: it is something else.
     """
-    if request.mimetype != JSON:
-        raise WrongMediaType(JSON)
+    _require_type(JSON, *others)
     try:
         body = msgspec.json.decode(request.get_data())
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -90,13 +98,13 @@ def optional_json_string(field: str) -> str | None:
 
 
 def json_patch() -> dict[str, Any]:
-    """The JSON object in the body, whose values a session can hold.
+    """The JSON merge patch in the body, an object whose values a session can hold.
 
     Raises:
         InvalidInput: it is nested too deeply, or has a whole number beyond 64 bits.
         WrongMediaType, NotJson: as `json_object` does.
     """
-    body = json_object()
+    body = json_object(MERGE_PATCH)
     if _is_nested_deeper(body, MAX_NESTING):
         raise InvalidInput(FieldError("body", "nesting", {"limit": MAX_NESTING}))
     try:
@@ -138,16 +146,46 @@ def _not_strings(body: dict[str, Any], *fields: str) -> list[FieldError]:
 
 
 def form_fields() -> dict[str, str]:
-    """The fields of the form in the body.
+    """The fields of the form in the body that are not empty, with or without multipart. Of two with
+    the same name, the last one counts.
 
     Raises:
         WrongMediaType: the body is declared as something else.
-        UnreadableForm: it is not UTF-8, or has too many fields.
+        UnreadableForm: it is not UTF-8, has too many fields, or contains a file.
     """
-    if request.mimetype != FORM:
-        raise WrongMediaType(FORM)
+    _require_type(FORM, MULTIPART)
+    body = request.get_data()
     try:
+        if request.mimetype == MULTIPART:
+            return {name: value for name, value in _parts(body) if value}
         # request.form would turn bytes that are not UTF-8 into percent signs, a valid name.
-        return dict(parse_qsl(request.get_data().decode(), errors="strict", max_num_fields=20))
-    except ValueError:
+        return dict(parse_qsl(body.decode(), errors="strict", max_num_fields=MAX_FIELDS))
+    except (ValueError, RequestEntityTooLarge):
         raise UnreadableForm from None
+
+
+def _parts(body: bytes) -> Iterator[tuple[str, str]]:
+    """The fields of a multipart form (RFC 7578).
+
+    Raises:
+        ValueError, RequestEntityTooLarge: it is not what `form_fields` accepts.
+    """
+    boundary = request.mimetype_params.get("boundary", "")
+    if not 0 < len(boundary) <= LONGEST_BOUNDARY:
+        raise ValueError
+    decoder = MultipartDecoder(boundary.encode("ascii"), max_parts=MAX_FIELDS)
+    decoder.receive_data(body)
+    decoder.receive_data(None)
+    name = ""
+    while not isinstance(event := decoder.next_event(), Epilogue):
+        if isinstance(event, Field) and event.name:
+            name = event.name
+        elif isinstance(event, Data) and not event.more_data:
+            yield name, event.data.decode()
+        elif not isinstance(event, Preamble):
+            raise ValueError
+
+
+def _require_type(*accepted: str) -> None:
+    if request.mimetype not in accepted:
+        raise WrongMediaType(" or ".join(accepted))

@@ -13,7 +13,7 @@ from service.errors import NotSignedIn
 from service.sessions.record import Client, Owner, Record, SignedIn
 from service.sessions.session import Session
 from service.signin.flow import Proof
-from service.throttling.counters import by_network
+from service.throttling.buckets import by_network
 from service.throttling.table import Limited
 from service.web import known_device, signals
 from service.web.services import Services, services, session_services_of

@@ -9,8 +9,10 @@ import structlog
 from flask import Blueprint, Flask, Response, current_app
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+from psycopg.errors import InsufficientPrivilege
 
-from service.errors import EvictionUnknown, Unavailable
+from service.errors import DatabaseUnavailable, EvictionUnknown, Unavailable
+from service.storage import migrations
 from service.storage.redis import eviction_policies
 from service.web.answers import json_answer, json_response
 from service.web.routes import needs_no_session
@@ -18,7 +20,7 @@ from service.web.services import services, session_services_of
 
 ALIVE_PATH = "/healthz"
 OK, UNAVAILABLE = "ok", "unavailable"
-EVICTS, UNCHECKED = "evicts", "unchecked"
+EVICTS, OUTDATED, UNCHECKED = "evicts", "outdated", "unchecked"
 
 log = structlog.get_logger()
 health = Blueprint("health", __name__)
@@ -39,15 +41,17 @@ def alive() -> Response:
 @needs_no_session
 def ready() -> Response:
     """Whether requests can be served. Without the username cache they can, at a higher cost; with
-    a Redis that evicts sessions they can, until it is full."""
+    a Redis that evicts sessions they can, until it is full; with missing migrations they cannot."""
+    postgres, schema = _database()
     parts = {
-        "postgres": _answer(services().postgres.ping),
+        "postgres": postgres,
+        "schema": schema,
         "sessions": _answer(services().session_store.ping),
         "username_cache": _answer(services().username_cache.ping),
     }
     if parts["sessions"] == OK:
         parts["sessions"] = _eviction(current_app)[0]
-    if UNAVAILABLE in (parts["postgres"], parts["sessions"]):
+    if UNAVAILABLE in (postgres, parts["sessions"]) or schema == OUTDATED:
         return json_response({"status": "unavailable", "parts": parts}, 503)
     is_well = set(parts.values()) <= {OK, UNCHECKED}
     return json_response({"status": "ready" if is_well else "degraded", "parts": parts})
@@ -82,6 +86,18 @@ def _eviction(app: Flask) -> tuple[str, str]:
     except EvictionUnknown as error:
         return UNCHECKED, type(error.__cause__).__name__
     return EVICTS if evicting else OK, ", ".join(sorted(evicting))
+
+
+def _database() -> tuple[str, str]:
+    """The states of Postgres and of its schema, in one query."""
+    try:
+        with services().postgres.connection() as connection:
+            missing = migrations.pending(connection)
+    except InsufficientPrivilege:
+        return OK, UNCHECKED
+    except DatabaseUnavailable:
+        return UNAVAILABLE, UNCHECKED
+    return OK, OUTDATED if missing else OK
 
 
 def _answer(ping: Callable[[], None]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from service.errors import CoatcheckError, FieldError, InvalidInput, TooManyRequests
+from service.errors import CoatcheckError, FieldError, InvalidInput, LimitUsedUp
 
 # The keys are an error's code; a field and a code, or "*" and a code for any field; or the status
 # of a response about which nothing more is known.
@@ -97,10 +97,9 @@ def sentence(error: CoatcheckError | FieldError) -> str:
     if isinstance(error, CoatcheckError):
         codes = (getattr(kind, "code", None) for kind in type(error).__mro__)
         text = next(SENTENCES[code] for code in codes if code in SENTENCES)
-        said = dict(error.parameters)
-        if isinstance(error, TooManyRequests):
-            said["wait"] = _duration(error.retry_after)
-        return text.format(**said)
+        if isinstance(error, LimitUsedUp):
+            return text.format(wait=_duration(error.retry_after))
+        return text.format(**error.parameters)
     own = SENTENCES.get(f"{error.field}/{error.code}")
     return (own or SENTENCES[f"*/{error.code}"]).format(field=error.field, **error.parameters)
 

@@ -11,6 +11,7 @@ from service import errors
 from service.errors import (
     CoatcheckError,
     InvalidInput,
+    LimitUsedUp,
     RegistrationUnresolved,
     StepUpRequired,
     TooManyRequests,
@@ -105,11 +106,14 @@ def problem_of(error: CoatcheckError) -> Problem:
 
 
 def rate_limit_headers(error: TooManyRequests) -> Headers:
-    """When to come back, and the limit that is used up (RFC 9110, section 10.2.3;
+    """The limit that is used up, and when to come back, if that helps (RFC 9110, section 10.2.3;
     draft-ietf-httpapi-ratelimit-headers-10)."""
+    policy = ("RateLimit-Policy", f'"{error.limit}";q={error.amount};w={error.window}')
+    if not isinstance(error, LimitUsedUp):
+        return policy, ("RateLimit", f'"{error.limit}";r=0')
     return (
         ("Retry-After", str(error.retry_after)),
-        ("RateLimit-Policy", f'"{error.limit}";q={error.amount};w={error.window}'),
+        policy,
         ("RateLimit", f'"{error.limit}";r=0;t={error.retry_after}'),
     )
 

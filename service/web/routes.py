@@ -1,14 +1,16 @@
-"""What a view declares to the event loop in front of it."""
+"""What a view declares to the event loop in front of it, and the limit that it is charged to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
 from service.throttling.table import Limited
+from service.web import current
 
 OURS = "coatcheck"  # the blueprint around all of our views
 
@@ -30,8 +32,23 @@ def needs_no_session(view: View) -> View:
 
 
 def limited(limit: Limited) -> Callable[[View], View]:
-    """Declare that the view charges each request to a limit of its network. While that is used up,
+    """Charge each request to a limit of its network before the view begins. While that is used up,
     the event loop rejects requests with a problem document, at no cost."""
+
+    def charge(view: View) -> View:
+        @wraps(view)
+        def charged(*args: Any, **kwargs: Any) -> Any:
+            current.charge(limit)
+            return view(*args, **kwargs)
+
+        return rejected_early(limit)(cast(View, charged))
+
+    return charge
+
+
+def rejected_early(limit: Limited) -> Callable[[View], View]:
+    """Declare that what the view calls charges each request to a limit of its network. While that
+    is used up, the event loop rejects requests with a problem document, at no cost."""
 
     def declare(view: View) -> View:
         setattr(view, LIMIT, limit)
@@ -61,7 +78,7 @@ class Routes:
             view = app.view_functions.get(rule.endpoint)
             methods = {
                 method
-                for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}
+                for method in (rule.methods or set()) - {"OPTIONS"}
                 if rule.arguments or self._endpoint(method, rule.rule) in (None, rule.endpoint)
             }
             if hasattr(view, LIMIT):
@@ -83,8 +100,8 @@ class Routes:
         return (method, path) in self._passwords
 
     def limit_of(self, method: str, path: str) -> Limited | None:
-        """The limit that the view of this route charges, if it declares one. The last segment of
-        the path may be an argument."""
+        """The limit to which requests of this route are charged, if one is declared. The last
+        segment of the path may be an argument."""
         start = path[: path.rfind("/") + 1]
         return self._limits.get((method, path)) or self._limits.get((method, start))
 

@@ -180,7 +180,8 @@ def test_the_command_line_says_that_the_service_will_complete_it(
     with frozen(redis_engine):
         done = CliRunner(env=environ).invoke(main, ["accounts", "disable", "bob"])
     assert done.exit_code == 1
-    assert "The change is saved." in done.stderr
+    [said] = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert said.startswith("Error: bob is disabled. Its sessions end as soon as Redis answers")
     services.chore.start()
     eventually(lambda: bob.get(CURRENT).status_code == 401, within=8)
 

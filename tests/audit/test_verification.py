@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from psycopg.errors import CheckViolation, ForeignKeyViolation
 
 from service.__main__ import main
 from service.accounts import usernames
@@ -17,9 +18,10 @@ from service.accounts.repository import AccountRepository
 from service.audit.archive import Archive
 from service.audit.chain import hash_of
 from service.audit.entry import Entry, Event
-from service.audit.trail import AuditTrail
+from service.audit.trail import WRITE, AuditTrail
 from service.sessions.record import Client
-from tests.entries import REGISTERED
+from service.storage.postgres import Postgres
+from tests.entries import REGISTERED, add_accounts
 
 Run = Callable[..., Result]
 WRITERS, EACH = 8, 12
@@ -37,6 +39,7 @@ def run(owner_environ: dict[str, str]) -> Run:
 @pytest.fixture
 def written(audit: AuditTrail, database: psycopg.Connection) -> None:
     """Rows of two accounts and of nobody's, with all that JSON has to escape."""
+    add_accounts(database, 1, 2)
     odd = Client("2001:db8::1", '"quoted" \\ slash / é 漢字 🦊 \x7f \u2028 <&>')
     for number in (1, 2, 1, 1, 2):
         audit.record(Entry(Event.SIGNED_IN, number, odd, "ab" * 32, {"methods": ["password"]}))
@@ -46,6 +49,57 @@ def written(audit: AuditTrail, database: psycopg.Connection) -> None:
 
 def test_what_the_service_writes_verifies(run: Run, written: None) -> None:
     assert (run("verify").exit_code, run("verify").stdout) == (0, "The audit trail is complete.\n")
+
+
+@pytest.mark.parametrize(
+    "particulars",
+    ['{"x": 1e1500}', '{"x": 0.10}', '{"x": 1E-400}', '{"b": 1, "a": "\\u001f\\"", "a": 2}', "{}"],
+)
+def test_whatever_the_role_of_the_service_writes_can_be_verified_listed_and_exported(
+    run: Run, postgres: Postgres, particulars: str
+) -> None:
+    """One row was enough to end all three commands, or to raise a false alarm."""
+    with postgres.connection() as connection:
+        connection.execute(WRITE, {**Entry(Event.SIGNED_IN).columns, "particulars": particulars})
+    assert (run("verify").exit_code, run("list").exit_code) == (0, 0)
+    row = json.loads(run("export").stdout)
+    assert row["hash"] == hash_of(row)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"particulars": "[1]"},
+        {"particulars": "1"},
+        {"particulars": '{"x": 1e5000}'},
+        {"particulars": '{"a":' + "[" * 3000 + "]" * 3000 + "}"},
+        {"device": "x" * 5000},
+    ],
+    ids=str,
+)
+def test_a_row_that_nobody_could_read_is_not_written(
+    postgres: Postgres, field: dict[str, str]
+) -> None:
+    columns = Entry(Event.SIGNED_IN).columns | {"particulars": "{}"} | field
+    with postgres.connection() as connection, pytest.raises(CheckViolation):
+        connection.execute(WRITE, columns)
+
+
+@pytest.mark.parametrize("at", ["infinity", "-infinity", "2020-01-01", "9999-12-31", "epoch"])
+def test_a_time_that_cannot_be_is_replaced(
+    run: Run, postgres: Postgres, database: psycopg.Connection, at: str
+) -> None:
+    with postgres.connection() as connection:
+        columns = Entry(Event.SIGNED_IN).columns | {"at": at}
+        connection.execute(WRITE.replace("%(at)s", "%(at)s::timestamptz"), columns)
+    recent = "SELECT at BETWEEN now() - interval '1 minute' AND now() FROM audit"
+    assert database.execute(recent).fetchone() == (True,)
+    assert run("verify").exit_code == 0
+
+
+def test_there_are_no_entries_about_an_account_that_is_yet_to_come(postgres: Postgres) -> None:
+    with postgres.connection() as connection, pytest.raises(ForeignKeyViolation):
+        connection.execute(WRITE, Entry(Event.SIGNED_IN, 123456789).columns)
 
 
 def test_one_chain_for_each_account_and_one_for_what_strangers_do_from_an_address(
@@ -102,6 +156,7 @@ def test_many_writers_leave_chains_without_gap_or_fork(
             about = (1, 100 + writer, None)[number % 3]
             audit.record(Entry(Event.SIGNED_IN, about, Client(f"192.0.2.{writer % 2}", "")))
 
+    add_accounts(database, 1, *range(100, 100 + WRITERS))
     with ThreadPoolExecutor(WRITERS) as writers:
         list(writers.map(write, range(WRITERS)))
     assert database.execute("SELECT count(*) FROM audit").fetchone() == (WRITERS * EACH,)
@@ -119,17 +174,21 @@ def test_the_export_is_enough_to_verify_elsewhere(run: Run, written: None) -> No
 def test_what_is_older_than_the_retention_is_pruned_and_the_rest_verifies(
     run: Run, audit: AuditTrail, database: psycopg.Connection
 ) -> None:
-    settings = {"COATCHECK_AUDIT_RETENTION": "86400"}
-    old = datetime.now(UTC) - timedelta(days=2)
+    add_accounts(database, 1, 2)
+    old = datetime.now(UTC) - timedelta(hours=2)
     # The last row of the first chain waited for Postgres, and so comes after a younger one.
     for number, at in ((1, old), (1, None), (1, old), (2, old), (2, old)):
         audit.record(Entry(Event.SIGNED_IN, number, at=at))
-    assert run("prune", **settings).stdout == "Removed 3 entries.\n"
+    assert Archive(database).prune(age=3600) == 3
     assert run("verify").exit_code == 0
     left = database.execute("SELECT chain, seq FROM audit ORDER BY id").fetchall()
     assert left == [(1, 2), (1, 3)]
     database.execute("DELETE FROM audit WHERE chain = 1 AND seq = 2")
     assert "chain 1, row 2: missing" in run("verify").stdout
+
+
+def test_the_command_that_prunes_says_how_many_are_gone(run: Run, written: None) -> None:
+    assert run("prune", COATCHECK_AUDIT_RETENTION="86400").stdout == "Removed 0 entries.\n"
 
 
 def test_a_chain_goes_on_after_all_of_it_was_pruned(
@@ -145,11 +204,12 @@ def test_a_chain_goes_on_after_all_of_it_was_pruned(
 def test_the_list_shows_the_newest_entries_of_one_account(
     run: Run, accounts: AccountRepository, audit: AuditTrail
 ) -> None:
-    account = accounts.insert(usernames.parse("Bob"), "hash", "locator-----", "", REGISTERED)
-    assert account
-    hostile = Client("192.0.2.1", "\x9b31mred")
-    for number in (account.id, account.id + 1):
-        audit.record(Entry(Event.SIGNED_IN, number, hostile, None, {"methods": ["password"]}))
+    for name in ("Ada", "Bob"):
+        account = accounts.insert(usernames.parse(name), "hash", "locator-----", "", REGISTERED)
+        assert account
+        hostile = Client("192.0.2.1", "\x9b31mred")
+        entry = Entry(Event.SIGNED_IN, account.id, hostile, None, {"methods": ["password"]})
+        audit.record(entry)
     lines = run("list", "--account", "BOB").stdout.splitlines()
     assert [line.split("\t")[2] for line in lines] == ["signed_in", "registered"]
     assert all(part.isprintable() for line in lines for part in line.split("\t"))

@@ -75,6 +75,8 @@ def test_on_a_developers_machine_nothing_is_unsafe(env: str) -> None:
         {"DATABASE_URL": "postgresql://coatcheck@localhost/coatcheck"},
         {"DATABASE_URL": "postgresql:///coatcheck?host=/run/postgresql"},
         {"DATABASE_URL": "postgresql://db/coatcheck?sslmode=verify-full"},
+        {"DATABASE_URL": "postgresql://db/coatcheck?hostaddr=127.0.0.1"},
+        {"DATABASE_URL": "postgresql:///?service=coatcheck&sslmode=verify-full"},
         {"COATCHECK_ARGON2_MEMORY_KIB": "7168", "COATCHECK_ARGON2_TIME_COST": "5"},
     ],
 )
@@ -91,7 +93,14 @@ def test_what_stays_on_this_machine_or_is_encrypted_is_fine(variables: dict[str,
         ({"COATCHECK_THROTTLING": "off"}, ["COATCHECK_THROTTLING"]),
         ({"REDIS_URL": "redis://:word@redis"}, ["REDIS_URL", "CACHE_REDIS_URL"]),
         ({"CACHE_REDIS_URL": "rediss://cache"}, ["CACHE_REDIS_URL"]),
+        (
+            {"REDIS_URL": "rediss://:word@redis?ssl_cert_reqs=none"},
+            ["REDIS_URL", "CACHE_REDIS_URL"],
+        ),
         ({"DATABASE_URL": "postgresql://db/coatcheck"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql://localhost/x?hostaddr=10.0.0.1"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql:///x?hostaddr=10.0.0.1"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql:///?service=coatcheck"}, ["DATABASE_URL"]),
         ({"DATABASE_URL": "postgresql://localhost,db/coatcheck?sslmode=prefer"}, ["DATABASE_URL"]),
     ],
 )

@@ -67,6 +67,20 @@ def test_the_owner_migrates_and_the_service_serves(
             service.execute("DROP TABLE accounts")
 
 
+def test_the_service_can_hide_nothing_in_other_databases_or_large_objects(
+    engine: PostgresEngine, superuser: psycopg.Connection, set_up: Callable[[], None]
+) -> None:
+    set_up()
+    for database in ("postgres", "template1"):
+        elsewhere = psycopg.conninfo.make_conninfo(engine.service_url, dbname=database)
+        with pytest.raises(psycopg.OperationalError, match="permission denied"):
+            psycopg.connect(elsewhere)
+    with psycopg.connect(engine.service_url, autocommit=True) as service:
+        for call in ("lo_creat(-1)", "lo_create(0)", "lo_from_bytea(0, 'x')"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                service.execute(f"SELECT {call}")
+
+
 def test_data_that_the_service_owned_pass_to_the_owner(
     engine: PostgresEngine, superuser: psycopg.Connection, set_up: Callable[[], None]
 ) -> None:

@@ -6,10 +6,10 @@ import psutil
 import pytest
 
 from tests.faults import frozen
-from tests.front.raw import ALIVE, HOST, Journal, Raw
+from tests.front.raw import ALIVE, HOST, Journal, Raw, request
 from tests.passwords import PASSWORD
 from tests.servers import Server
-from tests.ways import Way, fresh_name
+from tests.ways import BothWays, Way, fresh_name
 
 PIPELINE = 300  # requests
 CHUNKED = b"POST /healthz HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -79,11 +79,57 @@ def test_options_of_the_registration_does_not_say_which_names_exist(way: Way) ->
     assert way.client().request("OPTIONS", "/api/v1/accounts", json=body).status == 200
 
 
-def test_a_date_that_werkzeug_cannot_compute_is_ignored(url: str) -> None:
-    late = b"If-Modified-Since: Mon, 01 Jan 2024 00:00:00 +99999999999999\r\n"
+@pytest.mark.parametrize(
+    ("header", "more"),
+    [
+        ("If-Modified-Since", {}),
+        ("If-Unmodified-Since", {}),
+        ("If-Range", {"Range": "bytes=0-9"}),
+    ],
+)
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 01 Jan 2024 00:00:00 +99999999999999",
+        "31 Dec 99999999999 23:59:59 GMT",
+        '"31 Dec 99999999999 23:59:59 GMT"',
+        "Mon, 01 Jan 0000 00:00:00 GMT",
+    ],
+)
+def test_a_date_that_werkzeug_cannot_compute_is_ignored(
+    way: Way, header: str, date: str, more: dict[str, str]
+) -> None:
+    answer = way.client().get("/coatcheck/static/coatcheck.css", headers={header: date, **more})
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("form", ["{}", "http://x{}"])
+@pytest.mark.parametrize("start", ["/", "/%2F", "/%2f/", "//"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/sessions/current", "/metrics", "/auth/verify", "/healthz", "/login"]
+)
+def test_a_path_with_two_slashes_leads_nowhere(url: str, form: str, start: str, path: str) -> None:
+    """Flask routed it like the path with one, past all that the loop rejects or has wait."""
+    target = form.format(start + path)
     with Raw(url) as raw:
-        raw.send(b"GET /coatcheck/static/coatcheck.css HTTP/1.1\r\n" + HOST + late + b"\r\n")
-        assert raw.response().status == 200
+        assert raw.send(request(target.encode())).response().status == 404
+
+
+@pytest.mark.parametrize("path", ["/%2Fmetrics", "/%2f/login", "/%2Fapi/v1/accounts"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
+def test_a_path_with_two_slashes_is_the_same_404_with_and_without_the_front(
+    both_ways: BothWays, method: str, path: str
+) -> None:
+    assert both_ways.ask(method, path).status == 404
+
+
+def test_a_part_of_what_has_not_changed_is_sent(way: Way) -> None:
+    client, path = way.client(), "/coatcheck/static/coatcheck.css"
+    whole = client.get(path)
+    for validator in (whole.headers["ETag"], whole.headers["Last-Modified"]):
+        headers = {"Range": "bytes=0-9", "If-Range": validator}
+        part = client.get(path, headers=headers)
+        assert (part.status, part.body) == (206, whole.body[:10])
 
 
 @pytest.mark.parametrize("path", ["/coatcheck/static/coatcheck.css", "/login"])

@@ -11,6 +11,7 @@ import pytest
 from tests.front.raw import HOST, Journal, Raw
 from tests.front.rejections import CHUNKED, HEAD, REGISTER, check_rejection
 
+LONG = b"A: " + b"b" * 8000 + b"\r\n"
 MALFORMED = {
     "no Host": (b"GET /?sesame-query HTTP/1.1\r\nCookie: sesame-cookie\r\n\r\n", 400),
     "two Hosts": (b"GET /?sesame-query HTTP/1.1\r\n" + HEAD + HOST + b"\r\n", 400),
@@ -69,6 +70,8 @@ MALFORMED = {
     "endless request line": (b"GET /sesame-query" + b"x" * 20_000, 414),
     "long header": (b"GET /?sesame-query HTTP/1.1\r\n" + HEAD + b"A: " + b"b" * 9000, 431),
     "many headers": (b"GET /?sesame-query HTTP/1.1\r\n" + HEAD + b"A: b\r\n" * 70 + b"\r\n", 431),
+    "large head": (b"GET /?sesame-query HTTP/1.1\r\n" + HEAD + LONG * 5 + b"\r\n", 431),
+    "large head without an end": (b"GET /?sesame-query HTTP/1.1\r\n" + HEAD + LONG * 5, 431),
     "large body": (REGISTER + b"Content-Length: 70000\r\n\r\n", 413),
     "very large body": (REGISTER + b"Content-Length: " + b"9" * 18 + b"\r\n\r\n", 413),
     "large chunks": (CHUNKED + b"8000\r\n" + b"x" * 0x8000 + b"\r\n" + b"9000\r\n", 413),
@@ -108,3 +111,25 @@ def test_a_line_break_in_a_path_stays_in_one_line_of_the_log(url: str, journal: 
     [line] = journal.requests()
     assert line["status"] == 404
     assert line["path"].startswith("/a")
+
+
+ONE = b"POST /nowhere HTTP/1.1\r\n" + HOST + LONG * 3 + b"Content-Length: 20000\r\n\r\n"
+
+
+def test_heads_of_moderate_size_are_accepted_one_after_the_other_with_their_bodies(
+    url: str,
+) -> None:
+    """In one piece, which is larger than a head may be."""
+    with Raw(url) as raw:
+        raw.send((ONE + b"x" * 20000) * 2)
+        assert [raw.response().status for _ in range(2)] == [404] * 2
+
+
+def test_a_head_that_arrives_in_pieces_after_another_request_is_limited_too(url: str) -> None:
+    with Raw(url) as raw:
+        assert raw.send(ONE + b"x" * 20000).response().status == 404
+        raw.send(b"GET / HTTP/1.1\r\n" + HOST)
+        for _ in range(5):
+            raw.send(LONG)
+        assert raw.response().status == 431
+        assert raw.is_closed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 
 import psycopg
@@ -107,6 +108,17 @@ async def test_a_name_that_was_given_back_is_rejected_no_longer_than_it_is_remem
         assert await front.answer(JSON, body("bob"), Flask()) == "from Flask"
 
 
+@on_loop
+async def test_a_rejection_that_is_never_carried_out_leaves_nothing_behind(
+    opened: Open, cache: UsernameCache
+) -> None:
+    """The client may go while its request is charged."""
+    cache.publish(usernames.parse("bob"), Taken(""))
+    async with opened() as front:
+        assert front.rejection(JSON, body("bob"))
+    gc.collect()  # which would warn of a coroutine that never ran
+
+
 @pytest.mark.parametrize("when", ["at once", "after its body has arrived"])
 @on_loop
 async def test_a_lane_that_is_overrun_rejects_all_names_that_the_cache_does_not_know(
@@ -121,9 +133,9 @@ async def test_a_lane_that_is_overrun_rejects_all_names_that_the_cache_does_not_
 
         async def answer(name: str) -> Answer:
             if when == "at once":
-                rejection = front.rejection(JSON, body(name))
-                assert rejection
-                return await rejection
+                reject = front.rejection(JSON, body(name))
+                assert reject
+                return await reject()
             return await front.answer(JSON, body(name), flask)
 
         jobs = [asyncio.ensure_future(passwords.run(lambda: hold.wait(20))) for _ in range(3)]

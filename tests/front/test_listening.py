@@ -14,9 +14,13 @@ import pytest
 from redis import Redis
 
 from service.embedded import RedisEngine
-from service.front.listening import require_a_store_that_keeps_sessions
+from service.front.listening import (
+    require_a_store_for_us_alone,
+    require_a_store_that_keeps_sessions,
+)
 from tests.faults import frozen
 from tests.ports import free_port
+from tests.restricted_redis import RestrictedRedis
 from tests.servers import ROOT, Server
 
 PRODUCTION = {
@@ -112,3 +116,17 @@ def test_a_store_that_is_down_or_hangs_stops_no_start(redis_engine: RedisEngine)
     with frozen(redis_engine):
         require_a_store_that_keeps_sessions(redis_engine.url)
     assert time.monotonic() - started < 1.1
+
+
+def test_a_store_that_serves_strangers_stops_the_start(
+    redis: Redis, redis_engine: RestrictedRedis
+) -> None:
+    with pytest.raises(RuntimeError, match="asks nobody for a password"):
+        require_a_store_for_us_alone(redis_engine.service_url)
+    with frozen(redis_engine):
+        require_a_store_for_us_alone(redis_engine.service_url)
+    redis.acl_setuser("default", enabled=False, reset_passwords=True)
+    try:
+        require_a_store_for_us_alone(redis_engine.service_url)
+    finally:
+        redis.acl_setuser("default", enabled=True, nopass=True)

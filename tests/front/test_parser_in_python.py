@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.front.raw import ALIVE, Raw
-from tests.front.test_hostile_http import MALFORMED
+from tests.front.test_hostile_http import MALFORMED, ONE
 from tests.servers import Server, gunicorn
 
 MOST_GROWTH = 16 * 1024 * 1024  # bytes
@@ -32,6 +32,12 @@ def test_what_is_wrong_is_rejected_without_the_parser_in_c(server: Server, sent:
     """Perhaps later, for want of a line's end: the limit on time ends it then."""
     with Raw(server.url) as raw:
         assert 400 <= raw.send(sent).response().status <= 501
+
+
+def test_heads_of_moderate_size_are_accepted_without_the_parser_in_c(server: Server) -> None:
+    with Raw(server.url) as raw:
+        raw.send((ONE + b"x" * 20000) * 2)
+        assert [raw.response().status for _ in range(2)] == [404] * 2
 
 
 def test_a_client_that_pipelines_and_never_reads_fills_no_memory(server: Server) -> None:

@@ -74,17 +74,21 @@ async def test_a_probe_is_worth_a_line_only_if_it_fails(pipe: Pipe) -> None:
         "/\x1b[2Jescape",
         "/nul\0",
         "/caf\xe9",
+        "/\x9b31mEVIL\u202etxt\x7f\U000e0001",
     ],
     ids=ascii,
 )
 @on_loop
-async def test_whatever_is_in_a_path_stays_one_line(pipe: Pipe, path: str) -> None:
+async def test_whatever_is_in_a_path_stays_one_line_that_a_terminal_only_shows(
+    pipe: Pipe, path: str
+) -> None:
     log = RequestLog(pipe.writer)
     note(log, path)
     note(log, "/next")
     await turns()
     first, second = pipe.received()
     assert first["path"].startswith("/")
+    assert first["path"].isprintable()
     assert second["path"] == "/next"
 
 
@@ -134,12 +138,12 @@ async def test_a_reader_that_stops_does_not_hold_up_the_loop_and_loses_nothing_i
 async def test_the_longest_line_fits_into_a_pipe_that_is_ready(pipe: Pipe) -> None:
     """A longer write would block the whole loop until the reader reads."""
     log = RequestLog(pipe.writer)
-    # Six bytes in JSON each, and as many as a request line has room for.
-    note(log, "/" + "\x01" * 1364)
+    # Four bytes each, and as many as a request line has room for.
+    note(log, "/" + "\N{FOX FACE}" * 1364)
     os.set_blocking(pipe.writer, False)
     await turns()
     [line] = pipe.received()
-    assert line["path"].startswith("/\x01")
+    assert line["path"].startswith("/\N{FOX FACE}")
 
 
 @on_loop

@@ -220,6 +220,16 @@ def test_registrations_are_limited_by_network_on_the_loop_and_in_flask_alike(
     assert refused.headers["RateLimit-Policy"] == '"registration";q=200;w=3600'
 
 
+def test_no_other_site_uses_up_what_a_visitor_may_register(site: Site) -> None:
+    """Its page could make the browser send these."""
+    visitor = site.visitor()
+    foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    for _ in range(REGISTRATIONS + 2):
+        refused = visitor.send("POST", "/api/v1/accounts", json={}, headers=foreign)
+        assert refused.status_code == 403
+    visitor.register()
+
+
 def test_both_forms_of_registration_say_that_there_were_too_many(site: Site) -> None:
     visitor = site.visitor()
     for _ in range(REGISTRATIONS + 2):
@@ -311,6 +321,7 @@ def test_an_operator_unlocks_an_account(site: Site, redis: Redis, environ: dict[
         if refusal.status_code == 429:  # let an hour pass
             redis.delete(*redis.scan_iter("coatcheck:{throttle}:login-account:*"))
     assert elsewhere.sign_in(name).status_code == 429
+    assert "Retry-After" not in refusal.headers  # waiting does not help
     page = elsewhere.send("POST", "/login", data=credentials(name), headers=PAGE)
     assert "Sign in on a device on which you have signed in before" in page.text
     command = [sys.executable, "-m", "service", "accounts", "unlock", name]
@@ -322,5 +333,5 @@ def test_an_operator_unlocks_an_account(site: Site, redis: Redis, environ: dict[
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, f"Unlocked {name}.\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, f"Unblocked {name}.\n"), done.stderr
     assert elsewhere.sign_in(name).status_code == 201

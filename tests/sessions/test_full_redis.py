@@ -152,7 +152,7 @@ ENDINGS: dict[str, Callable[[FlaskClient], int]] = {
     ),
 }
 ENDS_OTHERS = {"others", "all", "password", "deletion"}
-ENDS_OWN = {"all", "sign out", "password", "deletion"}
+ENDS_OWN = {"others", "all", "sign out", "password", "deletion"}
 
 
 @scripts

@@ -491,6 +491,32 @@ def test_a_session_whose_user_proves_again_is_as_new_as_the_proof(store: Session
     assert store.revoke_all(locator, epoch=2) == 1
 
 
+def test_the_end_of_a_session_follows_it_to_its_new_id(store: SessionStore) -> None:
+    """G6: a sign-out that was under way while the session got a new id ends that one."""
+    locator = new_locator()
+    moved, other = sign_in(store, locator), sign_in(store, locator)
+    renewed = store.rotate(moved)
+    assert renewed is not None
+    assert store.revoke(locator, moved.id.digest)
+    assert store.read(renewed.id) is None
+    assert store.read(other.id) == other
+    assert [device.handle for device in store.devices(locator)] == [other.id.digest]
+    assert not store.revoke(locator, moved.id.digest)
+
+
+def test_a_session_that_is_used_in_its_last_moment_stays_in_the_list_of_its_account(
+    store: SessionStore, redis: Redis
+) -> None:
+    """G6: otherwise "sign out everywhere" would not find it."""
+    locator = new_locator()
+    used = sign_in(store, locator)
+    redis.zrem(f"coatcheck:{{{locator}}}:sessions", used.id.digest)  # a sign-in took it for expired
+    redis.hset(f"coatcheck:{{{locator}}}:session:{used.id.digest}", "seen", 0)
+    assert store.touch(used) is not None
+    assert store.revoke_all(locator, epoch=1) == 1
+    assert store.read(used.id) is None
+
+
 def test_a_proof_that_is_older_than_a_revocation_renews_nothing(store: SessionStore) -> None:
     """G6: a step-up that checked the old password does not outlive the new one."""
     locator = new_locator()

@@ -31,7 +31,7 @@ from service.sessions.record import Client, NewSession, Record, SignedIn
 from service.signin.password import PasswordFactor
 from service.storage.postgres import Postgres
 from service.storage.redis import connect
-from service.throttling import counters
+from service.throttling import buckets
 from service.throttling.rules import ThrottleRules
 from service.throttling.table import TABLE, Limited
 from service.throttling.throttle import Throttle
@@ -107,7 +107,7 @@ def signed_in(account: Account) -> SignedIn:
     """The account in a session that is not stored."""
     session_id = SessionId.new(account.locator)
     metadata = NewSession(owner=account.owner).metadata
-    return SignedIn(account.owner, Record(session_id, metadata, 0, 0, 0, 0, 0, {}, {}))
+    return SignedIn(account.owner, Record(session_id, metadata, 0, 0, 0, 0, 0, 0, {}, {}))
 
 
 def guess(
@@ -120,7 +120,7 @@ def use_up_guesses(factor: PasswordFactor, limited: Throttle, name: str = "bob")
     """A hundred wrong passwords, from as many networks as that takes and over hours."""
     for number in range(100):
         assert guess(factor, at(number), name) == "invalid_credentials"
-        limited.empty([counters.Counter(Limited.LOGIN_ACCOUNT, (name,))])
+        limited.empty([buckets.Bucket(Limited.LOGIN_ACCOUNT, (name,))])
 
 
 def test_a_parallel_burst_from_one_network_gets_ten_answers(
@@ -226,7 +226,7 @@ def test_without_redis_no_password_is_checked(
 def test_a_known_device_gets_in_while_strangers_guess(
     factor: PasswordFactor, devices: KnownDevices, bob: Account
 ) -> None:
-    """No stranger can lock anybody out, not even from the same network."""
+    """No stranger can lock the owner out there, not even from the same network."""
     mark = devices.remember(bob.id, bob.session_epoch, None)
     for number in range(60):
         guess(factor, at(number))
@@ -287,8 +287,8 @@ def test_a_success_in_between_starts_the_row_of_failures_anew(
     for _ in range(2):
         for number in range(99):
             assert guess(factor, at(number)) == "invalid_credentials"
-            limited.empty([counters.Counter(Limited.LOGIN_ACCOUNT, ("bob",))])
-            limited.empty([counters.Counter(Limited.LOGIN_NETWORK, ("bob", at(number).address))])
+            limited.empty([buckets.Bucket(Limited.LOGIN_ACCOUNT, ("bob",))])
+            limited.empty([buckets.Bucket(Limited.LOGIN_NETWORK, ("bob", at(number).address))])
         assert factor.prove("bob", PASSWORD, at(500))
 
 
@@ -296,13 +296,26 @@ def test_a_device_on_which_a_hundred_passwords_were_wrong_is_stopped(
     factor: PasswordFactor, limited: Throttle, devices: KnownDevices, bob: Account
 ) -> None:
     mark = devices.remember(bob.id, bob.session_epoch, None)
-    device, _ = counters.login_on_known_device("bob", mark.digest.hex())
+    device, _ = buckets.login_on_known_device("bob", mark.digest.hex())
     for _ in range(100):
         assert guess(factor, at(1), mark=mark) == "invalid_credentials"
         limited.empty([device])
     with pytest.raises(GuessesUsedUp):
         factor.prove("bob", PASSWORD, at(1), mark)
     assert factor.prove("bob", PASSWORD, at(2))
+
+
+def test_a_success_on_a_known_device_starts_the_row_of_failures_there_anew(
+    factor: PasswordFactor, limited: Throttle, devices: KnownDevices, bob: Account
+) -> None:
+    """Nobody is locked out by the typing errors of years."""
+    mark = devices.remember(bob.id, bob.session_epoch, None)
+    device, _ = buckets.login_on_known_device("bob", mark.digest.hex())
+    for _ in range(2):
+        for _ in range(99):
+            assert guess(factor, at(1), mark=mark) == "invalid_credentials"
+            limited.empty([device])
+        assert factor.prove("bob", PASSWORD, at(1), mark)
 
 
 def test_confirming_a_password_is_a_guess(

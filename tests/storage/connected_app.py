@@ -9,7 +9,8 @@ from service.web.services import services_of
 
 app = create_app()
 services = services_of(app)
-services.postgres.ping()
+with services.postgres.connection() as connection:
+    connection.execute("SELECT 1")
 services.username_cache.ping()
 services.session_store.ping()
 noted = services.session_store.create(NewSession(), {})

@@ -8,18 +8,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import (
-    RedisClusterException,
-    RedisError,
-)
 
 from service.embedded import RedisEngine
 from service.storage.lines import Lines, connect
+from service.storage.redis_failures import REDIS_FAILURES
 from tests.redis_engines import Group
 
 KEY = "key"
 LIMIT = 1.1  # seconds: what the service promises, and a little for a busy machine
-FAILED = (RedisError, RedisClusterException)
 
 
 class One:
@@ -68,7 +64,7 @@ async def get(lines: Lines, key: str = KEY) -> Any:
 async def answers(lines: Lines, key: str = KEY) -> bool:
     try:
         await get(lines, key)
-    except FAILED:
+    except REDIS_FAILURES:
         return False
     return True
 

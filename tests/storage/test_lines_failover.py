@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+from redis.asyncio.cluster import NodesManager
+
 from tests.conditions import eventually
 from tests.faults import frozen
 from tests.loops import on_loop
@@ -86,6 +89,30 @@ async def test_a_node_that_hangs_fails_none_but_its_own_keys(cluster_engine: Gro
             assert asyncio.get_running_loop().time() - started < 0.3
             assert await asyncio.gather(*asked) == [False] * len(its_own)
         await until_it_answers(lines, its_own[0])
+
+
+@on_loop
+async def test_commands_for_a_silent_node_share_one_search_for_its_replica(
+    cluster_engine: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches = 0
+    search = NodesManager.initialize
+
+    async def counted(manager: NodesManager) -> None:
+        nonlocal searches
+        searches += 1
+        await search(manager)
+
+    stuck = cluster_engine.nodes[2]  # which has no replica
+    key = next(key for key in map(str, range(100)) if cluster_engine.master(key) is stuck)
+    async with lines_to(cluster_engine.url) as lines:
+        await get(lines, key)
+        with frozen(stuck):
+            assert not await answers(lines, key)
+            monkeypatch.setattr(NodesManager, "initialize", counted)
+            assert not any(await asyncio.gather(*(answers(lines, key) for _ in range(50))))
+        assert searches == 1
+        await until_it_answers(lines, key)
 
 
 @on_loop

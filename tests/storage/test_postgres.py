@@ -28,6 +28,12 @@ def break_connections(engine: PostgresEngine) -> None:
         connection.execute(BREAK_CONNECTIONS)
 
 
+def ask(postgres: Postgres) -> None:
+    """Have Postgres answer something."""
+    with postgres.connection() as connection:
+        connection.execute("SELECT 1")
+
+
 INSERT = """
     INSERT INTO accounts (username, canonical_username, password_hash, session_locator)
     VALUES ('bob', 'bob', '', '')
@@ -51,7 +57,7 @@ def test_nothing_is_connected_before_the_first_statement(
     before = connections()
     postgres = Postgres(postgres_engine.url)
     assert connections() <= before
-    postgres.ping()
+    ask(postgres)
     assert connections() - before
     postgres.close()
 
@@ -70,14 +76,14 @@ def test_a_child_opens_connections_of_its_own(postgres: Postgres) -> None:
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    postgres.ping()
+    ask(postgres)
 
 
 def test_a_server_that_is_not_there_is_an_error_in_time() -> None:
     postgres = Postgres("postgresql://nobody@localhost:1/nowhere")
     started = time.monotonic()
     with pytest.raises(DatabaseUnavailable):
-        postgres.ping()
+        ask(postgres)
     postgres.close()
     assert time.monotonic() - started < module.CHECKOUT_TIMEOUT + 1
 
@@ -85,9 +91,9 @@ def test_a_server_that_is_not_there_is_an_error_in_time() -> None:
 def test_a_connection_that_was_broken_is_replaced(
     postgres: Postgres, postgres_engine: PostgresEngine
 ) -> None:
-    postgres.ping()
+    ask(postgres)
     break_connections(postgres_engine)
-    postgres.ping()
+    ask(postgres)
 
 
 def test_a_connection_is_checked_only_when_the_server_said_something_unasked(
@@ -101,10 +107,10 @@ def test_a_connection_is_checked_only_when_the_server_said_something_unasked(
         staticmethod(lambda connection: [checked.append(connection), check(connection)]),
     )
     for _ in range(5):
-        postgres.ping()
+        ask(postgres)
     assert checked == []
     break_connections(postgres_engine)
-    postgres.ping()
+    ask(postgres)
     assert checked
 
 
@@ -119,7 +125,7 @@ def test_a_server_that_stops_answering_is_an_error_in_time(
         with frozen(psutil.Process(backend)):
             connection.execute("SELECT 1")
     assert time.monotonic() - started < 2
-    postgres.ping()
+    ask(postgres)
     postgres.close()
 
 

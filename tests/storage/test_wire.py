@@ -18,9 +18,10 @@ from redis.exceptions import (
 
 from service.storage.line import Line
 from service.storage.lines import ONCE
+from service.storage.redis_failures import REDIS_FAILURES
 from service.storage.wire import packed
 from tests.loops import elapse, on_loop
-from tests.storage.lines import FAILED, LIMIT
+from tests.storage.lines import LIMIT
 
 
 class Fake:
@@ -170,7 +171,7 @@ async def test_no_error_of_a_connection_leaves_a_command_waiting(
 
     line = Line(open_)
     for _ in range(2):
-        with pytest.raises(FAILED):
+        with pytest.raises(REDIS_FAILURES):
             await asyncio.wait_for(line.send(packed(b"PING")), LIMIT)
 
 

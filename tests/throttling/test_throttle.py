@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 from limits import parse
+from prometheus_client import REGISTRY
 from redis import Redis
 from structlog.testing import capture_logs
 
@@ -19,19 +20,20 @@ from service.errors import (
     TooManyRequests,
 )
 from service.storage.redis import connect
-from service.throttling import counters, rules
-from service.throttling.counters import Counter, by_network
+from service.throttling import buckets, rules
+from service.throttling.buckets import Bucket, by_network
 from service.throttling.rules import ThrottleRules
 from service.throttling.table import LOCKS, TABLE, Limited
 from service.throttling.throttle import Throttle
+from service.web.problems import rate_limit_headers
 from tests.conditions import eventually
 from tests.front.in_front_of_flask import asked
 from tests.redis_engines import Masters
 
 NAME, ADDRESS = "bob", "192.0.2.1"
-ACCOUNT = Counter(Limited.LOGIN_ACCOUNT, (NAME,))
-NETWORK = Counter(Limited.LOGIN_NETWORK, (NAME, ADDRESS))
-FAILURES = Counter(Limited.LOGIN_FAILURES, (NAME,))
+ACCOUNT = Bucket(Limited.LOGIN_ACCOUNT, (NAME,))
+NETWORK = Bucket(Limited.LOGIN_NETWORK, (NAME, ADDRESS))
+FAILURES = Bucket(Limited.LOGIN_FAILURES, (NAME,))
 
 
 def throttle(redis: Redis | Masters, **amounts: str) -> Throttle:
@@ -40,7 +42,7 @@ def throttle(redis: Redis | Masters, **amounts: str) -> Throttle:
     return Throttle(redis, ThrottleRules(table))
 
 
-def fitting(limited: Throttle, *counted: Counter, most: int = 50) -> int:
+def fitting(limited: Throttle, *counted: Bucket, most: int = 50) -> int:
     """How many attempts fit, one after the other."""
     for number in range(most):
         try:
@@ -48,6 +50,10 @@ def fitting(limited: Throttle, *counted: Counter, most: int = 50) -> int:
         except TooManyRequests:
             return number
     return most
+
+
+def unthrottled() -> float:
+    return REGISTRY.get_sample_value("coatcheck_unthrottled_requests_total") or 0.0
 
 
 def is_refused(charge: Callable[[], object]) -> bool:
@@ -78,7 +84,7 @@ def test_a_parallel_burst_gets_no_more_tries_than_a_sequence(
     limited = throttle(either_redis, LOGIN_NETWORK="10 per hour", LOGIN_ACCOUNT="20 per hour")
     limited.charge([FAILURES])  # connects
     for number in range(5):
-        counted = [Counter(Limited.LOGIN_NETWORK, (str(number),)), Counter(Limited.LOGIN, ("x",))]
+        counted = [Bucket(Limited.LOGIN_NETWORK, (str(number),)), Bucket(Limited.LOGIN, ("x",))]
         barrier, fitted = threading.Barrier(40), []
 
         def attempt(barrier=barrier, fitted=fitted, counted=counted) -> None:  # type: ignore[no-untyped-def]
@@ -107,7 +113,7 @@ def test_whoever_keeps_trying_uses_up_the_limit_of_the_network(
 ) -> None:
     """So that a worker soon remembers it, and a flood on one name costs nothing."""
     limited = throttle(either_redis, LOGIN="5 per hour", LOGIN_NETWORK="1 per hour")
-    counted = counters.login(NAME, ADDRESS)
+    counted = buckets.login(NAME, ADDRESS)
     errors = []
     for _ in range(7):
         with suppress(TooManyRequests) as _, pytest.raises(TooManyRequests) as refusal:
@@ -115,6 +121,16 @@ def test_whoever_keeps_trying_uses_up_the_limit_of_the_network(
             raise LimitUsedUp("none", 1, 1, 1)
         errors.append(refusal.value.limit)
     assert errors == ["none", *["login-network"] * 5, "login"]
+
+
+def test_it_does_not_matter_in_which_order_the_limits_are_named(
+    either_redis: Redis | Masters,
+) -> None:
+    limited = throttle(either_redis, LOGIN="2 per hour", LOGIN_NETWORK="1 per hour")
+    named = [*reversed(buckets.login(NAME, ADDRESS))]
+    assert fitting(limited, *named) == 1
+    assert is_refused(lambda: limited.charge(named))
+    assert limited.is_used_up(by_network(Limited.LOGIN, ADDRESS))
 
 
 def test_time_gives_attempts_back(either_redis: Redis | Masters) -> None:
@@ -170,9 +186,23 @@ def test_failures_in_a_row_stay_used_up_until_they_are_cleared(
     assert either_redis.pttl(FAILURES.key) > 360 * 86400 * 1000
     with pytest.raises(GuessesUsedUp) as refusal:
         limited.charge([FAILURES])
-    assert refusal.value.retry_after == rules.LONGEST_WAIT
+    assert [name for name, _ in rate_limit_headers(refusal.value)] == [
+        "RateLimit-Policy",
+        "RateLimit",
+    ]
     limited.empty([FAILURES])
     limited.charge([FAILURES])
+
+
+def test_attempts_that_were_not_checked_lock_nobody_out(either_redis: Redis | Masters) -> None:
+    """One more came while they were under way, and found the limit used up."""
+    limited = throttle(either_redis, LOGIN_FAILURES="3 per 100 days")
+    under_way = [limited.charge([FAILURES]) for _ in range(3)]
+    with pytest.raises(GuessesUsedUp):
+        limited.charge([FAILURES])
+    for charge in under_way:
+        charge.refund()
+    assert fitting(limited, FAILURES) == 3
 
 
 def test_a_right_password_clears_the_failures(redis: Redis) -> None:
@@ -210,9 +240,9 @@ def test_a_clock_that_is_set_back_locks_nobody_out_for_longer_than_the_window(
 
 def test_every_key_expires_and_shows_neither_name_nor_address(redis: Redis) -> None:
     limited = Throttle(redis, ThrottleRules(TABLE))
-    limited.charge(counters.login("Grace-Hopper", "198.51.100.77"))
-    limited.charge(counters.login_on_known_device("Grace-Hopper", "digest-of-a-mark"))
-    limited.charge(counters.confirmation(4711, "198.51.100.77"))
+    limited.charge(buckets.login("Grace-Hopper", "198.51.100.77"))
+    limited.charge(buckets.login_on_known_device("Grace-Hopper", "digest-of-a-mark"))
+    limited.charge(buckets.confirmation(4711, "198.51.100.77"))
     for limit in (Limited.REGISTRATION, Limited.AVAILABILITY, Limited.ANONYMOUS_SESSION):
         limited.charge([by_network(limit, "198.51.100.77")])
     keys = list(redis.scan_iter())
@@ -223,6 +253,36 @@ def test_every_key_expires_and_shows_neither_name_nor_address(redis: Redis) -> N
         for secret in (b"Grace", b"198.51", b"4711", b"mark"):
             assert secret not in shown
     assert {limit for limit in Limited if limit in LOCKS} == set(LOCKS)
+
+
+def test_only_an_attempt_that_no_limit_held_counts_as_unthrottled(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that could not be given back was charged like any other."""
+    limited = throttle(redis, LOGIN_ACCOUNT="1 per hour")
+    charge = limited.charge([ACCOUNT])
+
+    def fail(*_: object) -> None:
+        raise SessionStoreUnavailable
+
+    monkeypatch.setattr(limited, "_run", fail)
+    before = unthrottled()
+    with capture_logs() as lines:
+        charge.refund()
+    assert [line["step"] for line in lines] == ["refund"]
+    assert unthrottled() == before
+    limited.charge_if_possible([ACCOUNT])
+    assert unthrottled() == before + 1
+
+
+def test_emptying_says_what_was_used_up(either_redis: Redis | Masters) -> None:
+    limited = throttle(either_redis, LOGIN_ACCOUNT="3 per hour", LOGIN_FAILURES="3 per 100 days")
+    for fits, used_up in ((2, []), (3, [FAILURES]), (4, [FAILURES])):
+        assert fitting(limited, FAILURES, most=fits) == min(fits, 3)
+        assert limited.is_used_up(FAILURES) == bool(used_up)
+        assert limited.empty([ACCOUNT, FAILURES]) == used_up
+    assert not limited.is_used_up(FAILURES)
+    assert not limited.is_used_up(NETWORK)  # which is not in the table
 
 
 def test_without_redis_a_charge_fails_or_goes_on_as_its_caller_wishes() -> None:
@@ -264,7 +324,7 @@ def test_a_worker_remembers_so_many_networks(redis: Redis, monkeypatch: pytest.M
 def test_without_a_table_nothing_is_limited_or_asked(redis: Redis) -> None:
     limited = Throttle(redis, ThrottleRules({}))
     redis.config_resetstat()
-    limited.charge(counters.login(NAME, ADDRESS)).refund([FAILURES])
+    limited.charge(buckets.login(NAME, ADDRESS)).refund([FAILURES])
     limited.empty([FAILURES])
     assert asked(redis, "evalsha") == asked(redis, "eval") == 0
     assert not limited.rules.is_on

@@ -14,6 +14,7 @@ from tests.passwords import PASSWORD
 LARGEST = 16 * 1024  # bytes of a whole request
 LONGEST_LINE, LONGEST_FIELD = 4094, 8190  # as in gunicorn.conf.py
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=a"
 
 # Repeated until there is no room: what parsers of names, passwords and headers stumble over.
 TEXTS = [
@@ -95,6 +96,7 @@ def with_header(name: str, value: str) -> Request:
     return Request(headers={name: value.encode("latin-1", "replace").decode("latin-1")})
 
 
+PART = b'--a\r\nContent-Disposition: form-data; name="username"\r\n'
 KNOWN_ADDRESSES = [in_the_address(filled(unit, size)) for unit in TEXTS for size in (128, 600)]
 KNOWN_HEADERS = [with_header(name, filled(unit, LARGEST)) for name in HEADERS for unit in FIELDS]
 KNOWN_BODIES = [
@@ -117,7 +119,11 @@ KNOWN_BODIES = [
     Request(body=b'{"a":[' + b",".join([b"9" * 4200 + b".0e9"] * 3) + b"]}"),
     Request(body=b'{"password":"' + b"\\u0661" * 2600 + b'"}'),
     *(Request(body=unit * (LARGEST // len(unit)), mimetype=FORM) for unit in (b"a=1&", b"&", b"%")),
-    Request(body=b"--a\r\n" * 3000, mimetype="multipart/form-data; boundary=a"),
+    *(
+        Request(body=head + unit * ((LARGEST - len(head)) // len(unit)), mimetype=MULTIPART)
+        for head in (b"", PART, PART + b"\r\n")
+        for unit in (b"--a\r\n", b"\r\n--a\r\n", b"\r\n--a", b"\r", b"\n", b"a;", b" \t", b'="\\')
+    ),
 ]
 
 TEXT = st.builds(filled, st.sampled_from(TEXTS) | st.text(min_size=1, max_size=4), st.just(400))
@@ -140,6 +146,6 @@ REQUESTS = (
     | st.builds(
         lambda piece, kind: Request(body=(piece * LARGEST)[:LARGEST], mimetype=kind),
         st.binary(min_size=1, max_size=8),
-        st.sampled_from([JSON, FORM]),
+        st.sampled_from([JSON, FORM, MULTIPART]),
     )
 )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 from redis import Redis
@@ -14,6 +15,8 @@ from redis import Redis
 from config import Settings
 from service import create_app
 from service.embedded import RedisEngine
+from service.storage.migrations import SERVICE_ROLE
+from service.storage.postgres import BoundedConnection
 from service.web.health import warn_of_eviction
 from service.web.services import services_of
 from tests.faults import frozen
@@ -30,20 +33,20 @@ def test_with_everything_up_it_is_ready(app: Flask) -> None:
     assert response.status_code == 200
     assert response.json == {
         "status": "ready",
-        "parts": {"postgres": "ok", "sessions": "ok", "username_cache": "ok"},
+        "parts": {"postgres": "ok", "schema": "ok", "sessions": "ok", "username_cache": "ok"},
     }
 
 
 @pytest.mark.parametrize(
-    ("down", "part", "status", "word"),
+    ("down", "parts", "status", "word"),
     [
-        (NO_POSTGRES, "postgres", 503, "unavailable"),
-        (NO_SESSIONS, "sessions", 503, "unavailable"),
-        (NO_CACHE, "username_cache", 200, "degraded"),
+        (NO_POSTGRES, {"postgres": "unavailable", "schema": "unchecked"}, 503, "unavailable"),
+        (NO_SESSIONS, {"sessions": "unavailable"}, 503, "unavailable"),
+        (NO_CACHE, {"username_cache": "unavailable"}, 200, "degraded"),
     ],
 )
 def test_a_part_that_is_down_is_named_and_the_process_is_alive_all_the_same(
-    settings: Settings, down: dict[str, str], part: str, status: int, word: str
+    settings: Settings, down: dict[str, str], parts: dict[str, str], status: int, word: str
 ) -> None:
     app = create_app(settings.model_copy(update=down))
     client = app.test_client()
@@ -51,8 +54,93 @@ def test_a_part_that_is_down_is_named_and_the_process_is_alive_all_the_same(
     alive = client.get("/healthz")
     services_of(app).close()
     assert (response.status_code, response.json["status"]) == (status, word)
-    assert [name for name, state in response.json["parts"].items() if state != "ok"] == [part]
+    found = response.json["parts"].items()
+    assert {name: state for name, state in found if state != "ok"} == parts
     assert alive.status_code == 200
+
+
+@contextmanager
+def without(database: psycopg.Connection, migration: str) -> Iterator[None]:
+    """As if a migration had not been applied."""
+    [row] = database.execute(
+        "DELETE FROM _yoyo_migration WHERE migration_id = %s RETURNING migration_hash,"
+        " migration_id, applied_at_utc",
+        (migration,),
+    ).fetchall()
+    try:
+        yield
+    finally:
+        database.execute(
+            "INSERT INTO _yoyo_migration (migration_hash, migration_id, applied_at_utc)"
+            " VALUES (%s, %s, %s)",
+            row,
+        )
+
+
+def test_a_database_that_lacks_a_migration_is_not_ready_until_it_has_it(
+    app: Flask, database: psycopg.Connection
+) -> None:
+    client = app.test_client()
+    [(newest,)] = database.execute("SELECT max(migration_id) FROM _yoyo_migration")
+    with without(database, newest):
+        response = client.get("/readyz")
+        assert (response.status_code, response.json["status"]) == (503, "unavailable")
+        assert response.json["parts"]["schema"] == "outdated"
+        assert response.json["parts"]["postgres"] == "ok"
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_database_that_was_never_migrated_is_not_ready(
+    app: Flask, database: psycopg.Connection
+) -> None:
+    database.execute("ALTER TABLE _yoyo_migration RENAME TO hidden")
+    try:
+        response = app.test_client().get("/readyz")
+    finally:
+        database.execute("ALTER TABLE hidden RENAME TO _yoyo_migration")
+    assert (response.status_code, response.json["parts"]["schema"]) == (503, "outdated")
+
+
+def test_a_database_that_is_newer_than_the_code_is_ready(
+    app: Flask, database: psycopg.Connection
+) -> None:
+    newer = "'ffff', '9999.of_a_later_version', now()"
+    database.execute(
+        "INSERT INTO _yoyo_migration (migration_hash, migration_id, applied_at_utc)"
+        f" VALUES ({newer})"
+    )
+    try:
+        response = app.test_client().get("/readyz")
+    finally:
+        database.execute("DELETE FROM _yoyo_migration WHERE migration_hash = 'ffff'")
+    assert (response.status_code, response.json["parts"]["schema"]) == (200, "ok")
+
+
+def test_a_role_that_may_not_see_the_migrations_is_served(
+    app: Flask, database: psycopg.Connection
+) -> None:
+    right = "SELECT (migration_id) ON _yoyo_migration"
+    database.execute(f"REVOKE {right} FROM {SERVICE_ROLE}")
+    try:
+        response = app.test_client().get("/readyz")
+    finally:
+        database.execute(f"GRANT {right} TO {SERVICE_ROLE}")
+    assert (response.status_code, response.json["parts"]["schema"]) == (200, "unchecked")
+
+
+def test_asking_whether_it_is_ready_costs_one_query(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = []
+    execute = BoundedConnection.execute
+
+    def counted(self: BoundedConnection, query: Any, *arguments: Any, **more: Any) -> Any:
+        queries.append(query)
+        return execute(self, query, *arguments, **more)
+
+    monkeypatch.setattr(BoundedConnection, "execute", counted)
+    assert app.test_client().get("/readyz").status_code == 200
+    assert len(queries) == 1
 
 
 @contextmanager

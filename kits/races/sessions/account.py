@@ -88,10 +88,10 @@ class Account:
         return self._ended(self._client.revoke(self.name, session, target), target)
 
     def revoke_others(self, session: str | None = None) -> SessionOperation:
-        """Revoke all sessions except one."""
+        """Revoke all sessions except one, which gets a new id."""
         session = session or self._one()
-        others = [each for each in self.live if each != session]
-        return self._ended(self._client.revoke_several(self.name, session, "others"), *others)
+        everyone = self.live
+        return self._ended(self._client.revoke_several(self.name, session, "others"), *everyone)
 
     def revoke_all(self) -> SessionOperation:
         """Revoke all sessions."""

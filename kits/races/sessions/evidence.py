@@ -12,6 +12,7 @@ from kits.races.sessions.history import SessionOperation
 
 LOSING = {"redis_tail_lost", "redis_flushed"}  # faults that destroy some of Redis's data
 ACCOUNT_WIDE = {"others", "all", "change", "close"}  # kinds that end more than one session
+RENEWING = {"others", "change"}  # those of them that give their own session a new id
 NO_EFFECT = {403, 422, 429}  # statuses of requests that change nothing
 
 
@@ -72,17 +73,27 @@ class Evidence:
         for op in self.operations:
             if op.status in NO_EFFECT:
                 continue
-            if op.kind == "revoke" and op.target:
-                found[op.target].append(op)
-            elif op.kind in ("logout", "login") and op.session:
-                found[op.session].append(op)
-            elif op.kind in ACCOUNT_WIDE:
+            if ended := op.target if op.kind == "revoke" else op.session:
+                if op.kind in ("revoke", "logout", "login"):
+                    found[ended].append(op)
+                if op.kind in ("revoke", "logout"):
+                    for handle in self._renewals_during(op, ended):
+                        found[handle].append(op)
+            if op.kind in ACCOUNT_WIDE:
                 for handle in self.sessions_of[op.name]:
                     issue = self.issue_of[handle]
                     late = op.outcome == "unknown" or issue.invoked < op.completed
                     if late and op is not issue:
                         found[handle].append(op)
         return found
+
+    def _renewals_during(self, op: SessionOperation, handle: str) -> list[str]:
+        """The ids that a session got while an operation was ending it: the end follows it there."""
+        return [
+            issue.issued
+            for issue in self.uses[handle]
+            if issue.kind in RENEWING and issue.issued and op.invoked < issue.completed
+        ]
 
     @cached_property
     def ends(self) -> dict[str, list[SessionOperation]]:
@@ -96,10 +107,8 @@ class Evidence:
         issue = self.issue_of.get(handle)
         if issue is None or handle == op.issued:
             return False
-        if op.kind not in ACCOUNT_WIDE or (op.kind == "change" and handle == op.session):
+        if op.kind not in ACCOUNT_WIDE or (op.kind in RENEWING and handle == op.session):
             return True
-        if op.kind == "others" and handle == op.session:
-            return False
         if op.kind in ("change", "close") and self.opened_with(handle) == op.password:
             return True  # however late the session was issued
         return issue.completed < op.invoked
@@ -130,6 +139,8 @@ class Evidence:
     def opened_with(self, handle: str) -> str | None:
         """The account's password when a session was issued."""
         issue = self.issue_of[handle]
+        if issue.kind == "others" and issue.session in self.issue_of:
+            return self.opened_with(issue.session)
         return issue.new_password if issue.kind == "change" else issue.password
 
     def lineage(self, handle: str) -> list[str]:
@@ -137,7 +148,7 @@ class Evidence:
         data; a sign-in does not, not even those of an anonymous session."""
         line = [handle]
         while (issue := self.issue_of.get(line[-1])) and issue.session:
-            if issue.kind != "change":
+            if issue.kind not in RENEWING:
                 break
             line.append(issue.session)
         return line

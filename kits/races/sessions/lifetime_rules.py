@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kits.races.sessions.evidence import Evidence
+from kits.races.sessions.evidence import RENEWING, Evidence
 from kits.races.sessions.history import SessionOperation
 from kits.races.violation import Violation
 
@@ -15,8 +15,8 @@ SIGNED_IN = {"read", "list", "revoke", "others", "all", "change", "close"}
 def ended_is_ended(evidence: Evidence) -> Iterator[Violation]:
     """G6: once the end of a session is acknowledged, no later request with it succeeds. It ends by
     a logout, a revocation, a sign-in on the same device, a deletion, or a password change. The
-    change also replaces the id of the session that requests it, and ends every session that the
-    old password opens, however late."""
+    change also ends every session that the old password opens, however late. It and the
+    revocation of all others replace the id of the session that requests it."""
     for handle in evidence.ends:
         for op in evidence.uses[handle]:
             if was_alive(op) and (end := evidence.had_ended(handle, op)):
@@ -96,13 +96,12 @@ def was_alive(op: SessionOperation) -> bool:
 
 
 def _was_gone(evidence: Evidence, op: SessionOperation) -> bool:
-    """Whether the response shows that the session is gone. A change or closing can get 401 shortly
-    before the session ends, while its account is being deleted; an anonymous session always gets
-    401."""
+    """Whether the response shows that the session is gone. A closing, or what renews the id, can
+    get 401 shortly before the session ends; an anonymous session always gets 401."""
     if op.kind == "write":
         return op.session is not None and op.issued is not None
     anonymous = evidence.issue_of[op.session or ""].kind == "write"
-    unsure = anonymous or op.kind in ("change", "close")
+    unsure = anonymous or op.kind in RENEWING or op.kind == "close"
     return op.kind in SIGNED_IN and op.status == 401 and not unsure
 
 
@@ -112,9 +111,9 @@ def _has_opener(evidence: Evidence, listing: SessionOperation) -> bool:
     one: the store may have created the session after the service gave up."""
     for op in evidence.of_account[listing.name]:
         unknown = op.issued is None and (
-            op.outcome == "unknown" or op.kind in ("change", "register")
+            op.outcome == "unknown" or op.kind in ("others", "change", "register")
         )
-        opens = op.kind in ("register", "login", "change") and op.invoked < listing.completed
+        opens = op.kind in ("register", "login", *RENEWING) and op.invoked < listing.completed
         known = evidence.lasts(op.invoked, listing.completed)
         if unknown and opens and not (known and _was_overtaken(evidence, op, listing)):
             return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kits.races.sessions.evidence import Evidence
+from kits.races.sessions.evidence import RENEWING, Evidence
 from kits.races.violation import Violation
 
 STATUSES = {
@@ -27,20 +27,20 @@ REDIS_ONLY = {"read", "list", "data", "write", "logout", "revoke"}
 
 
 def status_is_documented(evidence: Evidence) -> Iterator[Violation]:
-    """Every status is in the contract; 500 never is. A change brings a new id."""
+    """Every status is in the contract; 500 never is. What renews the id brings a new one."""
     for op in evidence.operations:
         if op.status is not None and op.status not in STATUSES[op.kind]:
             what = f"{op.status} to {op.kind} {op.number}"
             yield Violation("status_is_documented", op.name, what)
-        elif op.kind in ("login", "change") and op.outcome == "ok" and not op.issued:
+        elif op.kind in ("login", *RENEWING) and op.outcome == "ok" and not op.issued:
             yield Violation("status_is_documented", op.name, f"no id from {op.kind} {op.number}")
 
 
 def outage_is_no_logout(evidence: Evidence) -> Iterator[Violation]:
-    """G10: 503 says when to retry and leaves the cookie alone. A response deletes a cookie only if
-    its request has ended that session."""
+    """G10: 503 says when to retry and leaves the cookie alone, unless the session has a new id
+    already. A response deletes a cookie only if its request has ended that session."""
     for op in evidence.operations:
-        if op.status == 503 and (op.issued or op.cleared):
+        if op.status == 503 and (op.cleared or (op.issued and op.kind not in RENEWING)):
             yield Violation("outage_is_no_logout", op.name, f"503 {op.number} with Set-Cookie")
         if op.status == 503 and not op.retry_after:
             yield Violation("outage_is_no_logout", op.name, f"503 {op.number}, no Retry-After")

@@ -40,6 +40,14 @@ PLANTED = {
         "ended_is_ended",
         planted(data("anonymous", 4.0, "hat")),
     ),
+    "a session that got a new id while it was signed out": (
+        "ended_is_ended",
+        planted(
+            op("others", 8.0, 200, session="phone2", issued="phone3"),
+            op("logout", 8.05, 204, session="phone2", cleared=True),
+            read("phone3", 8.5),
+        ),
+    ),
     "a session of a login that overlapped the change of its password": (
         "ended_is_ended",
         planted(read("late", 6.0)),
@@ -60,7 +68,7 @@ PLANTED = {
         "ended_is_ended",
         planted(
             enters("tablet", 7.0, "q"),
-            op("others", 8.0, 200, session="phone2"),
+            op("others", 8.0, 200, session="phone2", issued="phone3"),
             read("tablet", 8.5),
         ),
     ),

@@ -35,7 +35,7 @@ end
 if epoch ~= '' then
   -- First a command that a full Redis rejects: after it, the script may exceed maxmemory.
   redis.call('ZADD', KEYS[2], integer(expires), ARGV[1])
-  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', integer(now))
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. integer(now)) -- until then, they still live
   if ARGV[7] ~= '' then
     finish(ARGV[7])
   end

@@ -7,8 +7,8 @@
 local listed = {}
 for _, digest in ipairs(redis.call('ZREVRANGE', KEYS[1], 0, -1)) do
   local key = ARGV[1] .. digest
-  local fields = redis.call('HMGET', key, ARGV[2], 'created', 'seen')
-  if fields[2] then
+  local fields = redis.pcall('HMGET', key, ARGV[2], 'created', 'seen') -- an error if it is no hash
+  if fields[1] and fields[2] and fields[3] then
     local expires = redis.call('ZSCORE', KEYS[1], digest)
     listed[#listed + 1] = {digest, fields[1], fields[2], fields[3], expires}
   else

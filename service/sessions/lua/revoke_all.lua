@@ -13,8 +13,9 @@ redis.call('ZREM', KEYS[1], '')
 local ended = 0
 for _, digest in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   local key = ARGV[3] .. digest
-  local authenticated = tonumber(redis.call('HGET', key, 'epoch') or 0)
-  if digest ~= ARGV[4] and authenticated < tonumber(ARGV[1]) then
+  local found = redis.pcall('HGET', key, 'epoch') -- an error if it is no hash
+  local epoch = type(found) == 'string' and tonumber(found) or 0
+  if digest ~= ARGV[4] and epoch < tonumber(ARGV[1]) then
     ended = ended + redis.call('DEL', key)
     redis.call('ZREM', KEYS[1], digest)
   end

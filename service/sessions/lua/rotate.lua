@@ -16,11 +16,12 @@ if raised and tonumber(raised) > tonumber(ARGV[5]) then
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if redis.call('EXISTS', KEYS[1]) == 0 then
+if type(redis.pcall('HGET', KEYS[1], 'created')) ~= 'string' then -- an error if it is no hash
   return redis.call('EXISTS', KEYS[2]) * now
 end
 -- A full Redis allows this, and everything after it.
 redis.call('RENAME', KEYS[1], KEYS[2])
+redis.call('HSET', KEYS[2], 'was', ARGV[1]) -- a sign-out under the old id may be on its way
 local expires = redis.call('ZSCORE', KEYS[3], ARGV[1])
 if expires then
   redis.call('ZREM', KEYS[3], ARGV[1])

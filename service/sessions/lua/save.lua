@@ -7,7 +7,7 @@
 -- Returns 1; 0 if the session is gone, so that it stays gone; -i if the i-th namespace would grow
 -- beyond its limits. Unless it returns 1, nothing is written.
 
-if redis.call('EXISTS', KEYS[1]) == 0 then
+if type(redis.pcall('HGET', KEYS[1], 'created')) ~= 'string' then -- an error if it is no hash
   return 0
 end
 

@@ -10,21 +10,24 @@
 -- be held up by those who attack it, and a refusal takes the same steps whether the name exists.
 CREATE TABLE audit (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at          timestamptz NOT NULL DEFAULT now(),
+    at          timestamptz NOT NULL DEFAULT now() CHECK (isfinite(at)),
     -- the id of an account, or a negative number for one of the chains by address
     chain       bigint NOT NULL,
     seq         bigint NOT NULL,
     -- no foreign key: the row outlives its account. Ids are never used again.
     account_id  bigint,
     event       text NOT NULL,
-    particulars jsonb NOT NULL,
+    particulars jsonb NOT NULL CHECK (
+        jsonb_typeof(particulars) = 'object' AND octet_length(particulars::text) < 2048
+    ),
     address     text NOT NULL,
     device      text NOT NULL,
     -- the digest of the session that it is about
     session     text,
     previous    bytea NOT NULL,
     hash        bytea NOT NULL,
-    UNIQUE (chain, seq)
+    UNIQUE (chain, seq),
+    CHECK (octet_length(event || address || device || coalesce(session, '')) < 4096)
 );
 
 CREATE INDEX audit_of_account ON audit (account_id, id);
@@ -38,13 +41,23 @@ CREATE TABLE audit_heads (
     pruned bigint NOT NULL DEFAULT 0
 );
 
--- The hash of a row covers a JSON array, which service/audit/chain.py computes too. The function runs
--- with the rights of the schema's owner, because the service has none on the heads.
+-- The hash of a row covers a JSON array, which service/audit/chain.py computes too. It has the text of
+-- `particulars`, because others may write the same numbers differently. The function runs with the
+-- rights of the schema's owner, because the service has none on the heads.
 CREATE FUNCTION audit_chain() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp AS $$
 DECLARE
     is_known boolean;
 BEGIN
+    -- An id is looked up even if there is none, so that it takes as long.
+    PERFORM FROM accounts WHERE id = coalesce(NEW.account_id, 0);
+    IF NOT FOUND AND NEW.account_id IS NOT NULL THEN
+        RAISE foreign_key_violation USING MESSAGE = 'no such account';
+    END IF;
+    -- Only entries that had to wait have a time of their own.
+    IF NEW.at > now() OR NEW.at < now() - interval '1 day' THEN
+        NEW.at := now();
+    END IF;
     IF NEW.account_id IS NULL OR NEW.event = 'sign_in_refused' THEN
         NEW.chain := -1 - get_byte(sha256(convert_to(NEW.address, 'UTF8')), 0) % 32;
     ELSE
@@ -65,7 +78,7 @@ BEGIN
             to_char(NEW.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
             NEW.account_id,
             NEW.event,
-            NEW.particulars,
+            NEW.particulars::text,
             NEW.address,
             NEW.device,
             NEW.session,

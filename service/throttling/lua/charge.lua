@@ -4,9 +4,9 @@
 -- one interval, and time takes it away. The key holds when the bucket will be empty.
 --
 -- KEYS  one for each limit (string: Unix µs)
--- ARGV  1 how many limits, from the first, are charged even if another one is used up
---       for each limit: interval, µs; size of the bucket, µs; how long it stays used up once an
---       attempt finds it so, µs (0: until it has leaked)
+-- ARGV  for each limit: interval, µs; size of the bucket, µs; how long it stays used up once an
+--       attempt finds it so, µs (0: until it has leaked); 1 if it is charged even if another one is
+--       used up, else 0
 -- Returns {1, for each limit when its bucket will be empty, Unix µs}; or, if one is used up, {0, for
 -- each limit how long until the next attempt fits, µs; 0 if it fits now}.
 
@@ -21,7 +21,7 @@ end
 
 local charged, waits, is_refused = {}, {}, false
 for i, key in ipairs(KEYS) do
-  local interval, size, lock = tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
+  local interval, size, lock = tonumber(ARGV[4 * i - 3]), tonumber(ARGV[4 * i - 2]), tonumber(ARGV[4 * i - 1])
   local empty = math.max(tonumber(redis.call('GET', key) or 0), now)
   if lock == 0 then
     empty = math.min(empty, now + size) -- in case the clock was set back
@@ -38,7 +38,7 @@ for i, key in ipairs(KEYS) do
 end
 
 for i, key in ipairs(KEYS) do
-  if not is_refused or (i <= tonumber(ARGV[1]) and waits[i] == 0) then
+  if not is_refused or (ARGV[4 * i] == '1' and waits[i] == 0) then
     store(key, charged[i])
   end
 end

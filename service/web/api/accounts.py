@@ -24,7 +24,6 @@ blueprint = Blueprint("accounts", __name__)
 def register() -> Response:
     """Register and sign in. If the session store is down, the answer is 201 without a session: the
     account exists, and an error would make the client try again."""
-    current.charge(Limited.REGISTRATION)
     credentials = json_credentials()
     account = current.register(
         credentials.username, credentials.password, request.headers.get("Idempotency-Key")
@@ -40,6 +39,5 @@ def register() -> Response:
 @limited(Limited.AVAILABILITY)
 def availability(username: str) -> Response:
     """Whether the name can be registered, and why not."""
-    current.charge(Limited.AVAILABILITY)
     reason = services().registration.availability(username)
     return json_response({"username": username, "available": reason is None, "reason": reason})

@@ -6,12 +6,19 @@ from flask import Blueprint, Response, request
 
 from service.throttling.table import Limited
 from service.web import current
-from service.web.answers import json_response
-from service.web.bodies import LARGEST_BODY, json_patch, merge_patch
+from service.web.answers import JSON, json_response
+from service.web.bodies import LARGEST_BODY, MERGE_PATCH, json_patch, merge_patch
 
 blueprint = Blueprint("session_data", __name__)
 
 PATH = "/sessions/current/data"
+
+
+@blueprint.after_request
+def say_what_patch_accepts(response: Response) -> Response:
+    """Name the types of a patch (RFC 5789, section 3.1)."""
+    response.headers["Accept-Patch"] = f"{MERGE_PATCH}, {JSON}"
+    return response
 
 
 @blueprint.get(PATH)

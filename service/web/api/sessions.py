@@ -11,7 +11,7 @@ from service.throttling.table import Limited
 from service.web import current, known_device
 from service.web.answers import json_response
 from service.web.bodies import json_credentials, json_strings
-from service.web.routes import hashes_a_password, limited
+from service.web.routes import hashes_a_password, rejected_early
 from service.web.services import services
 from service.web.shapes import sessions_json, signed_in_json
 
@@ -20,7 +20,7 @@ blueprint = Blueprint("sessions", __name__, url_prefix="/sessions")
 
 @blueprint.post("")
 @hashes_a_password
-@limited(Limited.LOGIN)
+@rejected_early(Limited.LOGIN)
 def sign_in() -> Response:
     """Sign in."""
     credentials = json_credentials()
@@ -65,12 +65,12 @@ def revoke_several() -> Response:
     scope = request.args.get("scope")
     if scope not in ("others", "all"):
         raise InvalidInput(FieldError("scope", "invalid"))
-    revoked = services().revocation.revoke_several(
-        user, everywhere=scope == "all", client=current.client()
-    )
+    revocation, client = services().revocation, current.client()
     if scope == "all":
+        revoked = revocation.revoke_all(user, client)
         current.forget()
     else:
+        revoked = revocation.revoke_others(current.session(), user, client)
         known_device.remember(user.owner.account_id)
     return json_response({"revoked": revoked})
 

@@ -52,7 +52,7 @@ def revoke_one(handle: str) -> Page:
 def revoke_others() -> Page:
     """End every session except this one."""
     user = current.signed_in()
-    services().revocation.revoke_several(user, everywhere=False, client=current.client())
+    services().revocation.revoke_others(current.session(), user, current.client())
     known_device.remember(user.owner.account_id)
     return redirect(url_for("coatcheck.account.overview"), 303)
 
