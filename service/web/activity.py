@@ -20,6 +20,7 @@ SENTENCES: dict[str, str] = {
     Event.PASSWORD_CHANGED: "Changed the password",
     Event.DISABLED: "The account was disabled",
     Event.ENABLED: "The account was enabled",
+    Event.UNLOCKED: "The wrong passwords were forgotten",
     Event.DELETED: "The account was deleted",
 }
 METHODS = {"password": "a password", "application": "a proof of its own"}

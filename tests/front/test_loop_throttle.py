@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import structlog
 from limits import parse
 from redis import Redis
 from structlog.testing import capture_logs
@@ -14,6 +15,7 @@ from service.embedded import RedisEngine
 from service.front import throttle
 from service.front.throttle import LoopThrottle
 from service.storage import lines
+from service.throttling import outages as throttling_outages
 from service.throttling import rules
 from service.throttling.outages import OutageLog
 from service.throttling.rules import ThrottleRules
@@ -57,7 +59,10 @@ async def test_of_a_flood_with_marks_a_few_requests_a_second_go_on(
 
 
 @on_loop
-async def test_an_outage_is_logged_once_by_loop_and_threads_together() -> None:
+async def test_an_outage_is_logged_once_by_loop_and_threads_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(throttling_outages, "log", structlog.get_logger())  # configured as now
     outages = OutageLog()
     async with opened("unix:///nowhere/redis.sock", outages) as limited:
         with capture_logs() as logged:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
+import structlog
 from limits import parse
 from prometheus_client import REGISTRY
 from redis import Redis
@@ -20,7 +21,7 @@ from service.errors import (
     TooManyRequests,
 )
 from service.storage.redis import connect
-from service.throttling import buckets, rules
+from service.throttling import buckets, outages, rules
 from service.throttling.buckets import Bucket, by_network
 from service.throttling.rules import ThrottleRules
 from service.throttling.table import LOCKS, TABLE, Limited
@@ -259,6 +260,7 @@ def test_only_an_attempt_that_no_limit_held_counts_as_unthrottled(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that could not be given back was charged like any other."""
+    monkeypatch.setattr(outages, "log", structlog.get_logger())  # configured as now
     limited = throttle(redis, LOGIN_ACCOUNT="1 per hour")
     charge = limited.charge([ACCOUNT])
 
@@ -285,7 +287,10 @@ def test_emptying_says_what_was_used_up(either_redis: Redis | Masters) -> None:
     assert not limited.is_used_up(NETWORK)  # which is not in the table
 
 
-def test_without_redis_a_charge_fails_or_goes_on_as_its_caller_wishes() -> None:
+def test_without_redis_a_charge_fails_or_goes_on_as_its_caller_wishes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outages, "log", structlog.get_logger())  # configured as now
     limited = throttle(connect("unix:///nowhere/redis.sock"), LOGIN_ACCOUNT="1 per hour")
     with pytest.raises(SessionStoreUnavailable):
         limited.charge([ACCOUNT])
