@@ -8,6 +8,7 @@ from pathlib import Path
 
 from service import configuration
 from service.front.listening import (
+    name_addresses,
     require_a_store_for_us_alone,
     require_a_store_that_keeps_sessions,
     require_free_addresses,
@@ -52,8 +53,9 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # this file is read again at e
 
 def on_starting(server: object) -> None:
     """Stop a start that would go wrong later."""
+    name_addresses(server)
     require_free_addresses(server)
-    if settings.secure_cookies:
+    if settings.is_exposed:
         require_a_store_that_keeps_sessions(settings.redis_url)
         if of.is_remote(settings.redis_url):
             require_a_store_for_us_alone(settings.redis_url)

@@ -38,8 +38,9 @@ class Finding(NamedTuple):
 
 
 def findings(settings: SessionSettings) -> list[Finding]:
-    """What is unsafe or doubtful about the settings. Nothing is in development and testing."""
-    if not settings.secure_cookies:
+    """What is unsafe or doubtful about the settings. In development and testing, nothing is
+    reported."""
+    if not settings.is_exposed:
         return []
     return [Finding(Severity.UNSAFE, text) for text in _unsafe(settings)] + [
         Finding(Severity.DOUBTFUL, text) for text in _doubtful(settings)
@@ -113,20 +114,27 @@ def _doubtful_about_accounts(settings: Settings) -> Iterator[str]:
         )
     yield from _unencrypted_redis("CACHE_REDIS_URL", settings.cache_redis_url)
     if _is_unencrypted(settings.database_url):
-        yield _unencrypted("DATABASE_URL", "sslmode=verify-full")
+        yield _unencrypted("DATABASE_URL", "Use sslmode=verify-full")
 
 
 def _unencrypted_redis(name: str, url: str) -> Iterator[str]:
     if is_remote(url) and not _is_verified(url):
-        yield _unencrypted(name, "rediss://, without ssl_cert_reqs=none")
+        yield _unencrypted(name, _encrypted(urlsplit(url).scheme))
 
 
 def _unencrypted(name: str, remedy: str) -> str:
     return (
         f"{name} leads to another machine without TLS, or without checking who answers, so whoever"
-        f" is on the way can read and change everything. Use {remedy}, unless the network is yours"
+        f" is on the way can read and change everything. {remedy}, unless the network is yours"
         " alone."
     )
+
+
+def _encrypted(scheme: str) -> str:
+    """How to encrypt the connection to a Redis. redis+sentinel:// and redis+cluster:// cannot."""
+    if scheme in ("redis", "rediss"):
+        return "Use rediss://, without ssl_cert_reqs=none"
+    return f"Encrypt the network itself, as a VPN does: {scheme}:// has no TLS"
 
 
 def _is_open(redis_url: str) -> bool:

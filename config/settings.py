@@ -98,9 +98,14 @@ class SessionSettings(BaseModel):
     )
 
     @property
+    def is_exposed(self) -> bool:
+        """Whether strangers can reach the service, so that it must be safe."""
+        return self.env in ("staging", "production")
+
+    @property
     def secure_cookies(self) -> bool:
         """Whether cookies travel over TLS only."""
-        return self.env in ("staging", "production")
+        return self.is_exposed
 
     @property
     def session_cookie_name(self) -> str:
@@ -152,7 +157,10 @@ class Settings(SessionSettings):
         10, ge=8, le=64, description="shortest new password, in characters"
     )
     fresh_proof: int = Field(
-        10 * MINUTE, ge=1, le=DAY, description="for how long a password allows what is dangerous"
+        10 * MINUTE,
+        ge=1,
+        le=DAY,
+        description="how long after a password check dangerous operations need no new one",
     )
     audit_retention: int = Field(
         365 * DAY, ge=DAY, description="how long `audit prune` keeps entries of the audit trail"

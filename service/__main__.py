@@ -165,7 +165,7 @@ def delete(username: str) -> None:
     """
     name = printable(username)
     with _services() as services, completed_later(f"{name} is deleted"):
-        ended = services.revocation.delete(username, COMMAND_LINE)
+        ended = services.revocation.delete_by_name(username, COMMAND_LINE)
     click.echo(f"Deleted {name} and ended {_counted(ended, 'session')}.")
 
 
@@ -174,6 +174,8 @@ def release_names() -> None:
     """Free the names of deleted accounts.
 
     Only names whose quarantine is over become free. Run this daily.
+
+    DATABASE_URL must be that of the owner of the database.
     """
     with _services() as services:
         released = services.accounts.release_retired()

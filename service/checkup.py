@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from psycopg import Connection
 from psycopg.errors import InsufficientPrivilege
 
 from service.configuration import config
 from service.errors import DatabaseUnavailable, EvictionUnknown, Unavailable
 from service.storage import migrations
 from service.storage.postgres import Postgres
-from service.storage.redis import eviction_policies, keeps_append_only_file, serves_strangers
+from service.storage.redis import (
+    STRANGERS,
+    evicting_policies,
+    eviction_sentence,
+    keeps_append_only_file,
+    serves_strangers,
+)
 from service.web.services import Services
 
+# Tables that the role needs and has no right on (service/storage/grants.sql).
+WITHOUT_RIGHTS = """
+SELECT relname FROM pg_class
+ WHERE relnamespace = 'public'::regnamespace
+   AND relname IN ('accounts', 'audit', 'known_devices', 'revocations')
+   AND NOT has_any_column_privilege(oid, 'INSERT')
+ ORDER BY relname
+"""
 # Of each role that the service's can become: itself, and those that it is a member of.
 IS_TOO_POWERFUL = """
 SELECT EXISTS (
@@ -51,18 +66,23 @@ def check_up(settings: config.Settings, services: Services) -> list[config.Findi
 def _of_postgres(postgres: Postgres) -> Iterator[config.Finding]:
     try:
         with postgres.connection() as connection:
-            try:
-                missing = migrations.pending(connection)
-            except InsufficientPrivilege:
-                yield _doubtful(
-                    "The role in DATABASE_URL may not read _yoyo_migration, so nobody can tell"
-                    " whether the schema is current. Grant it SELECT on that table."
-                )
-                missing = []
+            without = [name for (name,) in connection.execute(WITHOUT_RIGHTS)]
+            missing = _missing_migrations(connection)
             row = connection.execute(IS_TOO_POWERFUL).fetchone()
     except DatabaseUnavailable:
         yield _broken("Postgres does not answer at DATABASE_URL. Registering and signing in fail.")
         return
+    if without:
+        yield _broken(
+            f"The role in DATABASE_URL has no rights on {', '.join(without)}. Run"
+            " `python -m service migrate` as the owner of the database: it grants them to"
+            f" {migrations.SERVICE_ROLE}, of which the role must be a member."
+        )
+    elif missing is None:
+        yield _doubtful(
+            "The role in DATABASE_URL may not read _yoyo_migration, so nobody can tell whether the"
+            " schema is current. Grant it SELECT on that table."
+        )
     if missing:
         yield _broken(migrations.need_of(missing))
     if row and row[0]:
@@ -74,11 +94,19 @@ def _of_postgres(postgres: Postgres) -> Iterator[config.Finding]:
         )
 
 
+def _missing_migrations(connection: Connection) -> list[str] | None:
+    """The migrations that the database still needs; None if the role may not know."""
+    try:
+        return migrations.pending(connection)
+    except InsufficientPrivilege:
+        return None
+
+
 def _of_sessions(settings: config.Settings, services: Services) -> Iterator[config.Finding]:
     client = services.session_redis
     try:
         services.session_store.ping()
-        evicting = eviction_policies(client) - {"noeviction"}
+        evicting = evicting_policies(client)
         persistent = keeps_append_only_file(client)
     except EvictionUnknown:
         yield _doubtful(
@@ -89,19 +117,11 @@ def _of_sessions(settings: config.Settings, services: Services) -> Iterator[conf
     except Unavailable:
         yield _broken("Redis does not answer at REDIS_URL. Nobody is signed in meanwhile.")
         return
-    severity = config.Severity.UNSAFE if settings.secure_cookies else config.Severity.DOUBTFUL
+    severity = config.Severity.UNSAFE if settings.is_exposed else config.Severity.DOUBTFUL
     if evicting:
-        yield config.Finding(
-            severity,
-            "The Redis at REDIS_URL deletes sessions when it is full, and so signs people out. Set"
-            f" maxmemory-policy to noeviction; it is {', '.join(sorted(evicting))}.",
-        )
+        yield config.Finding(severity, eviction_sentence(evicting))
     if config.is_remote(settings.redis_url) and serves_strangers(settings.redis_url):
-        yield config.Finding(
-            severity,
-            "The Redis at REDIS_URL asks nobody for a password, so whoever can reach it can sign in"
-            " as anybody. Give its default user a password, or turn that user off.",
-        )
+        yield config.Finding(severity, STRANGERS)
     if not persistent:
         yield _doubtful(
             "The Redis at REDIS_URL keeps no append-only file, so a restart signs everybody out and"

@@ -7,6 +7,7 @@ from service.accounts.outbox import Outbox
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
 from service.audit.trail import AuditTrail
+from service.chore import Chore
 from service.configuration import config
 from service.credentials.hashing import PasswordHasher
 from service.credentials.policy import PasswordPolicy
@@ -18,7 +19,6 @@ from service.signin.flow import SignIn
 from service.signin.fresh_proof import FreshProof
 from service.signin.password import PasswordFactor
 from service.storage import redis
-from service.storage.chore import Chore
 from service.storage.postgres import Postgres
 from service.throttling.rules import ThrottleRules
 from service.throttling.table import TABLE

@@ -19,7 +19,7 @@ from service import checkup
 from service.embedded import PostgresEngine, RedisEngine
 from service.embedded.postgres_engine import NAME, OWNER
 from service.extension import build_app
-from service.storage.migrations import SERVICE_ROLE
+from service.storage.migrations import SERVICE_ROLE, migrate
 from service.web.services import services_of
 from tests.faults import frozen
 from tests.redis_engines import Group
@@ -129,6 +129,20 @@ def test_a_role_that_may_not_see_the_migrations_is_reported(
     finally:
         database.execute(f"GRANT {right} TO {SERVICE_ROLE}")
     assert (severity, "_yoyo_migration" in text) == (Severity.DOUBTFUL, True)
+
+
+def test_a_role_without_any_right_is_broken_and_migrate_is_the_remedy(
+    production: Settings, database: psycopg.Connection, postgres_engine: PostgresEngine
+) -> None:
+    """As between the REASSIGN of docs/operations.md and `migrate`."""
+    database.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {SERVICE_ROLE}")
+    try:
+        [(severity, text)] = found(production)
+    finally:
+        migrate(postgres_engine.url)
+    assert severity is Severity.BROKEN
+    assert "accounts, audit, known_devices, revocations" in text
+    assert "python -m service migrate" in text
 
 
 def test_missing_migrations_are_named(production: Settings, database: psycopg.Connection) -> None:

@@ -76,7 +76,7 @@ def test_what_strangers_have_used_up_is_free_again(
 def test_a_known_device_is_free_again(
     run: Run, limited: Throttle, account: int, postgres: Postgres
 ) -> None:
-    mark = KnownDevices(postgres).remember(account, None, None)
+    (mark,) = KnownDevices(postgres).remember(account, epoch=0)
     _, failures = buckets.login_on_known_device("bob", mark.digest.hex())
     use_up(limited, failures)
     assert run(*UNLOCK).stdout == "Unblocked bob.\n"

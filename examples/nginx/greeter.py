@@ -1,6 +1,6 @@
 """An application that knows nothing about sessions: it greets the user that the proxy names.
 
-gunicorn --bind 127.0.0.1:8001 greeter:application
+gunicorn --bind 127.0.0.1:8002 greeter:application
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 python -m kits.attacks                  every attack; exits with 1 if one succeeds
 python -m kits.attacks guesses full     only some
 
-Each attack starts a deployment of its own, behind an imagined proxy.
+Each attack starts a deployment of its own, behind an imagined proxy. --rounds and --seconds are for
+speed alone.
 """
 
 from __future__ import annotations
@@ -94,6 +95,10 @@ def _options() -> argparse.Namespace:
     for attack in options.attacks:
         if attack not in ATTACKS:
             parser.error(f"there is no attack {attack!r}; there are {', '.join(ATTACKS)}")
+    for name in ("rounds", "seconds"):
+        is_given = getattr(options, name) != parser.get_default(name)
+        if is_given and options.attacks and "speed" not in options.attacks:
+            parser.error(f"--{name} is for speed alone")
     return options
 
 

@@ -21,6 +21,7 @@ from tests.visitors import Visitor, visitor
 
 # In this environment a hash costs what it costs in production, and cookies work without TLS.
 ENVIRONMENT = "development"
+MOST_DATA = {f"key{n:02}": "x" * 240 for n in range(16)}  # that an anonymous session may hold
 COMMAND_TIMEOUT = 60  # seconds
 
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 import httpx
 
-from kits.attacks.deployment import Deployment, address
+from kits.attacks.deployment import MOST_DATA, Deployment, address
 from kits.attacks.guesses import CROWDS
 from kits.attacks.revocations import TRIALS, Person, Way
 from kits.command import Say
@@ -23,7 +23,6 @@ from tests.visitors import visitor
 ROOM = 4 << 20  # bytes that strangers may fill
 WRITERS, ENOUGH = 4, 20  # refusals in a row, after which a writer takes Redis for full
 PATIENCE = 120.0  # seconds until Redis must be full
-DATA = {f"key{n:02}": "x" * 240 for n in range(16)}  # as much as an anonymous session may hold
 ASKED = 10  # times for each ended session, so that every worker is asked
 READS = 25  # of each path
 PATHS = ("/api/v1/sessions/current", "/auth/verify", "/api/v1/sessions", "/account")
@@ -133,7 +132,7 @@ class _Writer(threading.Thread):
             while not self._stopping.is_set():
                 headers = {"X-Forwarded-For": address(next(STRANGERS))}
                 path = "/api/v1/sessions/current/data"
-                status = http.patch(path, json=DATA, headers=headers).status_code
+                status = http.patch(path, json=MOST_DATA, headers=headers).status_code
                 http.cookies.clear()
                 if status == httpx.codes.OK:
                     self.in_a_row = 0

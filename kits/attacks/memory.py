@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 
-from kits.attacks.deployment import Deployment, address
+from kits.attacks.deployment import MOST_DATA, Deployment, address
 from kits.command import Say
 from kits.generators import LOST
 from kits.report import responses
@@ -24,7 +24,6 @@ SECONDS, PAUSE = 60.0, 0.5
 PER_MINUTE = 512 << 10
 HERE = address(1)
 SAMPLES = 0  # of MEMORY USAGE: all elements
-DATA = {f"key{n:02}": "x" * 240 for n in range(16)}  # as much as an anonymous session may hold
 LONG = "x" * 500
 
 
@@ -70,7 +69,7 @@ def _kind(key: str) -> str:
 
 def _write_new_data(someone: Visitor, n: int) -> int:
     with visitor(someone.url, HERE) as new:
-        return new.api("PATCH", "/sessions/current/data", DATA).status_code
+        return new.api("PATCH", "/sessions/current/data", MOST_DATA).status_code
 
 
 def _write_data_again(someone: Visitor, n: int) -> int:

@@ -36,10 +36,13 @@ class Comparison:
         problems = [
             *(f"unexplained: {found.test}" for found in self.differences if not found.reason),
             *(f"stale: {test}" for test in self.stale),
-            *(f"with stock, {self.stock.trouble}" for _ in filter(None, [self.stock.trouble])),
-            *(f"with Coatcheck, {self.ours.trouble}" for _ in filter(None, [self.ours.trouble])),
-            *(["no test passes with stock"] if not passed else []),
         ]
+        if self.stock.trouble:
+            problems.append(f"with stock, {self.stock.trouble}")
+        if self.ours.trouble:
+            problems.append(f"with Coatcheck, {self.ours.trouble}")
+        if not passed:
+            problems.append("no test passes with stock")
         counts = f"{len(self.ours.passed)} pass, {passed} with stock"
         return Verdict(suite, TARGET, "; ".join([counts, *problems]), not problems)
 

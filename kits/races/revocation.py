@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import psycopg
 from flask import Flask
 from redis import Redis
 
@@ -33,6 +34,7 @@ from tests.guarantees.overtaken import (
     ENDINGS,
     REVOKED,
     VIEWS,
+    Stores,
     add_parked_views,
     concurrent_writes,
     late_login,
@@ -40,7 +42,7 @@ from tests.guarantees.overtaken import (
 )
 
 
-def verdicts(app: Flask, redis: Redis, attempts: int) -> Iterator[Verdict]:
+def verdicts(app: Flask, stores: Stores, attempts: int) -> Iterator[Verdict]:
     """Repeat each attempt, and compare every result with the only correct one."""
     parking = add_parked_views(app)
     bob = app.test_client()
@@ -55,7 +57,7 @@ def verdicts(app: Flask, redis: Redis, attempts: int) -> Iterator[Verdict]:
     target = "401 for the ended session, 200 for the waiting request, then 401 again"
     for ending in ENDINGS:
         for view in VIEWS:
-            attempt = partial(parked_request, app, parking, redis, ending, view)
+            attempt = partial(parked_request, app, parking, stores, ending, view)
             subject = f"{ending} during a request, session {view}"
             yield _repeat(subject, target, attempts, REVOKED, lambda _, attempt=attempt: attempt())
 
@@ -76,7 +78,7 @@ def _repeat(
 
 
 @contextmanager
-def application() -> Iterator[tuple[Flask, Redis]]:
+def application() -> Iterator[tuple[Flask, Stores]]:
     with (
         tempfile.TemporaryDirectory(prefix="coatcheck-revocation-") as path,
         PostgresEngine(Path(path) / "postgres", durable=False) as postgres,
@@ -84,14 +86,16 @@ def application() -> Iterator[tuple[Flask, Redis]]:
         Redis.from_url(engine.url, protocol=2) as redis,
     ):
         migrate(postgres.url)
+        database = psycopg.connect(postgres.url, autocommit=True)
         environ = {"COATCHECK_ENV": "testing", "COATCHECK_LOG_LEVEL": "warning"}
         environ["COATCHECK_THROTTLING"] = "off"
-        environ |= {"DATABASE_URL": postgres.url, "REDIS_URL": engine.url}
+        environ |= {"DATABASE_URL": postgres.service_url, "REDIS_URL": engine.url}
         app = create_app(config.load(environ))
         app.testing = True
         try:
-            yield app, redis
+            yield app, Stores(redis, database)
         finally:
+            database.close()
             services_of(app).close()
 
 
@@ -105,8 +109,8 @@ def main() -> int:
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     report = Report("Revoked is revoked")
-    with application() as (app, redis):
-        for verdict in verdicts(app, redis, options.attempts):
+    with application() as (app, stores):
+        for verdict in verdicts(app, stores, options.attempts):
             say(str(verdict))
             report.judge([verdict])
     report.publish(options.output / "revocation.md")

@@ -29,12 +29,12 @@ class Account:
 
 
 class Credentials(NamedTuple):
-    """An account, the hash of its password, and whether its owner has signed in before on the
-    device that asks."""
+    """An account, the hash of its password and, if its owner has signed in before on the device
+    that asks, the digest of the mark that shows it, in hexadecimal."""
 
     account: Account
     password_hash: str
-    on_known_device: bool = False
+    known_device: str | None = None
 
 
 @dataclass(frozen=True)

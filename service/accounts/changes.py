@@ -40,9 +40,19 @@ CHANGE_PASSWORD: Final = f"""
         WHERE id = %(id)s AND password_hash = %(old)s AND disabled_at IS NULL RETURNING {ACCOUNT}
     ), {AND_REVOKE}
 """
+# The device that asks stays a known one, if it was. `known` locks its row, so that of two requests
+# at once, the second sees what the first did.
 REVOKE_SESSIONS: Final = f"""
     WITH account AS (
         UPDATE accounts SET session_epoch = session_epoch + 1 WHERE id = %(id)s RETURNING {ACCOUNT}
+    ), known AS (
+        SELECT digest, known_devices.session_epoch
+        FROM known_devices JOIN account ON account_id = id
+        WHERE digest = ANY(%(marks)s) FOR UPDATE OF known_devices
+    ), renewed AS (
+        UPDATE known_devices SET session_epoch = account.session_epoch FROM account, known
+        WHERE account_id = id AND known_devices.digest = known.digest
+            AND known.session_epoch = account.session_epoch - 1
     ), {AND_REVOKE}
 """
 DISABLE: Final = f"""
@@ -58,11 +68,19 @@ ENABLE: Final = f"""
         WHERE canonical_username = %(canonical)s AND retired_at IS NULL RETURNING {ACCOUNT}
     ), {AND_AUDIT}
 """
-RETIRE: Final = f"""
+# Again, if the sessions of a deleted account may still be there.
+_RETIRE: Final = f"""
     WITH account AS (
         UPDATE accounts
         SET retired_at = coalesce(retired_at, now()), session_epoch = session_epoch + 1,
             username = '', password_hash = '', registration_key = ''
-        WHERE canonical_username = %(canonical)s RETURNING {ACCOUNT}
+        WHERE {{condition}} AND (
+            retired_at IS NULL OR EXISTS (
+                SELECT FROM revocations
+                WHERE locator = session_locator AND delivered_at IS NULL
+            )
+        ) RETURNING {ACCOUNT}
     ), {AND_REVOKE}
 """
+RETIRE: Final = _RETIRE.format(condition="id = %(id)s")
+RETIRE_BY_NAME: Final = _RETIRE.format(condition="canonical_username = %(canonical)s")

@@ -25,17 +25,18 @@ log = structlog.get_logger()
 DUE: Final = 2  # seconds; until then, the process that made the change is probably delivering it
 KEPT: Final = 24 * 3600  # seconds that a delivered row stays
 BATCH: Final = 500
-MOST_FAILURES: Final = 3  # of one pass: one part of a cluster may be down, and all of Redis
+# Failures that end a pass: then probably all of Redis is down, not one part of a cluster.
+MOST_FAILURES: Final = 3
 
 DELIVERED: Final = """
     UPDATE revocations SET delivered_at = now()
     WHERE locator = %s AND epoch = %s AND delivered_at IS NULL
 """
+FORGET_DELIVERED: Final = f"""
+    DELETE FROM revocations WHERE delivered_at < now() - make_interval(secs => {KEPT})
+"""
 # In random order, so that no row that fails again and again keeps others waiting.
 PENDING: Final = f"""
-    WITH old AS (
-        DELETE FROM revocations WHERE delivered_at < now() - make_interval(secs => {KEPT})
-    )
     SELECT id, recorded_at < now() - make_interval(secs => {DUE})
     FROM revocations WHERE delivered_at IS NULL ORDER BY random() LIMIT {BATCH}
 """
@@ -94,6 +95,7 @@ class Outbox:
             DatabaseUnavailable: Postgres does not answer.
         """
         with self._postgres.connection() as connection:
+            connection.execute(FORGET_DELIVERED)
             pending = connection.execute(PENDING).fetchall()
         failures = 0
         for number, is_due in pending:

@@ -15,9 +15,10 @@ from service.accounts.changes import (
     ENABLE,
     INSERT,
     RETIRE,
+    RETIRE_BY_NAME,
     REVOKE_SESSIONS,
 )
-from service.accounts.known_devices import Mark
+from service.accounts.known_devices import Mark, digests
 from service.accounts.usernames import Username
 from service.audit.entry import Entry
 from service.storage.postgres import Postgres
@@ -32,10 +33,11 @@ WITH_HASH: Final = f"""
     SELECT {ACCOUNT} FROM accounts WHERE canonical_username = %s AND password_hash = %s
 """
 CREDENTIALS: Final = f"""
-    SELECT {ACCOUNT}, password_hash, EXISTS (
-        SELECT FROM known_devices device
-        WHERE device.account_id = accounts.id AND device.digest = %s
+    SELECT {ACCOUNT}, password_hash, (
+        SELECT encode(digest, 'hex') FROM known_devices device
+        WHERE device.account_id = accounts.id AND device.digest = ANY(%s)
             AND device.session_epoch = accounts.session_epoch
+        LIMIT 1
     )
     FROM accounts
     WHERE canonical_username = %s AND disabled_at IS NULL AND retired_at IS NULL
@@ -121,11 +123,10 @@ class AccountRepository:
         """The account with exactly this name and hash."""
         return self._account(WITH_HASH, (username.canonical, password_hash))
 
-    def credentials(self, username: Username, mark: Mark | None = None) -> Credentials | None:
-        """An account that is neither disabled nor deleted, its password hash, and whether `mark` is
-        that of a known device."""
-        digest = mark.digest if mark else None
-        row = self._fetch_one(CREDENTIALS, (digest, username.canonical))
+    def credentials(self, username: Username, marks: Collection[Mark] = ()) -> Credentials | None:
+        """An account that is neither disabled nor deleted, its password hash, and which of `marks`
+        is that of a known device."""
+        row = self._fetch_one(CREDENTIALS, (digests(marks), username.canonical))
         return Credentials(Account(*row[:-2]), *row[-2:]) if row else None
 
     def credentials_of(self, account_id: int) -> Credentials | None:
@@ -143,11 +144,15 @@ class AccountRepository:
         return self._changed(CHANGE_PASSWORD, entry, id=account_id, old=old, new=new)
 
     def revoke_sessions(
-        self, account_id: int, entry: Entry, keep: str | None = None
+        self,
+        account_id: int,
+        entry: Entry,
+        keep: str | None = None,
+        marks: Collection[Mark] = (),
     ) -> Account | None:
         """Raise the session epoch, so that sign-ins under way come too late, and revoke every
-        session but the one with the digest `keep`."""
-        return self._changed(REVOKE_SESSIONS, entry, keep, id=account_id)
+        session but the one with the digest `keep`, and every known device but that of `marks`."""
+        return self._changed(REVOKE_SESSIONS, entry, keep, id=account_id, marks=digests(marks))
 
     def disable(self, username: Username, entry: Entry) -> Account | None:
         """Reject sign-ins from now on and revoke every session, even if already disabled."""
@@ -174,10 +179,14 @@ class AccountRepository:
             rows = connection.execute(NEWEST_DISABLED, (limit,)).fetchall()
         return [Member(*row) for row in rows]
 
-    def retire(self, username: Username, entry: Entry) -> Account | None:
-        """Empty an account, keep its name taken and revoke every session, even if already retired.
-        None if there is no such account."""
-        return self._changed(RETIRE, entry, canonical=username.canonical)
+    def retire(self, account_id: int, entry: Entry) -> Account | None:
+        """Empty an account, keep its name taken and revoke every session. None if there is no such
+        account, or it is retired and all its revocations are delivered."""
+        return self._changed(RETIRE, entry, id=account_id)
+
+    def retire_by_name(self, username: Username, entry: Entry) -> Account | None:
+        """The same, by name."""
+        return self._changed(RETIRE_BY_NAME, entry, canonical=username.canonical)
 
     def release_retired(self) -> int:
         """Free the names whose quarantine is over, and return their number. Several processes may

@@ -8,11 +8,13 @@ then is the revocation acknowledged. If Redis fails, the outbox completes it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
 from service.accounts import usernames
 from service.accounts.account import Account, Credentials
+from service.accounts.known_devices import Mark
 from service.accounts.outbox import Outbox
 from service.accounts.repository import AccountRepository
 from service.audit.entry import Entry, Event, emit
@@ -76,31 +78,37 @@ class Revocation:
             Entry(Event.SESSION_REVOKED, user.owner.account_id, client, session=handle)
         )
 
-    def revoke_all(self, user: SignedIn, client: Client) -> int:
+    def revoke_all(self, user: SignedIn, client: Client, marks: Collection[Mark] = ()) -> int:
         """End all sessions of the user. Returns their number.
+
+        Args:
+            marks: those of the device that asks, which stays a known one if it was.
 
         Raises:
             NotSignedIn: the account no longer exists.
         """
         entry = Entry(Event.ALL_REVOKED, client=client, session=user.record.id.digest)
-        account = self._accounts.revoke_sessions(user.owner.account_id, entry)
+        account = self._accounts.revoke_sessions(user.owner.account_id, entry, marks=marks)
         if account is None:
             raise NotSignedIn
         return self._end(entry, account)
 
-    def revoke_others(self, session: Session, user: SignedIn, client: Client) -> int:
+    def revoke_others(
+        self, session: Session, user: SignedIn, client: Client, marks: Collection[Mark] = ()
+    ) -> int:
         """End the user's other sessions, and give this one a new id: somebody else may have a copy
         of the old one. Returns their number.
 
         Args:
             session: that of the request, in which `user` is signed in.
+            marks: as for `revoke_all`.
 
         Raises:
             NotSignedIn: the session has just ended, or the account no longer exists.
         """
         new = SessionId.new(user.record.id.locator)
         entry = Entry(Event.OTHERS_REVOKED, client=client, session=user.record.id.digest)
-        account = self._accounts.revoke_sessions(user.owner.account_id, entry, new.digest)
+        account = self._accounts.revoke_sessions(user.owner.account_id, entry, new.digest, marks)
         if account is None:
             raise NotSignedIn
         renewed = self._renew(session, user.record, new=new)
@@ -111,13 +119,16 @@ class Revocation:
 
     def change_password(
         self, session: Session, confirmed: Credentials, new: PreparedPassword, client: Client
-    ) -> None:
+    ) -> Account:
         """Change the password; every other session ends, and this one gets a new id.
 
         Args:
             session: that of the request, in which the user is signed in.
             confirmed: from `PasswordFactor.confirm`.
             new: from `PasswordPolicy.check`.
+
+        Returns:
+            The account after the change.
 
         Raises:
             WrongPassword: the password changed at the same time.
@@ -137,18 +148,24 @@ class Revocation:
         self._end(entry, changed)
         if not renewed:
             raise NotSignedIn
+        return changed
 
-    def delete(self, raw_username: str, client: Client, session: str | None = None) -> int:
-        """Delete an account; its name stays taken for the quarantine.
+    def delete(self, user: SignedIn, client: Client) -> None:
+        """Delete the user's account; its name stays taken for the quarantine.
 
-        Args:
-            session: the digest of the session in which its owner asks for it.
-
-        Returns:
-            The number of sessions that ended.
+        Raises:
+            NotSignedIn: the account no longer exists.
         """
-        entry = Entry(Event.DELETED, client=client, session=session)
-        return self._end(entry, self._accounts.retire(usernames.parse(raw_username), entry))
+        entry = Entry(Event.DELETED, client=client, session=user.record.id.digest)
+        account = self._accounts.retire(user.owner.account_id, entry)
+        if account is None:
+            raise NotSignedIn
+        self._end(entry, account)
+
+    def delete_by_name(self, raw_username: str, client: Client) -> int:
+        """Delete an account, as `delete` does. Returns the number of sessions that ended."""
+        entry = Entry(Event.DELETED, client=client)
+        return self._end(entry, self._accounts.retire_by_name(usernames.parse(raw_username), entry))
 
     def disable(self, raw_username: str, client: Client) -> int:
         """Block sign-ins to an account until it is enabled. Returns the number of sessions that

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -39,6 +39,14 @@ class Head(NamedTuple):
     pruned: int
 
 
+class Chain(NamedTuple):
+    """A chain with its rows, by `seq`, and its head, if it has one."""
+
+    number: int
+    rows: Iterable[Row]
+    head: Head | None
+
+
 @dataclass(frozen=True)
 class Break:
     """Where a chain is not what it was."""
@@ -57,27 +65,21 @@ def hash_of(row: Row) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def breaks(chain: int, rows: Iterable[Row], head: Head | None) -> Iterable[Break]:
-    """Every place where a chain is broken.
-
-    Args:
-        chain: its number.
-        rows: all of them, by `seq`.
-        head: None if there is none.
-    """
+def breaks(number: int, rows: Iterable[Row], head: Head | None) -> Iterator[Break]:
+    """Every place where a chain is broken; the arguments are the parts of a `Chain`."""
     seq = head.pruned if head else 0
     last = None if seq else ""  # nobody knows the hash of a row that has been pruned
     for row in rows:
         if row["seq"] != seq + 1:
-            yield Break(chain, seq + 1, "missing")
+            yield Break(number, seq + 1, "missing")
         elif last not in (None, row["previous"]):
-            yield Break(chain, row["seq"], "does not follow the one before it")
+            yield Break(number, row["seq"], "does not follow the one before it")
         if row["hash"] != hash_of(row):
-            yield Break(chain, row["seq"], "has been changed")
+            yield Break(number, row["seq"], "has been changed")
         seq, last = row["seq"], row["hash"]
     if head is None:
-        yield Break(chain, seq, "the chain has no head")
+        yield Break(number, seq, "the chain has no head")
     elif head.seq != seq:
-        yield Break(chain, seq + 1, f"missing, as are all up to {head.seq}")
+        yield Break(number, seq + 1, f"missing, as are all up to {head.seq}")
     elif last not in (None, head.hash):
-        yield Break(chain, seq, "is not the one that the chain ends with")
+        yield Break(number, seq, "is not the one that the chain ends with")

@@ -30,7 +30,7 @@ class Event(StrEnum):
     SESSION_REVOKED = "session_revoked"
     OTHERS_REVOKED = "other_sessions_revoked"
     ALL_REVOKED = "all_sessions_revoked"
-    PASSWORD_REFUSED = "password_refused"  # noqa: S105 (of somebody who is signed in, or repeats)
+    PASSWORD_REFUSED = "password_refused"  # noqa: S105 (by someone signed in, or who repeats a registration)
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     DISABLED = "account_disabled"
     ENABLED = "account_enabled"

@@ -2,8 +2,8 @@
 
 What Postgres itself changes has its entry in the same statement (`ENTRY_OF_ACCOUNT`). Everything
 else is written right after it has happened. If Postgres does not answer then, the entry waits in
-memory, and a chore writes it later. What cannot be kept is logged as an error, so nothing is lost
-in silence.
+memory, and a chore writes it later. What cannot be kept is logged as an error. What a killed
+process still held is lost; its log lines remain.
 """
 
 from __future__ import annotations
@@ -84,18 +84,14 @@ class AuditTrail:
     def write_waiting(self) -> bool:
         """Write the entries that wait; returns whether none is left."""
         with self._writing:
-            while self._waiting:
-                if not self._is_settled(self._waiting[0]):
-                    return False
-                self._waiting.popleft()
-                metrics.AUDIT_DELAYED.labels("written").inc()
-        return True
+            return self._are_written()
 
     def close(self) -> None:
         """Write what waits, or log it: the process ends."""
-        if not self.write_waiting():
-            while self._waiting:
-                _lose(self._waiting.popleft(), "the process ends")
+        with self._writing:  # the chore may still be writing
+            if not self._are_written():
+                while self._waiting:
+                    _lose(self._waiting.popleft(), "the process ends")
 
     def activity(self, account_id: int, limit: int, before: int | None = None) -> list[Activity]:
         """Up to `limit` entries about an account, newest first; with `before`, the id of an entry,
@@ -107,6 +103,15 @@ class AuditTrail:
         with self._postgres.connection() as connection:
             rows = connection.execute(ACTIVITY, (account_id, before, limit)).fetchall()
         return [Activity(*row) for row in rows]
+
+    def _are_written(self) -> bool:
+        """Write the entries that wait, under the lock; returns whether none is left."""
+        while self._waiting:
+            if not self._is_settled(self._waiting[0]):
+                return False
+            self._waiting.popleft()
+            metrics.AUDIT_DELAYED.labels("written").inc()
+        return True
 
     def _is_settled(self, entry: Entry) -> bool:
         """Write an entry; returns whether that is over. If the answer of Postgres was lost, the

@@ -139,15 +139,28 @@ def _run(
         say(f"Starting gunicorn with {settings.web_concurrency} workers ...")
         running.callback(web.stop)
         web.start(settings.port)
-        # Not a URL that was given, which may hold a password.
-        if "DATABASE_URL" in engines:
-            say(f"DATABASE_URL={shlex.quote(settings.database_url)}")
-            say(f"The owner of the database, for `audit`: DATABASE_URL={shlex.quote(owner_url)}")
-        if "REDIS_URL" in engines:
-            say(f"REDIS_URL={shlex.quote(settings.redis_url)}")
+        _say_addresses(settings, owner_url, engines)
         say(f"Coatcheck is ready: {web.url}")
         stop.check()
         _await_an_end([*engines.values(), web])
+
+
+def _say_addresses(
+    settings: config.Settings, owner_url: str, engines: Mapping[str, Engine]
+) -> None:
+    """Print what commands need, to be copied. Not a URL that was given, which may hold a
+    password."""
+
+    def line(database_url: str) -> str:
+        values = {"DATABASE_URL": database_url, "REDIS_URL": settings.redis_url}
+        own = [f"{name}={shlex.quote(values[name])}" for name in values if name in engines]
+        return " ".join(["   ", f"COATCHECK_ENV={settings.env}", *own])
+
+    say("For commands and for your own views:")
+    say(line(settings.database_url))
+    if "DATABASE_URL" in engines:
+        say("As the owner of the database, for `audit`, `accounts release-names` and `migrate`:")
+        say(line(owner_url))
 
 
 def _await_an_end(parts: Sequence[Part]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from flask import Flask
 
-from service.accounts.known_devices import Mark
+from service.accounts import known_devices
 from service.errors import SessionStoreUnavailable
 from service.front.asgi import RawHeaders, Receive, Scope, Send
 from service.front.bridge import has_host
@@ -163,7 +163,7 @@ class Front(SessionFront):
     def _sends_a_mark(self, headers: RawHeaders) -> bool:
         cookies = b"; ".join([value for name, value in headers if name == b"cookie"])
         value = cookie(cookies.decode("latin-1"), self._services.serving.device_cookie_name)
-        return value is not None and Mark.parse(value) is not None
+        return bool(known_devices.parse(value or ""))
 
     async def _verify(self, headers: RawHeaders) -> Answer:
         try:

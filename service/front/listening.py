@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from typing import Any
 
 from service.errors import EvictionUnknown
 from service.storage import redis
+
+
+def name_addresses(arbiter: Any) -> None:
+    """Have gunicorn's line "Listening at" name the addresses: with a socket for each worker, its
+    master has none to name."""
+    addresses = ", ".join(
+        f"http://{each[0]}:{each[1]}" if isinstance(each, tuple) else str(each)
+        for each in arbiter.cfg.address
+    )
+
+    def named(record: logging.LogRecord) -> bool:
+        if record.msg == "Listening at: %s (%s)" and isinstance(record.args, tuple):
+            record.args = (record.args[0] or addresses, *record.args[1:])
+        return True
+
+    arbiter.log.error_log.addFilter(named)
 
 
 def require_free_addresses(arbiter: Any) -> None:
@@ -47,16 +64,13 @@ def require_a_store_that_keeps_sessions(redis_url: str) -> None:
     """
     client = redis.connect(redis_url)
     try:
-        evicting = redis.eviction_policies(client) - {"noeviction"}
+        evicting = redis.evicting_policies(client)
     except EvictionUnknown:
         return
     finally:
         client.close()
     if evicting:
-        raise RuntimeError(
-            f"The Redis at REDIS_URL deletes sessions when it is full, and so signs people out."
-            f" Its maxmemory-policy is {', '.join(sorted(evicting))}: set noeviction."
-        )
+        raise RuntimeError(redis.eviction_sentence(evicting))
 
 
 def require_a_store_for_us_alone(redis_url: str) -> None:
@@ -69,7 +83,4 @@ def require_a_store_for_us_alone(redis_url: str) -> None:
         RuntimeError: it does; gunicorn shows the message and ends.
     """
     if redis.serves_strangers(redis_url):
-        raise RuntimeError(
-            "The Redis at REDIS_URL asks nobody for a password, so whoever can reach it can sign in"
-            " as anybody. Give its default user a password, or turn that user off."
-        )
+        raise RuntimeError(redis.STRANGERS)

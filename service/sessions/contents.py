@@ -58,7 +58,8 @@ class Namespace(NamedTuple):
         """A change for save.lua. Raises what `pairs` does."""
         removed = [self.prefix + key.encode() for key in change.removed]
         pairs = self.pairs(change.written)
-        return [*self, len(removed), *removed, len(change.written), *pairs]
+        limits = (self.prefix, self.most_keys, self.most_bytes)
+        return [*limits, len(removed), *removed, len(change.written), *pairs]
 
 
 FLASK = Namespace(keys.FLASK, 1024, 64 * KIB)

@@ -130,7 +130,7 @@ class SessionInterface(FlaskSessionInterface):
             self._save(self.app, session)
             record = session.record
             saved = msgspec.structs.replace(
-                record, fields=session.encoded(), data=session.api_data.encoded()
+                record, fields=session.encoded(), api_data=session.api_data.encoded()
             )
             session.replace_record(self._store.rotate(saved))
 
@@ -143,6 +143,8 @@ class SessionInterface(FlaskSessionInterface):
             self._store.revoke(session_id.locator, session_id.digest)
         fields, data = session.changes()
         permanent = session.becomes_permanent
+        if not fields and not data and permanent is None:
+            return
         idle = app.permanent_session_lifetime.total_seconds() if permanent else None
         record = session.record
         if record is None:

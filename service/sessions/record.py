@@ -95,7 +95,7 @@ class Device:
 class Record(msgspec.Struct, frozen=True):
     """A session as read from Redis. Times are Unix milliseconds on Redis' clock, so that no limit
     depends on the clock of a worker. `fields` are the keys of `flask.session` and their encoded
-    values, `data` those of the API's session data."""
+    values, `api_data` those of the API's session data."""
 
     id: SessionId
     metadata: Metadata
@@ -106,7 +106,7 @@ class Record(msgspec.Struct, frozen=True):
     expires: int
     idle: int  # limit, milliseconds
     fields: Mapping[str, bytes]
-    data: Mapping[str, bytes]
+    api_data: Mapping[str, bytes]
 
     @property
     def device(self) -> Device:

@@ -92,7 +92,7 @@ class SessionRules:
             expires=min(seen + idle, deadline),
             idle=idle,
             fields=_after(keys.FLASK, stored),
-            data=_after(keys.DATA, stored),
+            api_data=_after(keys.DATA, stored),
         )
 
     def touch_is_due(self, record: Record) -> bool:

@@ -49,7 +49,7 @@ class Session(Values, SessionMixin):
             SessionStoreUnavailable: Redis does not answer.
         """
         if self._api_data is None:
-            self._api_data = Values(self.record.data if self.record else {})
+            self._api_data = Values(self.record.api_data if self.record else {})
         return self._api_data
 
     @property
@@ -96,8 +96,10 @@ class Session(Values, SessionMixin):
     @property
     def becomes_permanent(self) -> bool | None:
         """What `permanent` changes to; None if it stays as it is."""
+        if self._permanent is None:
+            return None
         stored = self.record is not None and self.record.metadata.remember
-        return None if self._permanent in (None, stored) else self._permanent
+        return None if self._permanent == stored else self._permanent
 
     @property
     def modified(self) -> bool:

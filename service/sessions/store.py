@@ -94,8 +94,18 @@ class SessionStore:
             raise SessionRevoked
         self._rules.learn_clock(now)
         deadline = now + lifetime
-        expires = min(now + idle, deadline)
-        return Record(session_id, metadata, now, now, now, deadline, expires, idle, fields, data)
+        return Record(
+            id=session_id,
+            metadata=metadata,
+            created=now,
+            authenticated_at=now,
+            seen=now,
+            deadline=deadline,
+            expires=min(now + idle, deadline),
+            idle=idle,
+            fields=fields,
+            api_data=data,
+        )
 
     def read(self, session_id: SessionId) -> Record | None:
         """The session with that id, or None if there is none. Notes the use if it is due."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import structlog
 
 from service.accounts import usernames
@@ -53,7 +55,7 @@ class PasswordFactor:
         raw_username: str,
         raw_password: str,
         client: Client = NOWHERE,
-        mark: Mark | None = None,
+        marks: Collection[Mark] = (),
     ) -> Proof:
         """Proof that the client owns the account with this name.
 
@@ -63,7 +65,7 @@ class PasswordFactor:
             raw_username: as typed.
             raw_password: as typed.
             client: where the request comes from.
-            mark: what the device has from an earlier sign-in, if it has one.
+            marks: what the device has from earlier sign-ins.
 
         Raises:
             InvalidCredentials: no account has that name, the password is wrong, or the account is
@@ -73,10 +75,10 @@ class PasswordFactor:
             SessionStoreUnavailable: Redis does not answer.
             TooManyHashes: too many passwords are waiting to be hashed.
         """
-        if mark is None:
+        if not marks:
             self._throttle.check([buckets.by_network(Limited.LOGIN, client.address)])
-        name, found = self._find(raw_username, mark)
-        device = mark.digest.hex() if mark and found and found.on_known_device else None
+        name, found = self._find(raw_username, marks)
+        device = found.known_device if found else None
         if device:
             charge = self._throttle.charge(buckets.login_on_known_device(name, device))
         else:
@@ -132,10 +134,10 @@ class PasswordFactor:
         except Unavailable as error:
             log.warning("rehash_postponed", reason=error.code)
 
-    def _find(self, raw_username: str, mark: Mark | None) -> tuple[str, Credentials | None]:
+    def _find(self, raw_username: str, marks: Collection[Mark]) -> tuple[str, Credentials | None]:
         """The name to which attempts are charged, and the account if there is one."""
         try:
             username = usernames.parse(raw_username)
         except InvalidInput:
             return raw_username, None
-        return username.canonical, self._accounts.credentials(username, mark)
+        return username.canonical, self._accounts.credentials(username, marks)

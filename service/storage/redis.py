@@ -83,14 +83,30 @@ class failing_as:  # noqa: N801 - reads as `with failing_as(...)`; a generator i
             raise self._unavailable() from error
 
 
-def eviction_policies(client: Redis | RedisCluster) -> set[str]:
-    """The `maxmemory-policy` of the server, or of each master of a Cluster.
+def evicting_policies(client: Redis | RedisCluster) -> list[str]:
+    """Each `maxmemory-policy` of the server, or of the masters of a Cluster, by which it deletes
+    sessions when it is full; empty if it keeps them.
 
     Raises EvictionUnknown if a server does not answer, or does not permit the question.
     """
     with failing_as(EvictionUnknown):
         answers = _of_masters(client, "memory")
-        return {answer.get("maxmemory_policy", "unknown") for answer in answers}
+        policies = {answer.get("maxmemory_policy", "unknown") for answer in answers}
+        return sorted(policies - {"noeviction"})
+
+
+STRANGERS = (
+    "The Redis at REDIS_URL asks nobody for a password, so whoever can reach it can sign in as"
+    " anybody. Give its default user a password, or turn that user off."
+)
+
+
+def eviction_sentence(policies: list[str]) -> str:
+    """What it means that the Redis of the sessions has these policies, and what to do."""
+    return (
+        "The Redis at REDIS_URL deletes sessions when it is full, and so signs people out. Set"
+        f" maxmemory-policy to noeviction; it is {', '.join(policies)}."
+    )
 
 
 def keeps_append_only_file(client: Redis | RedisCluster) -> bool:

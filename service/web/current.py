@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from flask import current_app, request
 from flask import session as flask_session
 
-from service.accounts.account import Account, Credentials
-from service.credentials.passwords import PreparedPassword
-from service.errors import NotSignedIn
+from service.accounts.account import Account
+from service.errors import InvalidInput, NotSignedIn
 from service.sessions.record import Client, Owner, Record, SignedIn
 from service.sessions.session import Session
 from service.signin.flow import Proof
@@ -64,7 +64,7 @@ def sign_in(proof: Proof, remember: bool) -> None:
     what `SignIn.proceed` raises."""
     kept = frozenset(current_app.config["SESSION_KEYS_KEPT_AT_SIGN_IN"])
     services().sign_in.proceed(proof, session(), client(), remember, kept)
-    known_device.remember(proof.account.id, proof.account.session_epoch)
+    known_device.remember(proof.account)
     signals.send(signals.signed_in, proof.account.owner)
 
 
@@ -109,21 +109,6 @@ def register(username: str, password: str, idempotency_key: str | None = None) -
     return account
 
 
-def change_password(confirmed: Credentials, new: PreparedPassword) -> None:
-    """Replace the password of whoever is signed in. Raises what `Revocation.change_password`
-    raises."""
-    services().revocation.change_password(session(), confirmed, new, client())
-    known_device.remember(confirmed.account.id)
-    signals.send(signals.password_changed, confirmed.account.owner)
-
-
-def delete_account(user: SignedIn) -> None:
-    """Delete the account of whoever is signed in. Raises what `Revocation.delete` raises."""
-    services().revocation.delete(user.owner.username, client(), user.record.id.digest)
-    forget()
-    signals.send(signals.account_deleted, user.owner)
-
-
 def revoke(handle: str) -> None:
     """End one of the user's sessions, which may be this one.
 
@@ -136,3 +121,56 @@ def revoke(handle: str) -> None:
     services().revocation.revoke_one(user, handle, client())
     if user.record.has_handle(handle):
         forget()
+
+
+def revoke_others() -> int:
+    """End every session of the user except this one. Returns their number.
+
+    Raises:
+        NotSignedIn: nobody is signed in, or the account no longer exists.
+        RevocationPending: Redis does not answer; they end later.
+    """
+    user = signed_in()
+    return services().revocation.revoke_others(session(), user, client(), known_device.marks())
+
+
+def change_password(present: str, new: str) -> None:
+    """Change the user's password; every other session ends, and this one gets a new id.
+
+    Args:
+        present: the password so far, as typed.
+        new: as typed.
+
+    Raises:
+        InvalidInput: of the field new_password.
+        What `PasswordFactor.confirm` and `Revocation.change_password` raise.
+    """
+    user = signed_in()
+    try:
+        checked = services().password_policy.check(new, user.owner.username)
+    except InvalidInput as error:
+        fields = (replace(each, field="new_password") for each in error.errors)
+        raise InvalidInput(*fields) from None
+    confirmed = services().password_factor.confirm(user, present, client())
+    changed = services().revocation.change_password(session(), confirmed, checked, client())
+    known_device.remember(changed)
+    signals.send(signals.password_changed, changed.owner)
+
+
+def delete_account(password: str | None) -> None:
+    """Delete the user's account, and the browser's cookie.
+
+    Args:
+        password: as typed; None: the last proof must be fresh.
+
+    Raises:
+        What `PasswordFactor.confirm`, `FreshProof.require` and `Revocation.delete` raise.
+    """
+    user = signed_in()
+    if password is None:
+        services().fresh_proof.require(user.record)
+    else:
+        services().password_factor.confirm(user, password, client())
+    services().revocation.delete(user, client())
+    forget()
+    signals.send(signals.account_deleted, user.owner)

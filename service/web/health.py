@@ -13,7 +13,7 @@ from psycopg.errors import InsufficientPrivilege
 
 from service.errors import DatabaseUnavailable, EvictionUnknown, Unavailable
 from service.storage import migrations
-from service.storage.redis import eviction_policies
+from service.storage.redis import evicting_policies, eviction_sentence
 from service.web.answers import json_answer, json_response
 from service.web.routes import needs_no_session
 from service.web.services import services, session_services_of
@@ -73,19 +73,18 @@ def warn_of_eviction(app: Flask) -> None:
     second whatever Redis does, because a worker calls it before it serves."""
     found, why = _eviction(app)
     if found == EVICTS:
-        effect = "a full Redis deletes sessions and so signs people out: set noeviction"
-        log.warning("session_store_evicts", maxmemory_policy=why, effect=effect)
+        log.warning("session_store_evicts", why=why)
     elif found == UNCHECKED:
         log.warning("session_store_eviction_unknown", reason=why)
 
 
 def _eviction(app: Flask) -> tuple[str, str]:
-    """Whether sessions can be evicted, and by which policy, or why that is unknown."""
+    """Whether sessions can be evicted, and a sentence about it, or why that is unknown."""
     try:
-        evicting = eviction_policies(session_services_of(app).session_redis) - {"noeviction"}
+        evicting = evicting_policies(session_services_of(app).session_redis)
     except EvictionUnknown as error:
         return UNCHECKED, type(error.__cause__).__name__
-    return EVICTS if evicting else OK, ", ".join(sorted(evicting))
+    return (EVICTS, eviction_sentence(evicting)) if evicting else (OK, "")
 
 
 def _database() -> tuple[str, str]:

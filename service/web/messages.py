@@ -11,8 +11,8 @@ from service.errors import CoatcheckError, FieldError, InvalidInput, LimitUsedUp
 SENTENCES = {
     "session_store_unavailable": "Sessions are unavailable at the moment.",
     "revocation_pending": (
-        "The change is saved. The sessions that it ends will end as soon as the session store"
-        " answers."
+        "The change is saved, so there is no need to repeat it. The sessions that it ends will end"
+        " as soon as the session store answers."
     ),
     "eviction_unknown": "Redis does not say whether it deletes sessions when it is full.",
     "username_cache_unavailable": "The username cache is unavailable at the moment.",
@@ -87,6 +87,7 @@ SENTENCES = {
     "500": "Something went wrong.",
     "501": "That transfer coding is not supported.",
 }
+SAME_RULES = {"new_password": "password"}  # fields with the sentences of another
 UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -100,7 +101,8 @@ def sentence(error: CoatcheckError | FieldError) -> str:
         if isinstance(error, LimitUsedUp):
             return text.format(wait=_duration(error.retry_after))
         return text.format(**error.parameters)
-    own = SENTENCES.get(f"{error.field}/{error.code}")
+    field = SAME_RULES.get(error.field, error.field)
+    own = SENTENCES.get(f"{field}/{error.code}")
     return (own or SENTENCES[f"*/{error.code}"]).format(field=error.field, **error.parameters)
 
 

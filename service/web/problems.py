@@ -13,6 +13,7 @@ from service.errors import (
     InvalidInput,
     LimitUsedUp,
     RegistrationUnresolved,
+    RevocationPending,
     StepUpRequired,
     TooManyRequests,
     Unavailable,
@@ -62,6 +63,7 @@ class Problem(NamedTuple):
     headers: Headers = ()  # what the client can do next
     errors: tuple[dict[str, str], ...] = ()  # one for each field: field, code, message
     factors: tuple[str, ...] = ()  # any of which is enough to go on
+    is_saved: bool = False  # what the request changes, so that nobody should repeat it
 
     @property
     def title(self) -> str:
@@ -102,7 +104,8 @@ def problem_of(error: CoatcheckError) -> Problem:
             for each in error.errors
         )
     factors = error.factors if isinstance(error, StepUpRequired) else ()
-    return Problem(status, code, sentence(error), headers, fields, factors)
+    is_saved = isinstance(error, RevocationPending)
+    return Problem(status, code, sentence(error), headers, fields, factors, is_saved)
 
 
 def rate_limit_headers(error: TooManyRequests) -> Headers:

@@ -11,6 +11,7 @@ from service.accounts.known_devices import KnownDevices
 from service.accounts.repository import AccountRepository
 from service.accounts.revocation import Revocation
 from service.audit.trail import AuditTrail
+from service.chore import Chore
 from service.credentials.policy import PasswordPolicy
 from service.errors import StartupError
 from service.registration.registration import Registration
@@ -20,7 +21,6 @@ from service.sessions.store import SessionStore
 from service.signin.flow import SignIn
 from service.signin.fresh_proof import FreshProof
 from service.signin.password import PasswordFactor
-from service.storage.chore import Chore
 from service.storage.postgres import Postgres
 from service.throttling.throttle import Throttle
 from service.web.answers import Headers

@@ -18,7 +18,7 @@ def test_deleting_an_account_ends_every_session_of_it(app: Flask, services: Serv
     clients[0].post("/api/v1/accounts", json=BOB)
     for client in clients[1:]:
         client.post("/api/v1/sessions", json=BOB)
-    assert services.revocation.delete("bob", NOWHERE) == 3
+    assert services.revocation.delete_by_name("bob", NOWHERE) == 3
     for client in clients:
         assert client.get("/api/v1/sessions/current").status_code == 401
     assert clients[0].post("/api/v1/sessions", json=BOB).status_code == 401
@@ -31,7 +31,7 @@ def test_a_login_under_way_when_its_account_is_deleted_gets_no_session(
     """G6: a login does not outlive its account."""
     app.test_client().post("/api/v1/accounts", json=BOB)
     account = services.password_factor.prove("bob", PASSWORD).account
-    services.revocation.delete("bob", NOWHERE)
+    services.revocation.delete_by_name("bob", NOWHERE)
     with pytest.raises(SessionRevoked):
         services.session_store.create(
             NewSession(locator=account.locator, epoch=account.session_epoch), {}
@@ -40,7 +40,7 @@ def test_a_login_under_way_when_its_account_is_deleted_gets_no_session(
 
 def test_a_name_without_an_account_cannot_be_deleted(services: Services) -> None:
     with pytest.raises(NoSuchAccount):
-        services.revocation.delete("bob", NOWHERE)
+        services.revocation.delete_by_name("bob", NOWHERE)
 
 
 def command(environ: dict[str, str], *arguments: str) -> Result:
@@ -69,12 +69,18 @@ def test_the_command_line_deletes_and_releases(
     client.post("/api/v1/accounts", json=BOB)
     deleted = command(environ, "accounts", "delete", "BOB")
     assert (deleted.exit_code, deleted.stdout) == (0, "Deleted BOB and ended 1 session.\n")
-    unknown = command(environ, "accounts", "delete", "ada")
-    assert (unknown.exit_code, unknown.stderr) == (
-        1,
-        "Error: No account has that username.\n",
-    )
+    for name in ("ada", "bob"):  # nobody has the one, and the other is deleted
+        unknown = command(environ, "accounts", "delete", name)
+        assert (unknown.exit_code, unknown.stderr) == (
+            1,
+            "Error: No account has that username.\n",
+        )
+    entries = database.execute("SELECT event FROM audit WHERE event = 'account_deleted'")
+    assert len(entries.fetchall()) == 1
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '31 days'")
+    refused = command(environ, "accounts", "release-names")
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("Error: Only the owner of the database may do this")
     assert command(owner_environ, "accounts", "release-names").stdout == "Freed 1 name.\n"
 
 

@@ -22,7 +22,7 @@ from redis import Redis
 from service.__main__ import main
 from service.accounts.outbox import Outbox
 from service.embedded import PostgresEngine, RedisEngine
-from service.errors import RevocationPending
+from service.errors import NoSuchAccount, RevocationPending, SessionStoreUnavailable
 from service.sessions.record import NOWHERE
 from service.sessions.store import SessionStore
 from service.web.services import Services, services_of
@@ -103,7 +103,9 @@ def test_a_revocation_that_redis_missed_is_completed_without_another_request(
     with redis_hangs_when_postgres_has_the_change(redis_engine):
         answer = CHANGES[change](bob)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-    assert answer.json["detail"].startswith("The change is saved.")
+    assert answer.json["detail"].startswith(
+        "The change is saved, so there is no need to repeat it."
+    )
     eventually(lambda: thief.get(CURRENT).status_code == 401, within=8)
     eventually(lambda: pending(database) == 0)
 
@@ -184,6 +186,20 @@ def test_the_command_line_says_that_the_service_will_complete_it(
     assert said.startswith("Error: bob is disabled. Its sessions end as soon as Redis answers")
     services.chore.start()
     eventually(lambda: bob.get(CURRENT).status_code == 401, within=8)
+
+
+def test_a_deleted_account_can_be_deleted_again_until_its_sessions_have_ended(
+    services: Services, bob: FlaskClient, database: psycopg.Connection
+) -> None:
+    with (
+        patch.object(SessionStore, "revoke_all", side_effect=SessionStoreUnavailable),
+        pytest.raises(RevocationPending),
+    ):
+        services.revocation.delete_by_name("bob", NOWHERE)
+    assert services.revocation.delete_by_name("bob", NOWHERE) == 1
+    eventually(lambda: pending(database) == 0, within=8)
+    with pytest.raises(NoSuchAccount):
+        services.revocation.delete_by_name("bob", NOWHERE)
 
 
 def test_what_was_delivered_is_delivered_once(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -192,7 +194,7 @@ def test_a_change_that_does_not_happen_leaves_no_row(
     assert accounts.insert(bob, "hash", "locator-----", "key", REGISTERED)
     assert accounts.insert(bob, "hash", "locator-----", "key", REGISTERED) is None
     assert accounts.change_password(1, "another", "new", REGISTERED) is None
-    assert accounts.retire(usernames.parse("ada"), DELETED) is None
+    assert accounts.retire_by_name(usernames.parse("ada"), DELETED) is None
     assert [row[0] for row in rows()] == ["registered"]
 
 
@@ -256,6 +258,40 @@ def test_what_cannot_wait_any_longer_is_logged_and_counted(
     assert [line["entry"]["account_id"] for line in lines] == [2, 1]
     assert lines[0]["entry"]["address"] == "192.0.2.1"
     assert lost() - before == 2
+
+
+def test_an_entry_is_not_lost_at_the_end_while_the_chore_writes_it(
+    postgres: Postgres, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = AuditTrail(postgres, wake=lambda: None)
+    writing, go_on = threading.Event(), threading.Event()
+    lost_entries: list[int | None] = []
+    connection = postgres.connection
+
+    def connect() -> Any:
+        if threading.current_thread() is threading.main_thread():
+            raise DatabaseUnavailable
+        writing.set()
+        assert go_on.wait(10)
+        return connection()
+
+    monkeypatch.setattr(postgres, "connection", connect)
+    for number in (1, 2):
+        audit.record(Entry(Event.SIGNED_OUT, number))
+    with ThreadPoolExecutor(1) as pool:
+
+        def lose(entry: Entry, _: str) -> None:
+            lost_entries.append(entry.account_id)
+            if len(lost_entries) == 1:
+                chores.append(pool.submit(audit.write_waiting))
+                writing.wait(0.5)  # it must not begin
+
+        chores: list[Future[bool]] = []
+        monkeypatch.setattr(trail, "_lose", lose)
+        audit.close()
+        go_on.set()
+        assert chores[0].result(10) is True
+    assert (lost_entries, rows()) == ([1, 2], [])
 
 
 def test_an_entry_that_postgres_rejects_is_logged_and_stops_nothing(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,13 +16,15 @@ from psycopg.errors import CheckViolation, ForeignKeyViolation
 from service.__main__ import main
 from service.accounts import usernames
 from service.accounts.repository import AccountRepository
+from service.audit import archive
 from service.audit.archive import Archive
 from service.audit.chain import hash_of
 from service.audit.entry import Entry, Event
 from service.audit.trail import WRITE, AuditTrail
 from service.sessions.record import Client
 from service.storage.postgres import Postgres
-from tests.entries import REGISTERED, add_accounts
+from tests.conditions import eventually
+from tests.entries import DELETED, REGISTERED, add_accounts
 
 Run = Callable[..., Result]
 WRITERS, EACH = 8, 12
@@ -56,14 +59,16 @@ def test_what_the_service_writes_verifies(run: Run, written: None) -> None:
     ['{"x": 1e1500}', '{"x": 0.10}', '{"x": 1E-400}', '{"b": 1, "a": "\\u001f\\"", "a": 2}', "{}"],
 )
 def test_whatever_the_role_of_the_service_writes_can_be_verified_listed_and_exported(
-    run: Run, postgres: Postgres, particulars: str
+    run: Run, postgres: Postgres, particulars: str, tmp_path: Path
 ) -> None:
     """One row was enough to end all three commands, or to raise a false alarm."""
     with postgres.connection() as connection:
         connection.execute(WRITE, {**Entry(Event.SIGNED_IN).columns, "particulars": particulars})
     assert (run("verify").exit_code, run("list").exit_code) == (0, 0)
-    row = json.loads(run("export").stdout)
+    lines = run("export").stdout.splitlines()
+    row = json.loads(lines[1])
     assert row["hash"] == hash_of(row)
+    assert verified(lines, tmp_path).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -163,12 +168,97 @@ def test_many_writers_leave_chains_without_gap_or_fork(
     assert run("verify").exit_code == 0
 
 
-def test_the_export_is_enough_to_verify_elsewhere(run: Run, written: None) -> None:
+def test_no_more_than_twenty_places_are_shown_and_the_rest_is_mentioned(
+    run: Run, audit: AuditTrail, database: psycopg.Connection
+) -> None:
+    add_accounts(database, *range(1, 22))
+    for number in range(1, 22):
+        audit.record(Entry(Event.SIGNED_OUT, number))
+    database.execute("UPDATE audit SET device = 'another'")
+    lines = run("verify").stdout.splitlines()
+    assert len(lines) == 21
+    assert lines[-1] == "There are more than these 20."
+
+
+def test_the_export_is_enough_to_verify_elsewhere(run: Run, written: None, tmp_path: Path) -> None:
     lines = run("export").stdout.splitlines()
-    rows = [json.loads(line) for line in lines]
+    rows = [row for line in lines if "hash" in (row := json.loads(line))]
     assert len(rows) == 8
     assert all(row["hash"] == hash_of(row) for row in rows)
     assert all(character >= " " for line in lines for character in line)
+    assert verified(lines, tmp_path).stdout == "The audit trail is complete.\n"
+
+
+def verified(lines: list[str], tmp_path: Path) -> Result:
+    """What `verify` says about an export, without a database."""
+    file = tmp_path / "export"
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    nowhere = {"DATABASE_URL": "postgresql://nobody@localhost:1/nowhere"}
+    return CliRunner(env=nowhere).invoke(main, ["audit", "verify", str(file)])
+
+
+def test_an_export_of_chains_that_were_pruned_verifies(
+    run: Run, audit: AuditTrail, written: None, database: psycopg.Connection, tmp_path: Path
+) -> None:
+    Archive(database).prune(age=-1)
+    audit.record(Entry(Event.SIGNED_OUT, 1))
+    assert verified(run("export").stdout.splitlines(), tmp_path).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda lines: [line.replace("signed_in", "signed_on") for line in lines], "has been"),
+        (lambda lines: [line for line in lines if '"seq": 2, "prev' not in line], "row 2: missing"),
+        (lambda lines: [*lines[:-2], lines[-1]], "missing, as are all up to"),
+        (lambda lines: lines[:-1], "Line 12 is not what"),
+        (lambda lines: [], "Line 1 is not what"),
+        (lambda lines: [*lines[:3], "{", *lines[3:]], "Line 4 is not what"),
+        (lambda lines: [*lines[:3], "[]", *lines[3:]], "Line 4 is not what"),
+        (lambda lines: [line.replace('"pruned": 0', '"pruned": "0"') for line in lines], "Line 1"),
+        (lambda lines: [line.replace('"pruned": 0', '"cut": 0') for line in lines], "Line 1 is"),
+        (lambda lines: lines[4:], "is not what"),
+    ],
+    ids=["changed", "gap", "tail", "end", "empty", "JSON", "object", "type", "name", "chain"],
+)
+def test_an_export_that_was_changed_or_cut_off_does_not_verify(
+    run: Run,
+    written: None,
+    tmp_path: Path,
+    change: Callable[[list[str]], list[str]],
+    found: str,
+) -> None:
+    result = verified(change(run("export").stdout.splitlines()), tmp_path)
+    assert result.exit_code == 1
+    assert found in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_chain_that_has_been_pruned_goes_on_while_others_still_are(
+    audit: AuditTrail,
+    owner_environ: dict[str, str],
+    written: None,
+    database: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever writes to a chain that is being pruned waits, so that must be short."""
+    monkeypatch.setattr(archive, "CHAINS_AT_A_TIME", 1)
+    url = owner_environ["DATABASE_URL"]
+    with psycopg.connect(url) as rival, ThreadPoolExecutor(1) as pool:
+        rival.execute("SELECT FROM audit_heads WHERE chain = 2 FOR UPDATE")
+
+        def prune() -> int:
+            with archive.opened(url) as opened:
+                return opened.prune(age=-1)
+
+        pruning = pool.submit(prune)
+        left = "SELECT count(*) FROM audit WHERE chain = 1"
+        eventually(lambda: database.execute(left).fetchone() == (0,))
+        audit.record(Entry(Event.SIGNED_OUT, 1))
+        assert database.execute(left).fetchone() == (1,)
+        assert not pruning.done()
+        rival.rollback()
+        assert pruning.result(10) == 8
 
 
 def test_what_is_older_than_the_retention_is_pruned_and_the_rest_verifies(
@@ -217,9 +307,28 @@ def test_the_list_shows_the_newest_entries_of_one_account(
     assert run("list", "--account", "nobody-at-all").stderr.startswith("Error: No account")
 
 
+def test_the_list_shows_the_entries_of_a_deleted_account_by_name_and_by_id(
+    run: Run, accounts: AccountRepository, audit: AuditTrail, database: psycopg.Connection
+) -> None:
+    bob = usernames.parse("bob")
+    account = accounts.insert(bob, "hash", "locator-----", "", REGISTERED)
+    assert account
+    assert accounts.retire(account.id, DELETED)
+    add_accounts(database, account.id + 1)
+    audit.record(Entry(Event.SIGNED_IN, account.id + 1))
+    by_name = run("list", "--account", "bob").stdout
+    assert [line.split("\t")[1:3] for line in by_name.splitlines()] == [
+        [str(account.id), "account_deleted"],
+        [str(account.id), "registered"],
+    ]
+    database.execute("DELETE FROM accounts")  # its name is free again
+    assert run("list", "--account", str(account.id)).stdout == by_name
+    assert run("list", "--account", "9" * 99).stdout == ""
+
+
 def test_the_service_itself_is_told_who_may_read_the_trail(
     environ: dict[str, str], database: psycopg.Connection
 ) -> None:
     result = CliRunner(env=environ).invoke(main, ["audit", "verify"])
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: Only the owner of the database may read")
+    assert result.stderr.startswith("Error: Only the owner of the database may do this")

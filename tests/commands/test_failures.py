@@ -34,7 +34,8 @@ def every(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
         if isinstance(command, click.Group):
             yield from every(command, *path, name)
         else:
-            needed = [each for each in command.params if isinstance(each, click.Argument)]
+            arguments = [each for each in command.params if isinstance(each, click.Argument)]
+            needed = [each for each in arguments if each.required]
             yield (*path, name, *["bob"] * len(needed))
 
 

@@ -111,6 +111,20 @@ def test_what_is_doubtful_is_explained_and_does_not_stop_the_start(
     assert names(Severity.DOUBTFUL, **variables) == named
 
 
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("redis://:word@redis", "Use rediss://"),
+        ("redis+sentinel://:word@redis:1/coatcheck", "redis+sentinel:// has no TLS"),
+        ("redis+cluster://:word@redis:1", "redis+cluster:// has no TLS"),
+    ],
+)
+def test_the_remedy_for_a_redis_without_tls_exists(url: str, remedy: str) -> None:
+    texts = [text for _, text in findings(changed(REDIS_URL=url))]
+    assert len([text for text in texts if remedy in text]) == 2
+    assert len([text for text in texts if "rediss://" in text]) == (2 if "Use" in remedy else 0)
+
+
 def test_no_finding_repeats_a_password() -> None:
     settings = changed(
         REDIS_URL="redis://user:hunter2@redis", DATABASE_URL="postgresql://user:hunter2@db/x"

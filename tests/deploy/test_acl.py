@@ -20,7 +20,7 @@ from deploy import make_passwords
 from service.embedded import RedisEngine
 from service.embedded.engine import Readiness
 from service.storage import lines
-from service.storage.redis import connect, eviction_policies
+from service.storage.redis import connect, evicting_policies
 from tests.loops import on_loop
 from tests.passwords import BOB, PASSWORD
 from tests.redis_engines import Group, Node
@@ -145,7 +145,7 @@ async def use(url: str) -> None:
     for _ in range(2):
         assert script(keys=[KEY]) is None
     client.ping()
-    assert eviction_policies(client) == {"noeviction"}
+    assert evicting_policies(client) == []
     client.close()
     on_the_loop = lines.connect(url)
     assert await on_the_loop.call(KEY, b"GET", KEY.encode()) is None

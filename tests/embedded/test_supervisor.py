@@ -193,7 +193,8 @@ def test_an_engine_that_does_not_start_is_reported_and_the_other_is_stopped(migr
 def test_an_engine_that_is_given_by_url_is_not_started(migrated: Path) -> None:
     with RedisEngine(migrated.with_name("elsewhere"), durable=False) as given:
         run = Run(migrated, REDIS_URL=given.url).ready()
-        assert "\nDATABASE_URL=" in run.output
+        assert "\n    COATCHECK_ENV=testing DATABASE_URL=" in run.output
+        assert "Listening at: http://127.0.0.1:" in run.output
         assert "REDIS_URL=" not in run.output  # it may contain a password
         assert run.end(signal.SIGTERM) == 0
         assert given.exit_status() is None

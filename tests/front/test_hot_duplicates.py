@@ -67,7 +67,7 @@ async def test_a_retired_name_is_rejected_but_not_cached_shortly_before_its_rele
     redis: Redis,
 ) -> None:
     take(accounts, "bob")
-    accounts.retire(usernames.parse("bob"), DELETED)
+    accounts.retire_by_name(usernames.parse("bob"), DELETED)
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '23 hours'")
     async with opened() as front:
         assert await front.answer(JSON, body("bob"), Flask()) is TAKEN

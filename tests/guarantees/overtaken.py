@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+import psycopg
 from flask import Flask, session
 from flask.testing import FlaskClient
 from redis import Redis
@@ -143,9 +144,18 @@ ENDINGS: dict[str, Callable[[Flask, FlaskClient], None]] = {
 }
 
 
-def parked_request(app: Flask, parking: Parking, redis: Redis, ending: str, view: str) -> Statuses:
+class Stores(NamedTuple):
+    """Both, as their owner sees them."""
+
+    redis: Redis
+    database: psycopg.Connection
+
+
+def parked_request(
+    app: Flask, parking: Parking, stores: Stores, ending: str, view: str
+) -> Statuses:
     """End a session while a request of it is parked; REVOKED is the only correct result."""
-    _restore_bob(app, redis)
+    _restore_bob(app, stores)
     victim = sign_in(app)
     stolen = copy_of(app, victim)
     parked: list[int] = []
@@ -161,15 +171,13 @@ def parked_request(app: Flask, parking: Parking, redis: Redis, ending: str, view
     return Statuses(meanwhile, *parked, stolen.get(CURRENT).status_code)
 
 
-def _restore_bob(app: Flask, redis: Redis) -> None:
+def _restore_bob(app: Flask, stores: Stores) -> None:
     """Undo what the last attempt did to the account."""
-    services = services_of(app)
-    with services.postgres.connection() as connection:
-        connection.execute("UPDATE accounts SET disabled_at = NULL WHERE retired_at IS NULL")
-        connection.execute(
-            "UPDATE accounts SET canonical_username = 'bob-' || id WHERE retired_at IS NOT NULL"
-        )
-    redis.delete("coatcheck:username:bob")
+    stores.database.execute("UPDATE accounts SET disabled_at = NULL WHERE retired_at IS NULL")
+    stores.database.execute(
+        "UPDATE accounts SET canonical_username = 'bob-' || id WHERE retired_at IS NOT NULL"
+    )
+    stores.redis.delete("coatcheck:username:bob")
     app.test_client().post("/api/v1/accounts", json=BOB)
 
 

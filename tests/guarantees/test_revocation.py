@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -20,6 +21,7 @@ from tests.guarantees.overtaken import (
     REVOKED,
     VIEWS,
     Parking,
+    Stores,
     add_parked_views,
     concurrent_writes,
     late_login,
@@ -45,11 +47,17 @@ def bob(app: Flask, parking: Parking) -> FlaskClient:
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_parked_request_brings_no_ended_session_back(
-    app: Flask, bob: FlaskClient, parking: Parking, redis: Redis, ending: str, view: str
+    app: Flask,
+    bob: FlaskClient,
+    parking: Parking,
+    redis: Redis,
+    database: psycopg.Connection,
+    ending: str,
+    view: str,
 ) -> None:
     """G6: nothing brings the session back, whatever ended it and whatever the request does."""
     for _ in range(ATTEMPTS):
-        assert parked_request(app, parking, redis, ending, view) == REVOKED
+        assert parked_request(app, parking, Stores(redis, database), ending, view) == REVOKED
 
 
 def test_a_login_that_verified_the_old_password_gets_no_session(

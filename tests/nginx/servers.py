@@ -45,7 +45,7 @@ def nginx(program: str, directory: Path, coatcheck: int, greeter: int) -> Iterat
     for old, new, times in (
         ("listen 8080;", f"listen 127.0.0.1:{port};", 2),
         ("server 127.0.0.1:8000;", f"server 127.0.0.1:{coatcheck};", 1),
-        ("server 127.0.0.1:8001;", f"server 127.0.0.1:{greeter};", 1),
+        ("server 127.0.0.1:8002;", f"server 127.0.0.1:{greeter};", 1),
     ):
         assert example.count(old) == times
         example = example.replace(old, new)

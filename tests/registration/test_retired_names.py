@@ -23,7 +23,7 @@ def test_a_retired_name_stays_taken_and_is_released_after_its_quarantine(
     redis: Redis,
 ) -> None:
     registration.register("Bob", PASSWORD)
-    assert accounts.retire(BOB, DELETED)
+    assert accounts.retire_by_name(BOB, DELETED)
     redis.flushall()
     with pytest.raises(UsernameTaken):
         registration.register("bob", PASSWORD)
@@ -45,7 +45,7 @@ def test_shortly_before_its_release_a_retired_name_is_no_longer_cached(
 ) -> None:
     """An entry that outlives the quarantine would call a free name taken."""
     registration.register("bob", PASSWORD)
-    accounts.retire(BOB, DELETED)
+    accounts.retire_by_name(BOB, DELETED)
     database.execute("UPDATE accounts SET retired_at = retired_at - interval '23 hours'")
     redis.flushall()
     with pytest.raises(UsernameTaken):
@@ -57,7 +57,7 @@ def test_a_retired_account_keeps_nothing_of_its_owner(
     registration: Registration, accounts: AccountRepository, database: psycopg.Connection
 ) -> None:
     registration.register("Bob", PASSWORD, "key")
-    accounts.retire(BOB, DELETED)
+    accounts.retire_by_name(BOB, DELETED)
     kept = database.execute("SELECT username, password_hash, registration_key FROM accounts")
     assert kept.fetchone() == ("", "", "")
     assert accounts.credentials(BOB) is None

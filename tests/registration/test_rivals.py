@@ -69,7 +69,7 @@ def test_an_attempt_that_loses_to_a_rival_keeps_no_claim(
 
     def rival_comes_and_goes() -> None:
         accounts.insert(BOB, "rival's", "locator", "key", REGISTERED)
-        accounts.retire(BOB, DELETED)
+        accounts.retire_by_name(BOB, DELETED)
         database.execute("UPDATE accounts SET retired_at = retired_at - interval '23 hours'")
 
     hasher.meanwhile = rival_comes_and_goes

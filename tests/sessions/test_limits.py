@@ -36,7 +36,7 @@ def sessions(either_redis: Redis | Masters) -> SessionStore:
 def held(sessions: SessionStore, record: Record, namespace: str) -> dict[str, bytes]:
     read = sessions.read(record.id)
     assert read is not None
-    return dict(getattr(read, namespace))
+    return dict(read.fields if namespace == "fields" else read.api_data)
 
 
 def numbered(count: int) -> dict[str, bytes]:

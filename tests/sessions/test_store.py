@@ -178,7 +178,7 @@ def test_saving_writes_the_changed_keys_and_removes_the_removed(store: SessionSt
     read = store.read(record.id)
     assert read is not None
     assert read.fields == {"kept": b"1", "changed": b"4", "added": b"5"}
-    assert read.data == {}
+    assert read.api_data == {}
 
 
 def test_the_same_keys_of_both_namespaces_are_saved_in_one_step_and_stay_apart(
@@ -190,7 +190,7 @@ def test_the_same_keys_of_both_namespaces_are_saved_in_one_step_and_stay_apart(
     assert store.save(record, Change({"a": b"5"}, ["b"]), Change({"b": b"6"}, ["a"]))
     read = store.read(record.id)
     assert read is not None
-    assert (read.fields, read.data) == ({"a": b"5"}, {"b": b"6"})
+    assert (read.fields, read.api_data) == ({"a": b"5"}, {"b": b"6"})
     key = f"coatcheck:{{{record.id.locator}}}:session:{record.id.digest}"
     stored = redis.hgetall(key)
     assert (stored[b":a"], stored[b"=b"]) == (b"5", b"6")

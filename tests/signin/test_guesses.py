@@ -10,7 +10,7 @@ from redis import Redis
 
 from service.accounts import usernames
 from service.accounts.account import Account
-from service.accounts.known_devices import KnownDevices, Mark
+from service.accounts.known_devices import KnownDevices, Mark, Marks
 from service.accounts.repository import AccountRepository
 from service.audit.trail import AuditTrail
 from service.credentials.hashing import PasswordHasher
@@ -110,10 +110,8 @@ def signed_in(account: Account) -> SignedIn:
     return SignedIn(account.owner, Record(session_id, metadata, 0, 0, 0, 0, 0, 0, {}, {}))
 
 
-def guess(
-    factor: PasswordFactor, client: Client, name: str = "bob", mark: Mark | None = None
-) -> str:
-    return outcome(lambda: factor.prove(name, WRONG, client, mark))
+def guess(factor: PasswordFactor, client: Client, name: str = "bob", marks: Marks = ()) -> str:
+    return outcome(lambda: factor.prove(name, WRONG, client, marks))
 
 
 def use_up_guesses(factor: PasswordFactor, limited: Throttle, name: str = "bob") -> None:
@@ -227,7 +225,7 @@ def test_a_known_device_gets_in_while_strangers_guess(
     factor: PasswordFactor, devices: KnownDevices, bob: Account
 ) -> None:
     """No stranger can lock the owner out there, not even from the same network."""
-    mark = devices.remember(bob.id, bob.session_epoch, None)
+    marks = devices.remember(bob.id, bob.session_epoch)
     for number in range(60):
         guess(factor, at(number))
     for number in range(40):
@@ -237,14 +235,14 @@ def test_a_known_device_gets_in_while_strangers_guess(
     with pytest.raises(LimitUsedUp):
         factor.prove("bob", PASSWORD, at(99))
     for client in (at(1), at(99)):
-        assert factor.prove("bob", PASSWORD, client, mark)
+        assert factor.prove("bob", PASSWORD, client, marks)
 
 
 def test_a_known_device_has_an_allowance_too(
     factor: PasswordFactor, devices: KnownDevices, bob: Account
 ) -> None:
-    mark = devices.remember(bob.id, bob.session_epoch, None)
-    outcomes = [guess(factor, at(number), mark=mark) for number in range(22)]
+    marks = devices.remember(bob.id, bob.session_epoch)
+    outcomes = [guess(factor, at(number), marks=marks) for number in range(22)]
     assert outcomes == ["invalid_credentials"] * 20 + ["device"] * 2
 
 
@@ -255,8 +253,8 @@ def test_a_mark_of_another_account_or_of_nobody_is_worthless(
         usernames.parse("Eve"), hasher.hash(PASSWORD), "locator----e", "key", REGISTERED
     )
     assert eve
-    for number, mark in enumerate((devices.remember(eve.id, eve.session_epoch, None), Mark.new())):
-        outcomes = [guess(factor, at(number), mark=mark) for _ in range(11)]
+    for number, mark in enumerate((*devices.remember(eve.id, eve.session_epoch), Mark.new())):
+        outcomes = [guess(factor, at(number), marks=(mark,)) for _ in range(11)]
         assert outcomes == ["invalid_credentials"] * 10 + ["login-network"]
 
 
@@ -264,12 +262,12 @@ def test_after_a_hundred_failures_only_a_known_device_gets_in(
     factor: PasswordFactor, limited: Throttle, devices: KnownDevices, bob: Account
 ) -> None:
     """NIST SP 800-63B-4, section 3.2.2: and its success lets the owner in everywhere."""
-    mark = devices.remember(bob.id, bob.session_epoch, None)
+    marks = devices.remember(bob.id, bob.session_epoch)
     use_up_guesses(factor, limited)
     for _ in range(2):
         with pytest.raises(GuessesUsedUp):
             factor.prove("bob", PASSWORD, at(500))
-    assert factor.prove("bob", PASSWORD, at(500), mark)
+    assert factor.prove("bob", PASSWORD, at(500), marks)
     assert factor.prove("bob", PASSWORD, at(500))
 
 
@@ -295,13 +293,13 @@ def test_a_success_in_between_starts_the_row_of_failures_anew(
 def test_a_device_on_which_a_hundred_passwords_were_wrong_is_stopped(
     factor: PasswordFactor, limited: Throttle, devices: KnownDevices, bob: Account
 ) -> None:
-    mark = devices.remember(bob.id, bob.session_epoch, None)
-    device, _ = buckets.login_on_known_device("bob", mark.digest.hex())
+    marks = devices.remember(bob.id, bob.session_epoch)
+    device, _ = buckets.login_on_known_device("bob", marks[0].digest.hex())
     for _ in range(100):
-        assert guess(factor, at(1), mark=mark) == "invalid_credentials"
+        assert guess(factor, at(1), marks=marks) == "invalid_credentials"
         limited.empty([device])
     with pytest.raises(GuessesUsedUp):
-        factor.prove("bob", PASSWORD, at(1), mark)
+        factor.prove("bob", PASSWORD, at(1), marks)
     assert factor.prove("bob", PASSWORD, at(2))
 
 
@@ -309,13 +307,13 @@ def test_a_success_on_a_known_device_starts_the_row_of_failures_there_anew(
     factor: PasswordFactor, limited: Throttle, devices: KnownDevices, bob: Account
 ) -> None:
     """Nobody is locked out by the typing errors of years."""
-    mark = devices.remember(bob.id, bob.session_epoch, None)
-    device, _ = buckets.login_on_known_device("bob", mark.digest.hex())
+    marks = devices.remember(bob.id, bob.session_epoch)
+    device, _ = buckets.login_on_known_device("bob", marks[0].digest.hex())
     for _ in range(2):
         for _ in range(99):
-            assert guess(factor, at(1), mark=mark) == "invalid_credentials"
+            assert guess(factor, at(1), marks=marks) == "invalid_credentials"
             limited.empty([device])
-        assert factor.prove("bob", PASSWORD, at(1), mark)
+        assert factor.prove("bob", PASSWORD, at(1), marks)
 
 
 def test_confirming_a_password_is_a_guess(

@@ -25,7 +25,7 @@ def sign_in() -> Response:
     """Sign in."""
     credentials = json_credentials()
     proof = services().password_factor.prove(
-        credentials.username, credentials.password, current.client(), known_device.mark()
+        credentials.username, credentials.password, current.client(), known_device.marks()
     )
     current.sign_in(proof, credentials.remember)
     return json_response(signed_in_json(*current.signed_in()), 201)
@@ -40,6 +40,7 @@ def step_up() -> tuple[str, int]:
     confirmed = services().password_factor.confirm(user, password, current.client())
     renewed = services().fresh_proof.renew(user, Proof(confirmed.account, passwords.METHOD))
     current.session().replace_record(renewed)
+    known_device.remember(confirmed.account)
     return "", 204
 
 
@@ -65,13 +66,10 @@ def revoke_several() -> Response:
     scope = request.args.get("scope")
     if scope not in ("others", "all"):
         raise InvalidInput(FieldError("scope", "invalid"))
-    revocation, client = services().revocation, current.client()
-    if scope == "all":
-        revoked = revocation.revoke_all(user, client)
-        current.forget()
-    else:
-        revoked = revocation.revoke_others(current.session(), user, client)
-        known_device.remember(user.owner.account_id)
+    if scope == "others":
+        return json_response({"revoked": current.revoke_others()})
+    revoked = services().revocation.revoke_all(user, current.client(), known_device.marks())
+    current.forget()
     return json_response({"revoked": revoked})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from flask import Blueprint, redirect, url_for
+from flask import Blueprint, redirect, request, url_for
 
 from service.errors import (
     DatabaseUnavailable,
@@ -14,7 +14,7 @@ from service.errors import (
     TooManyRequests,
     WrongPassword,
 )
-from service.web import current, known_device
+from service.web import current
 from service.web.access import first_sign_in
 from service.web.activity import activity_json
 from service.web.bodies import form_fields
@@ -51,9 +51,7 @@ def revoke_one(handle: str) -> Page:
 @blueprint.post("/sessions/revoke-others")
 def revoke_others() -> Page:
     """End every session except this one."""
-    user = current.signed_in()
-    services().revocation.revoke_others(current.session(), user, current.client())
-    known_device.remember(user.owner.account_id)
+    current.revoke_others()
     return redirect(url_for("coatcheck.account.overview"), 303)
 
 
@@ -61,36 +59,37 @@ def revoke_others() -> Page:
 @hashes_a_password
 def change_password() -> Page:
     """Change the password; every other session ends."""
-    user = current.signed_in()
+    current.signed_in()
     fields = form_fields()
     try:
-        new = services().password_policy.check(fields.get("new_password", ""), user.owner.username)
-        confirmed = services().password_factor.confirm(
-            user, fields.get("current_password", ""), current.client()
-        )
-        current.change_password(confirmed, new)
+        current.change_password(fields.get("current_password", ""), fields.get("new_password", ""))
     except (InvalidInput, WrongPassword, TooManyRequests) as error:
-        return _overview(problem_of(error), "password")
-    return redirect(url_for("coatcheck.account.overview"), 303)
+        return _overview(problem_of(error), "current_password")
+    return redirect(url_for("coatcheck.account.overview", changed="password"), 303)
 
 
 @blueprint.post("/delete")
 @hashes_a_password
 def delete() -> Page:
     """Delete the account."""
-    user = current.signed_in()
+    current.signed_in()
     try:
-        services().password_factor.confirm(
-            user, form_fields().get("password", ""), current.client()
-        )
-        current.delete_account(user)
+        current.delete_account(form_fields().get("password", ""))
     except (WrongPassword, TooManyRequests) as error:
-        return _overview(problem_of(error), "deletion")
-    return redirect(url_for("coatcheck.home.page"), 303)
+        return _overview(problem_of(error), "password")
+    return redirect(url_for("coatcheck.home.page", account="deleted"), 303)
 
 
-def _overview(problem: Problem | None = None, form: str = "") -> Page:
-    """The page. A problem is shown in one of its forms: "password" or "deletion"."""
+@blueprint.get("/password")
+@blueprint.get("/delete")
+def back() -> Page:
+    """Lead to the page with the forms: the address of one that was rejected is still in the
+    browser."""
+    return redirect(url_for("coatcheck.account.overview"), 303)
+
+
+def _overview(problem: Problem | None = None, field: str = "") -> Page:
+    """The page. A problem is shown at the fields that it is about, or else at `field`."""
     owner, record = current.signed_in()
     devices = services().session_store.devices(record.id.locator)
     try:
@@ -102,6 +101,13 @@ def _overview(problem: Problem | None = None, form: str = "") -> Page:
         owner=owner,
         sessions=sessions_json(devices, record),
         activity=None if recent is None else [activity_json(entry) for entry in recent],
-        notices={form: problem.detail} if problem else {},
+        wrong=_wrong(problem, field) if problem else {},
+        is_changed=request.args.get("changed") == "password",
     )
     return (page, problem.status, problem.headers) if problem else page
+
+
+def _wrong(problem: Problem, field: str) -> dict[str, str]:
+    """What is wrong with each field of the forms."""
+    found = {each["field"]: each["message"] for each in problem.errors}
+    return found or {field: problem.detail}

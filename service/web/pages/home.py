@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from flask import Blueprint, request
 
-from service.web import current
+from service.errors import InvalidInput
+from service.web import current, paging
 from service.web.rendering import render
 from service.web.services import services
 
 MEMBERS_PER_PAGE = 50
-ID = re.compile(r"\d{1,18}", re.ASCII)  # any such number fits into Postgres' bigint
 
 blueprint = Blueprint("home", __name__)
 
@@ -21,7 +19,8 @@ def page() -> str:
     """Show who is signed in, and the members. Everyone else sees how to sign in."""
     owner = current.owner()
     if owner is None:
-        return render("coatcheck/home/welcome.html")
+        is_deleted = request.args.get("account") == "deleted"
+        return render("coatcheck/home/welcome.html", is_deleted=is_deleted)
     before = _before()
     members = services().accounts.newest_members(MEMBERS_PER_PAGE + 1, before)
     older = members[MEMBERS_PER_PAGE - 1].id if len(members) > MEMBERS_PER_PAGE else None
@@ -36,5 +35,7 @@ def page() -> str:
 
 def _before() -> int | None:
     """The account from which the page goes on; None for the newest, and for what is no id."""
-    given = request.args.get("before", "")
-    return int(given) if ID.fullmatch(given) else None
+    try:
+        return paging.before()
+    except InvalidInput:
+        return None

@@ -30,7 +30,7 @@ def sign_in() -> Page:
             fields.get("username", ""),
             fields.get("password", ""),
             current.client(),
-            known_device.mark(),
+            known_device.marks(),
         )
         current.sign_in(proof, "remember" in fields)
     except (InvalidCredentials, SessionRevoked, TooManyRequests, Unavailable) as error:

@@ -48,6 +48,15 @@ def test_a_password_change_that_is_rejected_changes_nothing(
     assert (status(bob), status(other)) == (200, 200)
 
 
+def test_a_new_password_that_is_rejected_is_named_as_the_request_names_it(
+    bob: FlaskClient,
+) -> None:
+    body = {"current_password": PASSWORD, "new_password": "short"}
+    [error] = bob.put("/api/v1/account/password", json=body).get_json(force=True)["errors"]
+    assert (error["field"], error["code"]) == ("new_password", "too_short")
+    assert error["message"].startswith("A password needs at least")
+
+
 def test_a_wrong_current_password_is_wrong_even_if_the_new_one_is_the_real_one(
     bob: FlaskClient,
 ) -> None:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import re
+from unittest.mock import patch
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from service.errors import LimitUsedUp, SessionStoreUnavailable
+from service.web.services import services_of
 from tests.browsers import browser
 from tests.passwords import BOB
 
@@ -73,8 +78,9 @@ def test_the_password_can_be_changed(bob: FlaskClient, elsewhere: FlaskClient) -
     assert refused.status_code == 403
     assert "not your current password" in refused.text
     right = wrong | {"current_password": BOB["password"]}
-    assert bob.post("/account/password", data=right).location == "/account"
-    assert bob.get("/account").status_code == 200
+    done = bob.post("/account/password", data=right)
+    assert "Your password is changed." in bob.get(done.location).text
+    assert "Your password is changed." not in bob.get("/account").text
     assert elsewhere.get("/account").status_code == 303
 
 
@@ -98,5 +104,58 @@ def test_the_account_can_be_deleted(bob: FlaskClient) -> None:
     refused = bob.post("/account/delete", data={"password": "not it at all"})
     assert refused.status_code == 403
     response = bob.post("/account/delete", data={"password": BOB["password"]})
-    assert (response.status_code, response.location) == (303, "/")
+    assert response.status_code == 303
+    assert "Your account is deleted." in bob.get(response.location).text
+    assert "Your account is deleted." not in bob.get("/").text
     assert bob.post("/login", data=BOB).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("form", "present", "new", "field"),
+    [
+        ("password", "not it at all", "a new one entirely", "current_password"),
+        ("password", BOB["password"], "short", "new_password"),
+        ("delete", "not it at all", "", "password"),
+    ],
+)
+def test_a_field_that_is_wrong_says_so_and_has_the_focus(
+    bob: FlaskClient, form: str, present: str, new: str, field: str
+) -> None:
+    fields = {"current_password": present, "password": present, "new_password": new}
+    page = bob.post(f"/account/{form}", data=fields).text
+    wrong = [tag for tag in re.findall(r"<input [^>]*>", page) if 'aria-invalid="true"' in tag]
+    assert len(wrong) == page.count("autofocus") == page.count('class="wrong"') == 1
+    assert f'id="{field}"' in wrong[0]
+    assert "autofocus" in wrong[0]
+
+
+def test_too_many_wrong_passwords_are_said_at_the_field(app: Flask, bob: FlaskClient) -> None:
+    fields = {"current_password": BOB["password"], "new_password": "a new one entirely"}
+    used_up = LimitUsedUp("confirmation", amount=10, window=300, retry_after=60)
+    with patch.object(services_of(app).password_factor, "confirm", side_effect=used_up):
+        answer = bob.post("/account/password", data=fields)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
+    assert "Too many attempts." in answer.text
+    assert answer.text.count("autofocus") == 1
+
+
+@pytest.mark.parametrize("form", ["password", "delete"])
+def test_the_address_of_a_rejected_form_leads_back_to_the_page(bob: FlaskClient, form: str) -> None:
+    """It is in the address bar of whoever reloads."""
+    answer = bob.get(f"/account/{form}")
+    assert (answer.status_code, answer.location) == (303, "/account")
+
+
+def test_the_page_after_a_change_that_redis_does_not_know_yet_asks_nobody_to_repeat_it(
+    app: Flask, bob: FlaskClient
+) -> None:
+    """Otherwise the right password would count as a wrong guess."""
+    store = services_of(app).session_store
+    with patch.object(store, "revoke_all", side_effect=SessionStoreUnavailable):
+        fields = {"current_password": BOB["password"], "new_password": "a new one entirely"}
+        answer = bob.post("/account/password", data=fields)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert "no need to repeat it" in answer.text
+    assert "Try again" not in answer.text
+    assert "have not been signed out" not in answer.text

@@ -31,7 +31,7 @@ class Chore:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._woken, self._ending = threading.Event(), threading.Event()
-        self._is_behind = False
+        self._raised: dict[Task, type[Exception]] = {}  # by each task that is behind
 
     def add(self, task: Task) -> None:
         """Repeat `task` too. Whatever it raises, it is tried again."""
@@ -69,15 +69,17 @@ class Chore:
 
     def _are_done(self) -> bool:
         """Run each task once; returns whether all are done."""
-        results = [self._is_done(task) for task in self._tasks]
-        self._is_behind = not all(results)
-        return not self._is_behind
+        return not [task for task in self._tasks if not self._is_done(task)]
 
     def _is_done(self, task: Task) -> bool:
         try:
-            return task()
+            is_done = task()
         except Exception as error:
-            if not self._is_behind:  # said once for each outage
+            if self._raised.get(task) is not type(error):  # said once for each outage
+                self._raised[task] = type(error)
                 expected = isinstance(error, CoatcheckError)
                 log.warning("chore_postponed", reason=repr(error), exc_info=not expected)
             return False
+        if is_done:
+            self._raised.pop(task, None)
+        return is_done

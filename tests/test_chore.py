@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from service import chore as module
+from service.chore import Chore
 from service.errors import DatabaseUnavailable
-from service.storage import chore as module
-from service.storage.chore import Chore
 from tests.conditions import eventually
 
 
@@ -78,6 +78,27 @@ def test_an_outage_is_logged_once(chore: Chore, monkeypatch: pytest.MonkeyPatch)
     chore.start()
     eventually(lambda: len(runs) > 5)
     assert lines == ["chore_postponed"]
+
+
+def test_a_task_that_fails_while_another_waits_is_logged(
+    chore: Chore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(module.log, "warning", lambda _, reason, **__: lines.append(reason))
+    monkeypatch.setattr(module, "RETRY", 0.01)
+    runs = []
+
+    def task() -> bool:
+        runs.append(1)
+        if len(runs) < 3:
+            return False
+        raise DatabaseUnavailable if len(runs) < 6 else RuntimeError("unexpected")
+
+    chore.add(lambda: False)
+    chore.add(task)
+    chore.start()
+    eventually(lambda: len(runs) > 8)
+    assert lines == [repr(DatabaseUnavailable()), repr(RuntimeError("unexpected"))]
 
 
 def test_it_can_start_again(chore: Chore) -> None:
