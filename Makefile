@@ -20,8 +20,8 @@ help: ## show this list
 		/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ Use
-run: $(VENV)/.run $(VENV)/.engines ## start everything here; set PORT, WEB_CONCURRENCY, DATA_DIR as needed
-	@COATCHECK_ENV=$${COATCHECK_ENV:-development} exec $(BIN)/python -m service serve
+run: $(VENV)/.run $(VENV)/.engines ## start everything here; APP=my_site:app for yours; set PORT, WEB_CONCURRENCY, DATA_DIR as needed
+	@COATCHECK_ENV=$${COATCHECK_ENV:-development} exec $(BIN)/python -m service serve $(if $(APP),--app '$(APP)')
 
 ##@ Develop
 setup: $(VENV)/.dev $(VENV)/.engines ## install everything for running and testing into .venv

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from config import ConfigurationError, is_remote, load, require_safe
+from service import configuration
 from service.front.listening import (
     name_addresses,
     require_a_store_for_us_alone,
@@ -16,11 +16,14 @@ from service.front.listening import (
 
 MEMORY = "/dev/shm"  # noqa: S108
 METRICS = "coatcheck-metrics-"
+OURS = "service:create_app()"
 
 try:
-    settings = load()
-    require_safe(settings)
-except ConfigurationError as problem:
+    # Another application may have sessions alone; if it has accounts, it checks the rest itself.
+    of = configuration.config  # `config` is the name of a setting of gunicorn
+    settings = of.load() if OURS in sys.argv else of.load_for_sessions()
+    of.require_safe(settings)
+except configuration.config.ConfigurationError as problem:
     # The master reports it once; otherwise every new worker would fail in turn.
     sys.exit(f"Error: {problem}")
 
@@ -54,7 +57,7 @@ def on_starting(server: object) -> None:
     require_free_addresses(server)
     if settings.is_exposed:
         require_a_store_that_keeps_sessions(settings.redis_url)
-        if is_remote(settings.redis_url):
+        if of.is_remote(settings.redis_url):
             require_a_store_for_us_alone(settings.redis_url)
 
 

@@ -11,10 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from psycopg.conninfo import conninfo_to_dict
 
-from config.settings import ConfigurationError, Settings
+from .settings import ConfigurationError, SessionSettings, Settings
 
 # Memory in KiB and passes, each enough (OWASP Password Storage Cheat Sheet).
 ARGON2_MINIMA = ((47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5))
+NO_PUBLIC_URL = (
+    "COATCHECK_PUBLIC_URL is not set. Set it to the https:// address at which browsers find"
+    " the service: requests that come from any other are rejected."
+)
 ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})  # libpq's sslmode
 
 
@@ -33,7 +37,7 @@ class Finding(NamedTuple):
     text: str  # one line: what it is, why it matters, what to do
 
 
-def findings(settings: Settings) -> list[Finding]:
+def findings(settings: SessionSettings) -> list[Finding]:
     """What is unsafe or doubtful about the settings. In development and testing, nothing is
     reported."""
     if not settings.is_exposed:
@@ -43,7 +47,7 @@ def findings(settings: Settings) -> list[Finding]:
     ]
 
 
-def require_safe(settings: Settings) -> None:
+def require_safe(settings: SessionSettings) -> None:
     """Stop a start with unsafe settings.
 
     Raises:
@@ -54,14 +58,11 @@ def require_safe(settings: Settings) -> None:
             raise ConfigurationError(text)
 
 
-def _unsafe(settings: Settings) -> Iterator[str]:
+def _unsafe(settings: SessionSettings) -> Iterator[str]:
     url = settings.public_url
-    if url is None:
-        yield (
-            "COATCHECK_PUBLIC_URL is not set. Set it to the https:// address at which browsers find"
-            " the service: requests that come from any other are rejected."
-        )
-    elif url.startswith("http:") and not _is_this_machine(urlsplit(url).hostname or ""):
+    if url is None and isinstance(settings, Settings):
+        yield NO_PUBLIC_URL
+    elif url and url.startswith("http:") and not _is_this_machine(urlsplit(url).hostname or ""):
         yield (
             "COATCHECK_PUBLIC_URL is not https. Browsers send the session cookie over TLS only, so"
             " nobody could sign in. Put TLS in front; to try it here, use http://localhost."
@@ -71,6 +72,8 @@ def _unsafe(settings: Settings) -> Iterator[str]:
             "REDIS_URL is a network address without a password. Whoever can reach that Redis can"
             " sign in as anybody. Give it a user and a password, and put them into the URL."
         )
+    if not isinstance(settings, Settings):
+        return
     cost = (settings.argon2_memory_kib, settings.argon2_time_cost)
     if not any(cost[0] >= memory and cost[1] >= passes for memory, passes in ARGON2_MINIMA):
         yield (
@@ -79,9 +82,11 @@ def _unsafe(settings: Settings) -> Iterator[str]:
         )
 
 
-def _doubtful(settings: Settings) -> Iterator[str]:
-    url = settings.public_url or ""
-    if url.startswith("http:"):
+def _doubtful(settings: SessionSettings) -> Iterator[str]:
+    url = settings.public_url
+    if url is None:
+        yield NO_PUBLIC_URL
+    elif url.startswith("http:"):
         yield (
             "COATCHECK_PUBLIC_URL is on this machine and has no TLS. That is fine for a trial: only"
             " browsers on this machine can sign in, and not all of them."
@@ -91,24 +96,30 @@ def _doubtful(settings: Settings) -> Iterator[str]:
             "COATCHECK_TRUSTED_PROXIES is 0. The service has no TLS of its own, so there must be a"
             " proxy, and without this number all visitors seem to come from its address."
         )
+    yield from _unencrypted_redis("REDIS_URL", settings.redis_url)
+    if isinstance(settings, Settings):
+        yield from _doubtful_about_accounts(settings)
+
+
+def _doubtful_about_accounts(settings: Settings) -> Iterator[str]:
     if not settings.throttling:
         yield (
             "COATCHECK_THROTTLING is off, so passwords can be guessed without limit. Turn it off"
             " for load tests only."
         )
-    for name, given in (
-        ("REDIS_URL", settings.redis_url),
-        ("CACHE_REDIS_URL", settings.cache_redis_url),
-    ):
-        if name == "CACHE_REDIS_URL" and _is_open(given):
-            yield (
-                "CACHE_REDIS_URL is a network address without a password. Whoever can reach that"
-                " Redis can block registrations. Give it a password, and put it into the URL."
-            )
-        if is_remote(given) and not _is_verified(given):
-            yield _unencrypted(name, _encrypted(urlsplit(given).scheme))
+    if _is_open(settings.cache_redis_url):
+        yield (
+            "CACHE_REDIS_URL is a network address without a password. Whoever can reach that"
+            " Redis can block registrations. Give it a password, and put it into the URL."
+        )
+    yield from _unencrypted_redis("CACHE_REDIS_URL", settings.cache_redis_url)
     if _is_unencrypted(settings.database_url):
         yield _unencrypted("DATABASE_URL", "Use sslmode=verify-full")
+
+
+def _unencrypted_redis(name: str, url: str) -> Iterator[str]:
+    if is_remote(url) and not _is_verified(url):
+        yield _unencrypted(name, _encrypted(urlsplit(url).scheme))
 
 
 def _unencrypted(name: str, remedy: str) -> str:

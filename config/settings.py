@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from psycopg import ProgrammingError
@@ -53,15 +53,13 @@ class ConfigurationError(Exception):
     """A setting is unknown, missing or malformed; the message is one line that names it."""
 
 
-class Settings(BaseModel):
-    """Everything that can be set. Durations are in seconds."""
+class SessionSettings(BaseModel):
+    """What an application with sessions alone needs. Durations are in seconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     env: Literal["development", "testing", "staging", "production"]
-    database_url: str = Field(description="Postgres: accounts", repr=False)
     redis_url: str = Field(description="Redis: sessions", repr=False)
-    cache_redis_url: str = Field(description="Redis: the username cache", repr=False)
     port: int = Field(8000, ge=1, le=65535, description="port to listen on")
     web_concurrency: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="worker processes"
@@ -70,7 +68,6 @@ class Settings(BaseModel):
     public_url: str | None = Field(
         None, description="where browsers find the service, such as `https://id.example.org`"
     )
-    throttling: bool = Field(True, description="off: no throttling, for load tests")
     trusted_proxies: int = Field(
         0, ge=0, le=10, description="how many proxies in front set X-Forwarded-* headers to trust"
     )
@@ -89,39 +86,11 @@ class Settings(BaseModel):
     sessions_per_account: int = Field(
         50, ge=1, le=1000, description="beyond this number, a login ends the oldest session"
     )
-    name_quarantine: int = Field(
-        30 * DAY, ge=DAY, description="how long the name of a deleted account stays taken"
-    )
-    password_min_length: int = Field(
-        10, ge=8, le=64, description="shortest new password, in characters"
-    )
-    fresh_proof: int = Field(
-        10 * MINUTE,
-        ge=1,
-        le=DAY,
-        description="how long after a password check dangerous operations need no new one",
-    )
-    audit_retention: int = Field(
-        365 * DAY, ge=DAY, description="how long `audit prune` keeps entries of the audit trail"
-    )
-    argon2_memory_kib: int = Field(19456, ge=8, description="argon2id memory, KiB")
-    argon2_time_cost: int = Field(2, ge=1, description="argon2id passes")
     threads: int = Field(
         4, ge=1, le=64, description="requests that Flask serves at the same time, per worker"
     )
     thread_wait: float = Field(
         0.5, ge=0.05, le=10, description="how long a request waits for a thread before it gets 503"
-    )
-    hashing_threads: int = Field(
-        default_factory=lambda others: max(1, (os.cpu_count() or 1) // others["web_concurrency"]),
-        ge=1,
-        description=(
-            "passwords hashed at the same time, per worker;"
-            " more than there are cores only slow each other down"
-        ),
-    )
-    hashing_wait: float = Field(
-        0.8, ge=0.05, le=10, description="how long a password waits to be hashed before a 503"
     )
     log_format: Literal["json", "console"] = Field("json", description="format of the log lines")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -142,11 +111,6 @@ class Settings(BaseModel):
     def session_cookie_name(self) -> str:
         """The prefix `__Host-` ties the cookie to this host and to TLS (RFC 6265bis, 4.1.3)."""
         return "__Host-session" if self.secure_cookies else "session"
-
-    @property
-    def device_cookie_name(self) -> str:
-        """Of the cookie that marks a device on which somebody has signed in."""
-        return "__Host-device" if self.secure_cookies else "device"
 
     @field_validator("bind")
     @classmethod
@@ -169,6 +133,57 @@ class Settings(BaseModel):
         default = port is None or port.lstrip("0") == DEFAULT_PORTS[scheme]
         return f"{scheme}://{host}" if default else f"{scheme}://{host}:{int(port)}"
 
+    @field_validator("redis_url", "cache_redis_url", check_fields=False)
+    @classmethod
+    def _redis_url(cls, value: str) -> str:
+        if not REDIS_URL.fullmatch(value):
+            raise ValueError(
+                "must be redis://…, rediss://…, unix://…, redis+sentinel://HOST:PORT,…/NAME[/DB]"
+                " or redis+cluster://HOST:PORT,…"
+            )
+        return value
+
+
+class Settings(SessionSettings):
+    """Everything that can be set: accounts need all of it."""
+
+    database_url: str = Field(description="Postgres: accounts", repr=False)
+    cache_redis_url: str = Field(description="Redis: the username cache", repr=False)
+    throttling: bool = Field(True, description="off: no throttling, for load tests")
+    name_quarantine: int = Field(
+        30 * DAY, ge=DAY, description="how long the name of a deleted account stays taken"
+    )
+    password_min_length: int = Field(
+        10, ge=8, le=64, description="shortest new password, in characters"
+    )
+    fresh_proof: int = Field(
+        10 * MINUTE,
+        ge=1,
+        le=DAY,
+        description="how long after a password check dangerous operations need no new one",
+    )
+    audit_retention: int = Field(
+        365 * DAY, ge=DAY, description="how long `audit prune` keeps entries of the audit trail"
+    )
+    argon2_memory_kib: int = Field(19456, ge=8, description="argon2id memory, KiB")
+    argon2_time_cost: int = Field(2, ge=1, description="argon2id passes")
+    hashing_threads: int = Field(
+        default_factory=lambda others: max(1, (os.cpu_count() or 1) // others["web_concurrency"]),
+        ge=1,
+        description=(
+            "passwords hashed at the same time, per worker;"
+            " more than there are cores only slow each other down"
+        ),
+    )
+    hashing_wait: float = Field(
+        0.8, ge=0.05, le=10, description="how long a password waits to be hashed before a 503"
+    )
+
+    @property
+    def device_cookie_name(self) -> str:
+        """Of the cookie that marks a device on which somebody has signed in."""
+        return "__Host-device" if self.secure_cookies else "device"
+
     @field_validator("database_url")
     @classmethod
     def _postgres_url(cls, value: str) -> str:
@@ -180,15 +195,8 @@ class Settings(BaseModel):
             raise ValueError("must be a postgresql:// URL")
         return value
 
-    @field_validator("redis_url", "cache_redis_url")
-    @classmethod
-    def _redis_url(cls, value: str) -> str:
-        if not REDIS_URL.fullmatch(value):
-            raise ValueError(
-                "must be redis://…, rediss://…, unix://…, redis+sentinel://HOST:PORT,…/NAME[/DB]"
-                " or redis+cluster://HOST:PORT,…"
-            )
-        return value
+
+Kind = TypeVar("Kind", bound=SessionSettings)
 
 
 def variable(field: str) -> str:
@@ -205,17 +213,28 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     Raises:
         ConfigurationError: one line that names the variable at fault.
     """
+    return _load(Settings, environ)
+
+
+def load_for_sessions(environ: Mapping[str, str] | None = None) -> SessionSettings:
+    """The same for an application with sessions alone, which needs no DATABASE_URL."""
+    return _load(SessionSettings, environ)
+
+
+def _load(kind: type[Kind], environ: Mapping[str, str] | None) -> Kind:
     environ = os.environ if environ is None else environ
     _refuse_unknown(environ)
     env = environ.get("COATCHECK_ENV", "production")
     if env not in ENVIRONMENTS:
         raise ConfigurationError(f"COATCHECK_ENV must be one of {', '.join(ENVIRONMENTS)}")
-    values: dict[str, object] = dict(import_module(f"config.{env}").DEFAULTS)
+    values: dict[str, object] = dict(import_module(f"{__package__}.{env}").DEFAULTS)
     values |= {"env": env} | _given(environ)
     if "redis_url" in values:
         values.setdefault("cache_redis_url", values["redis_url"])
     try:
-        return Settings.model_validate(values)
+        return kind.model_validate(
+            {name: values[name] for name in kind.model_fields if name in values}
+        )
     except ValidationError as error:
         raise ConfigurationError(_one_line(error)) from None
 

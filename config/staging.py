@@ -1,5 +1,5 @@
 """Staging is configured like production."""
 
-from config.production import DEFAULTS
+from .production import DEFAULTS
 
 __all__ = ["DEFAULTS"]

@@ -8,20 +8,22 @@ from datetime import UTC, datetime
 
 import click
 
-import config
-from service import build_app, checkup, logs
+from service import checkup, logs
 from service.accounts import usernames
 from service.accounts.account import Account
 from service.audit.entry import COMMAND_LINE, Entry, Event, printable
 from service.commands import options
 from service.commands.audit import audit
 from service.commands.failures import Commands, completed_later
+from service.configuration import config
 from service.errors import NoSuchAccount, SessionStoreUnavailable
+from service.extension import build_app
 from service.storage import migrations
 from service.throttling import buckets
 from service.web.services import Services, services_of
 from service.web.shapes import device_name
 
+OURS = "service:create_app()"
 VERSION = "0.1.0"  # as in pyproject.toml, which an installation may lack
 
 
@@ -42,8 +44,9 @@ def migrate() -> None:
 
 
 @main.command()
-def serve() -> None:
-    """Run the service, for development.
+@click.option("--app", "application", default=OURS, help="Of yours, such as my_site:app.")
+def serve(application: str) -> None:
+    """Run the service, or an application of yours, for development.
 
     It starts its own Postgres and Redis, unless DATABASE_URL and REDIS_URL name others.
     """
@@ -55,7 +58,7 @@ def serve() -> None:
             "This installation has no Postgres and Redis of its own. Run gunicorn instead."
         ) from missing
 
-    supervise(os.environ)
+    supervise(os.environ, application)
 
 
 @main.command()

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from psycopg import Connection
 from psycopg.errors import InsufficientPrivilege
 
-import config
-from config import Finding, Settings, Severity
+from service.configuration import config
 from service.errors import DatabaseUnavailable, EvictionUnknown, Unavailable
 from service.storage import migrations
 from service.storage.postgres import Postgres
@@ -48,7 +47,7 @@ SELECT EXISTS (
 """
 
 
-def check_up(settings: Settings, services: Services) -> list[Finding]:
+def check_up(settings: config.Settings, services: Services) -> list[config.Finding]:
     """Everything that an operator should know, the worst first.
 
     Args:
@@ -61,10 +60,10 @@ def check_up(settings: Settings, services: Services) -> list[Finding]:
         *_of_sessions(settings, services),
         *_of_cache(services),
     ]
-    return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
+    return sorted(found, key=lambda finding: list(config.Severity).index(finding.severity))
 
 
-def _of_postgres(postgres: Postgres) -> Iterator[Finding]:
+def _of_postgres(postgres: Postgres) -> Iterator[config.Finding]:
     try:
         with postgres.connection() as connection:
             without = [name for (name,) in connection.execute(WITHOUT_RIGHTS)]
@@ -103,7 +102,7 @@ def _missing_migrations(connection: Connection) -> list[str] | None:
         return None
 
 
-def _of_sessions(settings: Settings, services: Services) -> Iterator[Finding]:
+def _of_sessions(settings: config.Settings, services: Services) -> Iterator[config.Finding]:
     client = services.session_redis
     try:
         services.session_store.ping()
@@ -118,11 +117,11 @@ def _of_sessions(settings: Settings, services: Services) -> Iterator[Finding]:
     except Unavailable:
         yield _broken("Redis does not answer at REDIS_URL. Nobody is signed in meanwhile.")
         return
-    severity = Severity.UNSAFE if settings.is_exposed else Severity.DOUBTFUL
+    severity = config.Severity.UNSAFE if settings.is_exposed else config.Severity.DOUBTFUL
     if evicting:
-        yield Finding(severity, eviction_sentence(evicting))
+        yield config.Finding(severity, eviction_sentence(evicting))
     if config.is_remote(settings.redis_url) and serves_strangers(settings.redis_url):
-        yield Finding(severity, STRANGERS)
+        yield config.Finding(severity, STRANGERS)
     if not persistent:
         yield _doubtful(
             "The Redis at REDIS_URL keeps no append-only file, so a restart signs everybody out and"
@@ -130,7 +129,7 @@ def _of_sessions(settings: Settings, services: Services) -> Iterator[Finding]:
         )
 
 
-def _of_cache(services: Services) -> Iterator[Finding]:
+def _of_cache(services: Services) -> Iterator[config.Finding]:
     try:
         services.username_cache.ping()
     except Unavailable:
@@ -140,9 +139,9 @@ def _of_cache(services: Services) -> Iterator[Finding]:
         )
 
 
-def _broken(text: str) -> Finding:
-    return Finding(Severity.BROKEN, text)
+def _broken(text: str) -> config.Finding:
+    return config.Finding(config.Severity.BROKEN, text)
 
 
-def _doubtful(text: str) -> Finding:
-    return Finding(Severity.DOUBTFUL, text)
+def _doubtful(text: str) -> config.Finding:
+    return config.Finding(config.Severity.DOUBTFUL, text)

@@ -120,6 +120,21 @@ def configure(form: str, level: str, descriptor: int = STDOUT) -> None:
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
 
 
+def follow_application() -> None:
+    """Send our log lines to Python's logging, whose handlers are the application's own, unless it
+    has set up structlog. Structlog's own default may print local variables, such as passwords."""
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[
+                structlog.stdlib.filter_by_level,
+                structlog.stdlib.render_to_log_kwargs,
+            ],
+            logger_factory=structlog.stdlib.LoggerFactory(),
+            wrapper_class=structlog.stdlib.BoundLogger,
+            cache_logger_on_first_use=True,
+        )
+
+
 def loggable(path: str) -> str:
     """A request's path as far as it may be logged, in characters that a terminal shows and does not
     obey. A target that is not a path may contain a login, and what follows a # may be a token."""

@@ -15,9 +15,10 @@ from redis import Redis
 
 import config
 from config import Settings, Severity
-from service import build_app, checkup
+from service import checkup
 from service.embedded import PostgresEngine, RedisEngine
 from service.embedded.postgres_engine import NAME, OWNER
+from service.extension import build_app
 from service.storage.migrations import SERVICE_ROLE, migrate
 from service.web.services import services_of
 from tests.faults import frozen

@@ -4,10 +4,12 @@ Coatcheck's sessions. It runs in the suite's environment, which has Coatcheck's 
 FOREIGN_OUTCOMES: the file for the outcomes, a line of JSON for each phase of each test.
 FOREIGN_REDIS: the address of a Redis that the sessions may fill.
 FOREIGN_SESSIONS: `coatcheck`, or `stock` to leave the applications as they are.
+FOREIGN_FACTORY: `module:function` that makes the application, if it gets all of Coatcheck.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from functools import cache, wraps
@@ -19,12 +21,13 @@ import pytest
 if TYPE_CHECKING:
     from flask import Flask
 
-    from service.sessions.store import SessionStore
+    from config import SessionSettings
 
 # Read at once, because some tests empty the environment.
 OUTCOMES = Path(os.environ["FOREIGN_OUTCOMES"])
 REDIS = os.environ["FOREIGN_REDIS"]
 SESSIONS = os.environ["FOREIGN_SESSIONS"]
+FACTORY = os.environ.get("FOREIGN_FACTORY", "")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -48,20 +51,36 @@ def _note(report: pytest.TestReport | pytest.CollectReport, phase: str) -> None:
 
 def install(app: Flask) -> None:
     """Give one application Coatcheck's sessions. Nothing else here knows how that is done."""
-    from service.sessions.interface import SessionInterface
-    from service.web.error_handlers import answer_unsaved
+    from service import Coatcheck
 
-    app.session_interface = SessionInterface(app, _store(), answer_unsaved)
+    Coatcheck(app, _settings(), parts="sessions")
 
 
 @cache
-def _store() -> SessionStore:
-    from service.sessions.rules import Limits, SessionRules
-    from service.sessions.store import SessionStore
-    from service.storage import redis
+def _settings() -> SessionSettings:
+    import config
 
-    rules = SessionRules(Limits(1800, 43200), Limits(1209600, 2592000))
-    return SessionStore(redis.connect(REDIS), rules, sessions_per_account=50)
+    return config.load_for_sessions({"COATCHECK_ENV": "testing", "REDIS_URL": REDIS})
+
+
+def install_in_factory(name: str) -> None:
+    """Let the function that makes a suite's application end with one more line: Coatcheck(app),
+    with all parts. No test of the suite needs their database."""
+    from service import Coatcheck
+
+    module, function = name.split(":")
+    made_in = importlib.import_module(module)
+    create = getattr(made_in, function)
+
+    @wraps(create)
+    def create_with_coatcheck(*arguments: Any, **options: Any) -> Flask:
+        app = create(*arguments, **options)
+        Coatcheck(app)
+        return app
+
+    setattr(made_in, function, create_with_coatcheck)
+    here = {"DATABASE_URL": "postgresql:///nowhere", "REDIS_URL": REDIS}
+    os.environ |= {"COATCHECK_ENV": "testing", **here}
 
 
 def install_everywhere() -> None:
@@ -90,7 +109,9 @@ def use_redis_for_stock() -> None:
     Defaults.SESSION_REDIS = Redis.from_url(REDIS)
 
 
-if SESSIONS == "coatcheck":
+if SESSIONS == "coatcheck" and FACTORY:
+    install_in_factory(FACTORY)
+elif SESSIONS == "coatcheck":
     install_everywhere()
 else:
     use_redis_for_stock()

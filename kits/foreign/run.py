@@ -100,6 +100,7 @@ def _environment(suite: Suite, sessions: str, place: Place, copy: Path) -> dict[
         "PYTHONPATH": f"{copy / 'src'}{os.pathsep}{ROOT}" if suite.checkout else str(ROOT),
         "FOREIGN_REDIS": place.redis_url,
         "FOREIGN_SESSIONS": sessions,
+        "FOREIGN_FACTORY": suite.factory,
     }
 
 

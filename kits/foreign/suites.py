@@ -19,6 +19,9 @@ class Suite:
     needs: tuple[str, ...] = ()  # what to install beside what Coatcheck needs
     options: tuple[str, ...] = ()  # for pytest
     seconds: float = 120.0  # for one run
+    factory: str = (
+        ""  # makes the application, which gets all of Coatcheck and not its sessions alone
+    )
     checkout: bool = False  # the source distribution has no tests, but a checkout does
 
     @property
@@ -32,7 +35,13 @@ SQL = ("sqlalchemy==2.0.58", "flask-sqlalchemy==3.1.1")
 
 SUITES = [
     Suite("flask", "flask", needs=FLASK),
-    Suite("flaskr", "flask", folder="examples/tutorial", needs=FLASK),
+    Suite(
+        "flaskr",
+        "flask",
+        folder="examples/tutorial",
+        needs=FLASK,
+        factory="flaskr:create_app",
+    ),
     Suite(
         "flask-session",
         "flask-session==0.5.0",  # the last one with tests; they test the locked version

@@ -8,7 +8,6 @@ from typing import TextIO
 
 import click
 
-import config
 from service.accounts import usernames
 from service.audit import archive
 from service.audit.archive import Archive
@@ -16,6 +15,7 @@ from service.audit.chain import Break, Chain, Row, breaks
 from service.audit.entry import printable
 from service.audit.export import chains_in, exported
 from service.commands import options
+from service.configuration import config
 from service.errors import NoSuchAccount
 
 MOST_BREAKS = 20  # that are shown

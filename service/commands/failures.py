@@ -9,8 +9,8 @@ import click
 import psycopg
 from psycopg.errors import InsufficientPrivilege
 
-from config import ConfigurationError
 from service.audit.entry import printable
+from service.configuration import config
 from service.errors import (
     CoatcheckError,
     DatabaseUnavailable,
@@ -38,7 +38,7 @@ class Commands(click.Group):
             raise _failure(error.format_message()) from error
         except CoatcheckError as error:
             raise _failure(_said(error)) from error
-        except (StartupError, ConfigurationError) as problem:
+        except (StartupError, config.ConfigurationError) as problem:
             raise _failure(str(problem)) from problem
         except InsufficientPrivilege as error:
             raise _failure(

@@ -61,9 +61,10 @@ class Gunicorn:
 
     title = "gunicorn"
 
-    def __init__(self, data: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, data: Path, environ: Mapping[str, str], application: str) -> None:
         self._address = ""
         self._environ = environ
+        self._application = application
         self._counts = data / "counts"
         # The only part of its command line that identifies the data directory.
         self._name = f"coatcheck on {data}"
@@ -81,7 +82,7 @@ class Gunicorn:
         """
         self._address = f"{HOST}:{port}"
         command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py")]
-        command += ["--bind", self._address, "--name", self._name, "service:create_app()"]
+        command += ["--bind", self._address, "--name", self._name, self._application]
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -134,7 +135,8 @@ class Gunicorn:
         connection = http.client.HTTPConnection(self._address, timeout=5)
         try:
             connection.request("GET", "/readyz")
-            return connection.getresponse().status == http.HTTPStatus.OK
+            # An application with sessions alone need not have this path.
+            return connection.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR
         except (OSError, http.client.HTTPException):
             return False
         finally:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-import config
+from service.configuration import config
 from service.embedded import Engine, PostgresEngine, RedisEngine
 from service.embedded.gunicorn import Gunicorn, reserve
 from service.errors import StartupError
@@ -29,12 +29,13 @@ class StopRequested(BaseException):
     """A signal asked the supervisor to stop."""
 
 
-def serve(environ: Mapping[str, str]) -> None:
+def serve(environ: Mapping[str, str], application: str) -> None:
     """Run everything until SIGINT, SIGTERM or SIGHUP; leave no process behind.
 
     Args:
         environ: the settings, and `DATA_DIR`. Postgres and Redis are embedded unless the settings
             contain their addresses.
+        application: for gunicorn, such as "service:create_app()".
 
     Raises:
         ConfigurationError, StartupError
@@ -49,7 +50,7 @@ def serve(environ: Mapping[str, str]) -> None:
     environ = {**environ, **{name: addresses[name] for name in embedded}}
     settings = config.load(environ)
     owner_url = settings.database_url if "DATABASE_URL" in given else postgres.url
-    web = Gunicorn(data, environ)
+    web = Gunicorn(data, environ, application)
     stop = _Stop()
     try:
         with _lock(data), _sweep([web, *engines.values()], stop):

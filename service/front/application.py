@@ -1,4 +1,4 @@
-"""The ASGI application in front of Flask, which routes every request."""
+"""The ASGI application in front of Flask with accounts, which routes every request."""
 
 from __future__ import annotations
 
@@ -10,26 +10,23 @@ from flask import Flask
 from service.accounts import known_devices
 from service.errors import SessionStoreUnavailable
 from service.front.asgi import RawHeaders, Receive, Scope, Send
-from service.front.bridge import Bridge, has_host
+from service.front.bridge import has_host
 from service.front.lanes import Lane
 from service.front.registrations import PATH as REGISTER
 from service.front.registrations import Registrations
+from service.front.sessions import SessionFront
 from service.front.simple_registration import names_its_origin
 from service.front.throttle import LoopThrottle
 from service.front.wsgi import WsgiResponse
-from service.sessions.ids import SessionId, cookie
-from service.sessions.interface import PREREAD
-from service.sessions.reader import SessionReader
+from service.sessions.ids import cookie
 from service.sessions.record import Record
 from service.storage import lines
 from service.throttling.table import Limited
 from service.web import who
 from service.web.answers import Answer
-from service.web.bodies import LARGEST_BODY
 from service.web.current import CHARGED
-from service.web.health import ALIVE, warn_of_eviction
-from service.web.routes import Routes
-from service.web.services import Services, services_of
+from service.web.health import ALIVE, ALIVE_PATH
+from service.web.services import services_of
 
 READ = ("GET", "HEAD")
 PREPARING = 2  # more threads than hashes, so that the next hash is ready when one is done
@@ -42,38 +39,34 @@ class _Throttled(NamedTuple):
     is_charged: bool = False  # or Redis did not answer, and nobody need ask it again
 
 
-class Front(Bridge):
+class Front(SessionFront):
     """Answers what needs no Flask, and hands everything else to Flask in a thread."""
 
     def __init__(self, application: Flask) -> None:
         """
         Args:
-            application: from `create_app`, perhaps with more routes.
+            application: has accounts, and perhaps routes of its own, which may replace ours.
         """
-        self._services: Services = services_of(application)
-        serving = self._services.serving
-        max_body = max(application.config["MAX_CONTENT_LENGTH"] or 0, LARGEST_BODY)
-        super().__init__(
-            application, serving.threads, serving.thread_wait, max_body, serving.headers
-        )
-        self._views = Routes(application)
-        self._cookie = application.config["SESSION_COOKIE_NAME"]
-        self._routes: dict[str, Callable[[RawHeaders], Coroutine[Any, Any, Answer]]] = {
+        super().__init__(application)
+        self._services = services_of(application)
+        answers = {
             who.VERIFY: self._verify,
             who.CURRENT: self._current_session,
-            "/healthz": self._healthz,
+            ALIVE_PATH: self._healthz,
         }
+        self._routes: dict[str, Callable[[RawHeaders], Coroutine[Any, Any, Answer]]] = {
+            path: route for path, route in answers.items() if self._views.are_ours("GET", path)
+        }
+        self._registers = self._views.are_ours("POST", REGISTER)
 
     async def start(self) -> None:
-        """Start the threads, and set up the clients of Redis."""
+        """Also start the threads for passwords and for names."""
         await super().start()
-        services, serving, application = self._services, self._services.serving, self._application
-        await self._page_lane.run(lambda: warn_of_eviction(application))
+        services, serving = self._services, self._services.serving
         self._password_lane = Lane(
             "passwords", serving.hashing_threads + PREPARING, serving.hashing_wait, holds_back=True
         )
         self._lookup_lane = Lane("lookups", 1, serving.thread_wait, holds_back=False)
-        self._reader = SessionReader(lines.connect(serving.redis_url), services.session_rules)
         self._throttle = LoopThrottle(
             lines.connect(serving.redis_url),
             services.throttle.rules,
@@ -94,11 +87,9 @@ class Front(Bridge):
         """Close what `start` opened, and the application's own connections."""
         self._password_lane.close()
         self._lookup_lane.close()
-        await self._reader.close()
         await self._throttle.close()
         await self._registrations.close()
         await super().close()
-        self._services.close()
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> Answer | WsgiResponse:
         """The response to a request."""
@@ -111,24 +102,22 @@ class Front(Bridge):
             return throttled.refusal
         extra: dict[str, Any] = {CHARGED: True} if throttled.is_charged else {}
         if self._views.is_for_passwords(method, path):
+            registers = self._registers and path == REGISTER
 
             async def proceed() -> WsgiResponse:
                 return await self.hand_over(self._password_lane, scope, body, send, **extra)
 
-            if path == REGISTER:
+            if registers:
                 return await self._registrations.answer(scope["headers"], body, proceed)
             return await proceed()
-        reads = method != "OPTIONS" and self._views.may_use_the_session(path)
-        if reads and (session_id := self._session_id(scope["headers"])):
-            extra[PREREAD] = await self._preread(session_id)
-        return await self.hand_over(self._page_lane, scope, body, send, **extra)
+        return await self.hand_over_with_session(scope, body, send, **extra)
 
     def answer_at_once(
         self, method: str, path: str, headers: RawHeaders, body: bytes, peer: Any
     ) -> Coroutine[Any, Any, Answer] | None:
         """A coroutine that answers the request if it is one of the most frequent; otherwise
         None."""
-        if path == REGISTER and method == "POST" and has_host(headers):
+        if path == REGISTER and self._registers and method == "POST" and has_host(headers):
             return self._rejection(headers, body, peer)
         route = None if body else self._route(method, path, headers)
         return route(headers) if route else None
@@ -194,25 +183,6 @@ class Front(Bridge):
     async def _record(self, headers: RawHeaders) -> Record | None:
         session_id = self._session_id(headers)
         return await self._reader.read(session_id) if session_id else None
-
-    async def _preread(self, session_id: SessionId) -> Callable[[], Record | None]:
-        """Read the session; if that fails, a view gets the error when it first uses the session."""
-        try:
-            record = await self._reader.read(session_id)
-        except SessionStoreUnavailable as error:
-            unavailable = error
-
-            def fail() -> Record | None:
-                raise unavailable
-
-            return fail
-        return lambda: record
-
-    def _session_id(self, headers: RawHeaders) -> SessionId | None:
-        cookies = [value for name, value in headers if name == b"cookie"]
-        if not cookies:
-            return None
-        return SessionId.from_cookies(b"; ".join(cookies).decode("latin-1"), self._cookie)
 
 
 async def _ready(answer: Answer) -> Answer:

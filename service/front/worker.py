@@ -13,7 +13,8 @@ from gunicorn.workers.gasgi import ASGIWorker
 
 from service.front.application import Front
 from service.front.connection import Connection, lines_of
-from service.web.services import services_of
+from service.front.sessions import SessionFront
+from service.web.services import Services, session_services_of
 
 HEARTBEAT = 1.0  # seconds
 # Thresholds of the three generations. With Python's own, the garbage collector would examine the
@@ -30,7 +31,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
         # This runs in gunicorn's master. Workers must not share the connections of a preloaded
         # application.
         if self.app.callable is not None:
-            services_of(self.app.callable).close()
+            session_services_of(self.app.callable).close()
 
     def load_wsgi(self) -> None:
         """Load the Flask application and put the front before it."""
@@ -39,7 +40,8 @@ class Worker(ASGIWorker):  # type: ignore[misc]
 
     def front(self, application: Any) -> Any:
         """The ASGI application that serves `application`."""
-        return Front(application)
+        has_accounts = isinstance(session_services_of(application), Services)
+        return Front(application) if has_accounts else SessionFront(application)
 
     async def _serve(self) -> None:
         _allow_connections(self.cfg.worker_connections)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -57,16 +58,19 @@ class SessionInterface(FlaskSessionInterface):
         self,
         app: Flask,
         store: SessionStore,
+        end: Callable[[Record], None],
         answer_unsaved: Callable[[CoatcheckError, Response], None],
     ) -> None:
         """
         Args:
             store: keeps the sessions.
+            end: ends a session that a view has cleared.
             answer_unsaved: turns a finished response into one for the error that prevented the
                 save. Flask saves outside its error handlers.
         """
         super().__init__(app)
         self._store = store
+        self._end = end
         self._answer_unsaved = answer_unsaved
 
     def open_session(self, app: Flask, request: Request) -> Session:
@@ -131,6 +135,9 @@ class SessionInterface(FlaskSessionInterface):
             session.replace_record(self._store.rotate(saved))
 
     def _save(self, app: Flask, session: Session) -> None:
+        if session.cleared:
+            self._end(session.cleared)
+            session.cleared = None
         if session.ends_unread and (session_id := self._id_from_cookie(app, current_request)):
             # This process cannot read it, but others may: those of another version.
             self._store.revoke(session_id.locator, session_id.digest)
@@ -202,6 +209,7 @@ def _keep_private(response: Response) -> None:
     else:
         headers.add("Vary", "Cookie")
     if "cache-control" in names:
-        headers["Cache-Control"] = "no-store"
+        if not re.search(r"\b(no-store|private)\b", headers["Cache-Control"].lower()):
+            headers["Cache-Control"] = "no-store"
     else:
         headers.add("Cache-Control", "no-store")

@@ -32,6 +32,7 @@ class Session(Values, SessionMixin):
         super().__init__()
         self.must_save = must_save
         self.cookie_is_stale = False
+        self.cleared: Record | None = None  # what `clear` ends when the request does
         self.ends_unread = False  # whether it ends although nobody could read it
         self._read_record: Callable[[], Record | None] | None = read
         self._record: Record | None = None
@@ -103,7 +104,9 @@ class Session(Values, SessionMixin):
     @property
     def modified(self) -> bool:
         """Whether there is anything to save."""
-        return self.loaded and (any(self.changes()) or self.becomes_permanent is not None)
+        return self.loaded and (
+            self.cleared is not None or any(self.changes()) or self.becomes_permanent is not None
+        )
 
     @modified.setter
     def modified(self, value: bool) -> None:
@@ -165,6 +168,19 @@ class Session(Values, SessionMixin):
         """
         encode(key, value)
         super().__setitem__(key, value)
+
+    def clear(self) -> None:
+        """Remove everything, and end the session, as Flask's users do to sign somebody out or in:
+        nobody is signed in afterwards, and what is set then begins a session with a new id.
+
+        Raises:
+            SessionStoreUnavailable: Redis does not answer.
+        """
+        if record := self.record:
+            self.cleared = record
+            self.replace_record(None)
+        else:
+            super().clear()
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         """The value of a key, which is set to `default` if it is missing. Raises what setting it

@@ -23,7 +23,7 @@ SENTENCES: dict[str, str] = {
     Event.UNLOCKED: "The wrong passwords were forgotten",
     Event.DELETED: "The account was deleted",
 }
-METHODS = {"password": "a password"}
+METHODS = {"password": "a password", "application": "a proof of its own"}
 REASONS = {
     "wrong_password": "wrong password",
     "overtaken": "the account was changing at that moment",

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
-from flask import request
+from flask import current_app, request
 
 from service.errors import CrossSite
 
@@ -24,8 +24,19 @@ OURS = frozenset({"same-origin", "none"})  # none: the user's own doing, such as
 HOST = re.compile(r"([\w.-]+|\[[\da-f:.]+\])(:\d+)?", re.ASCII)
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 LONGEST_LOGGED = 200  # characters
+EXEMPT = "_accepts_other_sites"
+
+View = TypeVar("View", bound=Callable[..., Any])
 
 log = structlog.get_logger()
+
+
+def cross_site_exempt(view: View) -> View:
+    """Declare that a view accepts requests that other sites make a browser send, such as the form
+    of an identity provider, or those that your CORS headers allow. It must then find out by itself
+    whether its user meant them."""
+    setattr(view, EXEMPT, True)
+    return view
 
 
 def cross_site_check(public_url: str | None) -> Callable[[], None]:
@@ -43,6 +54,8 @@ def cross_site_check(public_url: str | None) -> Callable[[], None]:
     def check() -> None:
         environ = request.environ
         if environ["REQUEST_METHOD"] in SAFE_METHODS:
+            return
+        if hasattr(current_app.view_functions.get(request.endpoint or ""), EXEMPT):
             return
         site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN")
         if site is not None and site not in OURS:

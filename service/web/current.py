@@ -8,14 +8,15 @@ from typing import cast
 from flask import current_app, request
 from flask import session as flask_session
 
+from service.accounts.account import Account
 from service.errors import InvalidInput, NotSignedIn
-from service.sessions.record import Client, Owner, SignedIn
+from service.sessions.record import Client, Owner, Record, SignedIn
 from service.sessions.session import Session
 from service.signin.flow import Proof
 from service.throttling.buckets import by_network
 from service.throttling.table import Limited
-from service.web import known_device
-from service.web.services import services
+from service.web import known_device, signals
+from service.web.services import Services, services, session_services_of
 
 CHARGED = "coatcheck.charged"  # in the environ if the event loop has charged the request
 
@@ -64,11 +65,15 @@ def sign_in(proof: Proof, remember: bool) -> None:
     kept = frozenset(current_app.config["SESSION_KEYS_KEPT_AT_SIGN_IN"])
     services().sign_in.proceed(proof, session(), client(), remember, kept)
     known_device.remember(proof.account)
+    signals.send(signals.signed_in, proof.account.owner)
 
 
 def forget() -> None:
     """Delete the browser's cookie, because its session has ended."""
+    ended = owner()
     session().replace_record(None)
+    if ended:
+        signals.send(signals.signed_out, ended)
 
 
 def sign_out() -> None:
@@ -78,8 +83,30 @@ def sign_out() -> None:
         SessionStoreUnavailable: Redis does not answer; the session may still exist.
     """
     if record := session().record:
-        services().revocation.sign_out(record, client())
+        _end(record)
     forget()
+
+
+def end(record: Record) -> None:
+    """End the session that a view has cleared. Raises what `sign_out` does."""
+    _end(record)
+    if record.metadata.owner:
+        signals.send(signals.signed_out, record.metadata.owner)
+
+
+def _end(record: Record) -> None:
+    found = session_services_of(current_app)
+    if isinstance(found, Services):
+        found.revocation.sign_out(record, client())
+    else:
+        found.session_store.revoke(record.id.locator, record.id.digest)
+
+
+def register(username: str, password: str, idempotency_key: str | None = None) -> Account:
+    """Add an account. Raises what `Registration.register` raises."""
+    account = services().registration.register(username, password, idempotency_key, client())
+    signals.send(signals.registered, account.owner)
+    return account
 
 
 def revoke(handle: str) -> None:
@@ -127,6 +154,7 @@ def change_password(present: str, new: str) -> None:
     confirmed = services().password_factor.confirm(user, present, client())
     changed = services().revocation.change_password(session(), confirmed, checked, client())
     known_device.remember(changed)
+    signals.send(signals.password_changed, changed.owner)
 
 
 def delete_account(password: str | None) -> None:
@@ -145,3 +173,4 @@ def delete_account(password: str | None) -> None:
         services().password_factor.confirm(user, password, client())
     services().revocation.delete(user, client())
     forget()
+    signals.send(signals.account_deleted, user.owner)

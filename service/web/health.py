@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 from flask import Blueprint, Flask, Response, current_app
@@ -15,10 +14,11 @@ from psycopg.errors import InsufficientPrivilege
 from service.errors import DatabaseUnavailable, EvictionUnknown, Unavailable
 from service.storage import migrations
 from service.storage.redis import evicting_policies, eviction_sentence
-from service.web.answers import json_answer
+from service.web.answers import json_answer, json_response
 from service.web.routes import needs_no_session
-from service.web.services import services, services_of
+from service.web.services import services, session_services_of
 
+ALIVE_PATH = "/healthz"
 OK, UNAVAILABLE = "ok", "unavailable"
 EVICTS, OUTDATED, UNCHECKED = "evicts", "outdated", "unchecked"
 
@@ -30,7 +30,7 @@ health = Blueprint("health", __name__)
 ALIVE = json_answer(200, {"status": "ok"})
 
 
-@health.get("/healthz")
+@health.get(ALIVE_PATH)
 @needs_no_session
 def alive() -> Response:
     """Whether the process answers."""
@@ -39,7 +39,7 @@ def alive() -> Response:
 
 @health.get("/readyz")
 @needs_no_session
-def ready() -> tuple[dict[str, Any], int]:
+def ready() -> Response:
     """Whether requests can be served. Without the username cache they can, at a higher cost; with
     a Redis that evicts sessions they can, until it is full; with missing migrations they cannot."""
     postgres, schema = _database()
@@ -52,9 +52,9 @@ def ready() -> tuple[dict[str, Any], int]:
     if parts["sessions"] == OK:
         parts["sessions"] = _eviction(current_app)[0]
     if UNAVAILABLE in (postgres, parts["sessions"]) or schema == OUTDATED:
-        return {"status": "unavailable", "parts": parts}, 503
+        return json_response({"status": "unavailable", "parts": parts}, 503)
     is_well = set(parts.values()) <= {OK, UNCHECKED}
-    return {"status": "ready" if is_well else "degraded", "parts": parts}, 200
+    return json_response({"status": "ready" if is_well else "degraded", "parts": parts})
 
 
 @health.get("/metrics")
@@ -81,7 +81,7 @@ def warn_of_eviction(app: Flask) -> None:
 def _eviction(app: Flask) -> tuple[str, str]:
     """Whether sessions can be evicted, and a sentence about it, or why that is unknown."""
     try:
-        evicting = evicting_policies(services_of(app).session_redis)
+        evicting = evicting_policies(session_services_of(app).session_redis)
     except EvictionUnknown as error:
         return UNCHECKED, type(error.__cause__).__name__
     return (EVICTS, eviction_sentence(evicting)) if evicting else (OK, "")

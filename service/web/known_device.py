@@ -25,9 +25,9 @@ def marks() -> Marks:
 
 
 def remember(account: Account) -> None:
-    """Remember that the browser is that of the owner of an account, who has just proved it with a
-    password: the response gives it a mark, unless it has one. Without Postgres it gets none, which
-    only matters while somebody else guesses.
+    """Remember that the browser is that of the owner of an account, who has just proved it: the
+    response gives it a mark, unless it has one. Without Postgres it gets none, which only matters
+    while somebody else guesses.
 
     Args:
         account: as it was at that proof.

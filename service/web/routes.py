@@ -7,9 +7,12 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from flask import Flask
+from werkzeug.exceptions import HTTPException
 
 from service.throttling.table import Limited
 from service.web import current
+
+OURS = "coatcheck"  # the blueprint around all of our views
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -69,20 +72,27 @@ class Routes:
         self._passwords: set[tuple[str, str]] = set()
         self._without_session: set[str] = set()
         self._limits: dict[tuple[str, str], Limited] = {}
-        self._static = f"{app.static_url_path}/" if app.has_static_folder else None
+        self._static: tuple[str, ...] = ()
+        self._adapter = app.url_map.bind("")
         for rule in app.url_map.iter_rules():
-            view = app.view_functions[rule.endpoint]
-            methods = (rule.methods or set()) - {"OPTIONS"}
+            view = app.view_functions.get(rule.endpoint)
+            methods = {
+                method
+                for method in (rule.methods or set()) - {"OPTIONS"}
+                if rule.arguments or self._endpoint(method, rule.rule) in (None, rule.endpoint)
+            }
             if hasattr(view, LIMIT):
                 start = rule.rule.partition("<")[0]
                 self._limits |= {(method, start): getattr(view, LIMIT) for method in methods}
+            if rule.endpoint.rpartition(".")[2] == "static":
+                self._static += (rule.rule.partition("<")[0],)
             if rule.arguments:
                 if hasattr(view, PASSWORD):
                     raise ValueError(f"{rule.rule} hashes a password and has an argument")
                 continue
             if hasattr(view, PASSWORD):
                 self._passwords |= {(method, rule.rule) for method in methods}
-            if hasattr(view, NO_SESSION):
+            if hasattr(view, NO_SESSION) and methods:
                 self._without_session.add(rule.rule)
 
     def is_for_passwords(self, method: str, path: str) -> bool:
@@ -97,6 +107,15 @@ class Routes:
 
     def may_use_the_session(self, path: str) -> bool:
         """Whether the view of this route may use the session."""
-        return path not in self._without_session and not (
-            self._static and path.startswith(self._static)
-        )
+        return path not in self._without_session and not path.startswith(self._static)
+
+    def are_ours(self, method: str, path: str) -> bool:
+        """Whether a view of ours answers these requests, and not one of the application's."""
+        return (self._endpoint(method, path) or "").startswith(f"{OURS}.")
+
+    def _endpoint(self, method: str, path: str) -> str | None:
+        """The endpoint that answers these requests. Of equal rules, it is that of the first."""
+        try:
+            return str(self._adapter.match(path, method)[0])
+        except HTTPException:
+            return None

@@ -1,4 +1,4 @@
-"""The objects that create_app builds, and how to get them."""
+"""The objects behind the views of an application, and how to get them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from service.accounts.revocation import Revocation
 from service.audit.trail import AuditTrail
 from service.chore import Chore
 from service.credentials.policy import PasswordPolicy
+from service.errors import StartupError
 from service.registration.registration import Registration
 from service.registration.username_cache import UsernameCache
 from service.sessions.rules import SessionRules
@@ -29,26 +30,48 @@ EXTENSION = "coatcheck"
 
 @dataclass(frozen=True)
 class Serving:
-    """How the event loop in front of Flask serves. Durations are in seconds."""
+    """How the event loop in front of Flask serves sessions. Durations are in seconds."""
 
-    device_cookie_name: str
     trusted_proxies: int
     redis_url: str
-    cache_redis_url: str
     threads: int
     thread_wait: float
-    hashing_threads: int
-    hashing_wait: float
-    headers: Headers  # of every response
+    headers: Headers  # of every response of ours
 
 
 @dataclass(frozen=True)
-class Services:
-    """Everything that create_app builds, for views, event loop and command line."""
+class AccountServing(Serving):
+    """How it serves accounts as well."""
+
+    cache_redis_url: str
+    device_cookie_name: str
+    hashing_threads: int
+    hashing_wait: float
+
+
+@dataclass(frozen=True)
+class SessionServices:
+    """What sessions need, and all there is without accounts."""
 
     serving: Serving
-    postgres: Postgres
     session_redis: Redis | RedisCluster
+    session_rules: SessionRules
+    session_store: SessionStore
+
+    def close(self) -> None:
+        """Close every open connection; new ones open on demand.
+
+        Call it at the end, and before a fork, so that no two processes share a connection.
+        """
+        self.session_redis.close()
+
+
+@dataclass(frozen=True)
+class Services(SessionServices):
+    """What sessions and accounts need, for views, event loop and command line."""
+
+    serving: AccountServing
+    postgres: Postgres
     cache_redis: Redis | RedisCluster
     accounts: AccountRepository
     known_devices: KnownDevices
@@ -62,19 +85,13 @@ class Services:
     revocation: Revocation
     audit: AuditTrail
     chore: Chore
-    session_rules: SessionRules
-    session_store: SessionStore
 
     def close(self) -> None:
-        """End the chore, write what the audit trail still lacks, and close every open connection;
-        new ones open on demand.
-
-        Call it at the end, and before a fork, so that no two processes share a connection.
-        """
+        """Also end the chore, and write what the audit trail still lacks."""
         self.chore.close()
         self.audit.close()
         self.postgres.close()
-        self.session_redis.close()
+        super().close()
         self.cache_redis.close()
 
 
@@ -87,7 +104,23 @@ def services_of(app: Flask) -> Services:
     """The services of `app`.
 
     Raises:
-        KeyError: `app` is not a Coatcheck application.
+        StartupError: `app` has no accounts.
     """
-    found: Services = app.extensions[EXTENSION]
+    found = session_services_of(app)
+    if not isinstance(found, Services):
+        raise StartupError('This application has sessions alone: Coatcheck(app, parts="sessions")')
+    return found
+
+
+def session_services_of(app: Flask) -> SessionServices:
+    """What `app` has for its sessions, and for its accounts if it has any.
+
+    Raises:
+        StartupError: `app` is not an application with Coatcheck.
+    """
+    found: SessionServices | None = getattr(app, "extensions", {}).get(EXTENSION)
+    if found is None:
+        raise StartupError(
+            "This is no Flask application with Coatcheck: call Coatcheck(app) where you create it"
+        )
     return found

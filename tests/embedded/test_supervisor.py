@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import psycopg
 import pytest
@@ -43,7 +44,7 @@ def migrated(data: Path) -> Path:
 class Run:
     """One run of the supervisor; `output` is what it has printed, both streams."""
 
-    def __init__(self, data: Path, **environ: str) -> None:
+    def __init__(self, data: Path, *options: str, **environ: str) -> None:
         self.data = data
         self.port = free_port()
         inherited = {k: v for k, v in os.environ.items() if not k.endswith(("_URL", "_URL_FILE"))}
@@ -51,7 +52,7 @@ class Run:
         self._out = Path(tempfile.mkstemp(dir=next(p for p in data.parents if p.is_dir()))[1])
         with self._out.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", "serve"],
+                [sys.executable, "-m", "service", "serve", *options],
                 cwd=ROOT,
                 env=inherited | settings | {"DATA_DIR": str(data)} | environ,
                 stdin=subprocess.DEVNULL,
@@ -198,3 +199,13 @@ def test_an_engine_that_is_given_by_url_is_not_started(migrated: Path) -> None:
         assert run.end(signal.SIGTERM) == 0
         assert given.exit_status() is None
     assert not (migrated / "redis").exists()
+
+
+def test_it_runs_an_application_of_yours_on_the_same_engines(migrated: Path) -> None:
+    """`make run APP=…`; this one has sessions alone, and so no /readyz."""
+    run = Run(migrated, "--app", "tests.guarantees.session_app:app").ready()
+    with httpx.Client(base_url=f"http://127.0.0.1:{run.port}") as client:
+        assert [client.post("/count").text for _ in range(3)] == ["1", "2", "3"]
+        assert client.post("/size", content=b"x" * 200_000).text == "200000"
+        assert client.get("/auth/verify").status_code == 404
+    assert run.end(signal.SIGTERM) == 0

@@ -99,7 +99,7 @@ def test_options_of_the_registration_does_not_say_which_names_exist(way: Way) ->
 def test_a_date_that_werkzeug_cannot_compute_is_ignored(
     way: Way, header: str, date: str, more: dict[str, str]
 ) -> None:
-    answer = way.client().get("/static/coatcheck.css", headers={header: date, **more})
+    answer = way.client().get("/coatcheck/static/coatcheck.css", headers={header: date, **more})
     assert answer.status == 200
 
 
@@ -124,7 +124,7 @@ def test_a_path_with_two_slashes_is_the_same_404_with_and_without_the_front(
 
 
 def test_a_part_of_what_has_not_changed_is_sent(way: Way) -> None:
-    client, path = way.client(), "/static/coatcheck.css"
+    client, path = way.client(), "/coatcheck/static/coatcheck.css"
     whole = client.get(path)
     for validator in (whole.headers["ETag"], whole.headers["Last-Modified"]):
         headers = {"Range": "bytes=0-9", "If-Range": validator}
@@ -132,7 +132,7 @@ def test_a_part_of_what_has_not_changed_is_sent(way: Way) -> None:
         assert (part.status, part.body) == (206, whole.body[:10])
 
 
-@pytest.mark.parametrize("path", ["/static/coatcheck.css", "/login"])
+@pytest.mark.parametrize("path", ["/coatcheck/static/coatcheck.css", "/login"])
 def test_a_date_of_http_is_respected(url: str, path: str) -> None:
     future = b"If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n"
     with Raw(url) as raw:

@@ -107,14 +107,6 @@ def test_a_removed_key_is_gone(client: FlaskClient) -> None:
     assert value(client, "size") == "big"
 
 
-def test_clear_removes_every_key_and_keeps_the_session(client: FlaskClient) -> None:
-    client.post("/set/colour/red")
-    before = client.get_cookie(COOKIE)
-    client.post("/clear")
-    assert value(client, "colour") is None
-    assert client.get_cookie(COOKIE) == before
-
-
 def test_a_session_is_new_until_it_is_stored(client: FlaskClient) -> None:
     assert client.get("/get/colour").json["new"]
     client.post("/set/colour/red")

@@ -39,7 +39,7 @@ from tests.web.requests import (
 
 LIMIT = 0.02  # seconds for a thread
 LOOP_LIMIT = 0.002  # for one step of the loop, of which a check takes some microseconds
-STATIC = "/static/coatcheck.css"
+STATIC = "/coatcheck/static/coatcheck.css"
 ARGUMENT = re.compile(r"<[^>]+>")
 
 

@@ -23,7 +23,7 @@ ROUTES = [
     ("DELETE", "/api/v1/sessions/current"),
     ("POST", "/auth/verify"),
     ("POST", "/healthz"),
-    ("PUT", "/static/coatcheck.css"),
+    ("PUT", "/coatcheck/static/coatcheck.css"),
     ("PATCH", "/nowhere"),
 ]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from flask import Blueprint
+from flask import Blueprint, Response
 
 from service.web import current
 from service.web.activity import activity_json
+from service.web.answers import json_response
 from service.web.bodies import json_strings, optional_json_string
 from service.web.paging import before
 from service.web.routes import hashes_a_password
@@ -19,13 +18,13 @@ ENTRIES_PER_PAGE = 50
 
 
 @blueprint.get("/activity")
-def activity() -> dict[str, Any]:
+def activity() -> Response:
     """What happened to the account, newest first. `next` is what to send as `before` for more."""
     owner = current.signed_in().owner
     found = services().audit.activity(owner.account_id, ENTRIES_PER_PAGE + 1, before())
     shown = found[:ENTRIES_PER_PAGE]
     more = shown[-1].id if len(found) > len(shown) else None
-    return {"activity": [activity_json(entry) for entry in shown], "next": more}
+    return json_response({"activity": [activity_json(entry) for entry in shown], "next": more})
 
 
 @blueprint.put("/password")

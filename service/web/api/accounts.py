@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 
 from service.credentials import passwords
 from service.errors import SessionStoreUnavailable
 from service.signin.flow import Proof
 from service.throttling.table import Limited
 from service.web import current
+from service.web.answers import json_response
 from service.web.bodies import json_credentials
 from service.web.routes import hashes_a_password, limited
 from service.web.services import services
@@ -22,26 +21,23 @@ blueprint = Blueprint("accounts", __name__)
 @blueprint.post("/accounts")
 @hashes_a_password
 @limited(Limited.REGISTRATION)
-def register() -> tuple[dict[str, Any], int]:
+def register() -> Response:
     """Register and sign in. If the session store is down, the answer is 201 without a session: the
     account exists, and an error would make the client try again."""
     credentials = json_credentials()
-    account = services().registration.register(
-        credentials.username,
-        credentials.password,
-        request.headers.get("Idempotency-Key"),
-        current.client(),
+    account = current.register(
+        credentials.username, credentials.password, request.headers.get("Idempotency-Key")
     )
     try:
         current.sign_in(Proof(account, passwords.METHOD), credentials.remember)
     except SessionStoreUnavailable:
-        return {"account": account_json(account.owner), "session": None}, 201
-    return signed_in_json(*current.signed_in()), 201
+        return json_response({"account": account_json(account.owner), "session": None}, 201)
+    return json_response(signed_in_json(*current.signed_in()), 201)
 
 
 @blueprint.get("/usernames/<username>")
 @limited(Limited.AVAILABILITY)
-def availability(username: str) -> dict[str, Any]:
+def availability(username: str) -> Response:
     """Whether the name can be registered, and why not."""
     reason = services().registration.availability(username)
-    return {"username": username, "available": reason is None, "reason": reason}
+    return json_response({"username": username, "available": reason is None, "reason": reason})

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response, request
 
 from service.throttling.table import Limited
 from service.web import current
-from service.web.answers import JSON
+from service.web.answers import JSON, json_response
 from service.web.bodies import LARGEST_BODY, MERGE_PATCH, json_patch, merge_patch
 
 blueprint = Blueprint("session_data", __name__)
@@ -24,13 +22,13 @@ def say_what_patch_accepts(response: Response) -> Response:
 
 
 @blueprint.get(PATH)
-def read() -> dict[str, Any]:
+def read() -> Response:
     """Show the data."""
-    return dict(current.session().api_data)
+    return json_response(dict(current.session().api_data))
 
 
 @blueprint.patch(PATH)
-def change() -> dict[str, Any]:
+def change() -> Response:
     """Change the data with a JSON merge patch (RFC 7396)."""
     request.max_content_length = LARGEST_BODY
     patch, session = json_patch(), current.session()
@@ -42,4 +40,4 @@ def change() -> dict[str, Any]:
             data.pop(key, None)
         else:
             data[key] = merge_patch(data.get(key), value)
-    return dict(data)
+    return json_response(dict(data))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 
 from service.credentials import passwords
 from service.errors import FieldError, InvalidInput
 from service.signin.flow import Proof
 from service.throttling.table import Limited
 from service.web import current, known_device
+from service.web.answers import json_response
 from service.web.bodies import json_credentials, json_strings
 from service.web.routes import hashes_a_password, rejected_early
 from service.web.services import services
@@ -22,14 +21,14 @@ blueprint = Blueprint("sessions", __name__, url_prefix="/sessions")
 @blueprint.post("")
 @hashes_a_password
 @rejected_early(Limited.LOGIN)
-def sign_in() -> tuple[dict[str, Any], int]:
+def sign_in() -> Response:
     """Sign in."""
     credentials = json_credentials()
     proof = services().password_factor.prove(
         credentials.username, credentials.password, current.client(), known_device.marks()
     )
     current.sign_in(proof, credentials.remember)
-    return signed_in_json(*current.signed_in()), 201
+    return json_response(signed_in_json(*current.signed_in()), 201)
 
 
 @blueprint.post("/current/step-up")
@@ -53,25 +52,25 @@ def sign_out() -> tuple[str, int]:
 
 
 @blueprint.get("")
-def devices() -> dict[str, Any]:
+def devices() -> Response:
     """List the account's sessions."""
     _, record = current.signed_in()
     listed = services().session_store.devices(record.id.locator)
-    return {"sessions": sessions_json(listed, record)}
+    return json_response({"sessions": sessions_json(listed, record)})
 
 
 @blueprint.delete("")
-def revoke_several() -> dict[str, Any]:
+def revoke_several() -> Response:
     """End the account's other sessions, or all of them."""
     user = current.signed_in()
     scope = request.args.get("scope")
     if scope not in ("others", "all"):
         raise InvalidInput(FieldError("scope", "invalid"))
     if scope == "others":
-        return {"revoked": current.revoke_others()}
+        return json_response({"revoked": current.revoke_others()})
     revoked = services().revocation.revoke_all(user, current.client(), known_device.marks())
     current.forget()
-    return {"revoked": revoked}
+    return json_response({"revoked": revoked})
 
 
 @blueprint.delete("/<handle>")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from flask import Blueprint, redirect, render_template, request, url_for
-from werkzeug.wrappers import Response
+from flask import Blueprint, redirect, request, url_for
 
 from service.errors import (
     DatabaseUnavailable,
@@ -16,11 +15,12 @@ from service.errors import (
     WrongPassword,
 )
 from service.web import current
+from service.web.access import first_sign_in
 from service.web.activity import activity_json
 from service.web.bodies import form_fields
-from service.web.error_handlers import answer, wants_page
 from service.web.pages.forms import Page
 from service.web.problems import Problem, problem_of
+from service.web.rendering import render
 from service.web.routes import hashes_a_password
 from service.web.services import services
 from service.web.shapes import sessions_json
@@ -28,14 +28,7 @@ from service.web.shapes import sessions_json
 RECENT = 10  # entries
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
-
-
-@blueprint.errorhandler(NotSignedIn)
-def first_sign_in(error: NotSignedIn) -> Response:
-    """Send people to the sign-in form, and back afterwards. A form that they submit is rejected."""
-    if request.method not in ("GET", "HEAD") or not wants_page():
-        return answer(error)
-    return redirect(url_for("sign_in.form", next=request.full_path.rstrip("?")), 303)
+blueprint.register_error_handler(NotSignedIn, first_sign_in)
 
 
 @blueprint.get("")
@@ -50,14 +43,16 @@ def revoke_one(handle: str) -> Page:
     """End one session, which signs out if it is the current one."""
     with suppress(NoSuchSession):  # it has just ended, as the page will show
         current.revoke(handle)
-    return redirect(url_for("account.overview" if current.owner() else "home.page"), 303)
+    return redirect(
+        url_for("coatcheck.account.overview" if current.owner() else "coatcheck.home.page"), 303
+    )
 
 
 @blueprint.post("/sessions/revoke-others")
 def revoke_others() -> Page:
     """End every session except this one."""
     current.revoke_others()
-    return redirect(url_for("account.overview"), 303)
+    return redirect(url_for("coatcheck.account.overview"), 303)
 
 
 @blueprint.post("/password")
@@ -70,7 +65,7 @@ def change_password() -> Page:
         current.change_password(fields.get("current_password", ""), fields.get("new_password", ""))
     except (InvalidInput, WrongPassword, TooManyRequests) as error:
         return _overview(problem_of(error), "current_password")
-    return redirect(url_for("account.overview", changed="password"), 303)
+    return redirect(url_for("coatcheck.account.overview", changed="password"), 303)
 
 
 @blueprint.post("/delete")
@@ -82,7 +77,7 @@ def delete() -> Page:
         current.delete_account(form_fields().get("password", ""))
     except (WrongPassword, TooManyRequests) as error:
         return _overview(problem_of(error), "password")
-    return redirect(url_for("home.page", account="deleted"), 303)
+    return redirect(url_for("coatcheck.home.page", account="deleted"), 303)
 
 
 @blueprint.get("/password")
@@ -90,7 +85,7 @@ def delete() -> Page:
 def back() -> Page:
     """Lead to the page with the forms: the address of one that was rejected is still in the
     browser."""
-    return redirect(url_for("account.overview"), 303)
+    return redirect(url_for("coatcheck.account.overview"), 303)
 
 
 def _overview(problem: Problem | None = None, field: str = "") -> Page:
@@ -101,8 +96,8 @@ def _overview(problem: Problem | None = None, field: str = "") -> Page:
         recent = services().audit.activity(owner.account_id, RECENT)
     except DatabaseUnavailable:
         recent = None  # the devices are there, and can be signed out
-    page = render_template(
-        "account/overview.html",
+    page = render(
+        "coatcheck/account/overview.html",
         owner=owner,
         sessions=sessions_json(devices, record),
         activity=None if recent is None else [activity_json(entry) for entry in recent],

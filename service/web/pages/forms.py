@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
-from flask import render_template, url_for
+from flask import url_for
 from werkzeug.wrappers import Response
 
 from service.errors import CoatcheckError, TooManyRequests, Unavailable, UsernameTaken
 from service.web.answers import Headers
 from service.web.problems import problem_of
+from service.web.rendering import render
 
 Page = str | Response | tuple[str, int] | tuple[str, int, Headers]
 
@@ -25,7 +26,7 @@ def show(template: str, fields: Mapping[str, str], error: CoatcheckError | None 
     # comes too often.
     may_exist = isinstance(error, Unavailable | TooManyRequests)
     kept = fields.get("idempotency_key") if may_exist else None
-    page = render_template(
+    page = render(
         template,
         username=fields.get("username", ""),
         remember="remember" in fields,
@@ -44,4 +45,4 @@ def next_path(fields: Mapping[str, str]) -> str:
     harmless = path.isascii() and path.isprintable() and "\\" not in path
     if harmless and path.startswith("/") and not path.startswith("//"):
         return path
-    return url_for("home.page")
+    return url_for("coatcheck.home.page")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, request
 
 from service.errors import InvalidInput
 from service.web import current, paging
+from service.web.rendering import render
 from service.web.services import services
 
 MEMBERS_PER_PAGE = 50
@@ -19,12 +20,12 @@ def page() -> str:
     owner = current.owner()
     if owner is None:
         is_deleted = request.args.get("account") == "deleted"
-        return render_template("home/welcome.html", is_deleted=is_deleted)
+        return render("coatcheck/home/welcome.html", is_deleted=is_deleted)
     before = _before()
     members = services().accounts.newest_members(MEMBERS_PER_PAGE + 1, before)
     older = members[MEMBERS_PER_PAGE - 1].id if len(members) > MEMBERS_PER_PAGE else None
-    return render_template(
-        "home/members.html",
+    return render(
+        "coatcheck/home/members.html",
         owner=owner,
         members=members[:MEMBERS_PER_PAGE],
         older=older,

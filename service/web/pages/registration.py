@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, request, url_for
 
 from service.credentials import passwords
 from service.errors import (
@@ -20,8 +20,8 @@ from service.web.answers import JSON, json_answer
 from service.web.bodies import form_fields, json_credentials
 from service.web.pages.forms import Page, show
 from service.web.problems import problem_of
+from service.web.rendering import render
 from service.web.routes import hashes_a_password
-from service.web.services import services
 
 blueprint = Blueprint("registration", __name__)
 
@@ -29,7 +29,7 @@ blueprint = Blueprint("registration", __name__)
 @blueprint.get("/register")
 def form() -> Page:
     """Show the form."""
-    return show("registration/form.html", {})
+    return show("coatcheck/registration/form.html", {})
 
 
 @blueprint.post("/register")
@@ -41,19 +41,16 @@ def register() -> Page:
     fields = form_fields()
     try:
         current.charge(Limited.REGISTRATION)
-        account = services().registration.register(
-            fields.get("username", ""),
-            fields.get("password", ""),
-            fields.get("idempotency_key"),
-            current.client(),
+        account = current.register(
+            fields.get("username", ""), fields.get("password", ""), fields.get("idempotency_key")
         )
     except (InvalidInput, UsernameTaken, TooManyRequests, Unavailable) as error:
-        return show("registration/form.html", fields, error)
+        return show("coatcheck/registration/form.html", fields, error)
     try:
         current.sign_in(Proof(account, passwords.METHOD), "remember" in fields)
     except SessionStoreUnavailable:
-        return render_template("registration/registered.html", username=account.username), 201
-    return redirect(url_for("home.page"), 303)
+        return render("coatcheck/registration/registered.html", username=account.username), 201
+    return redirect(url_for("coatcheck.home.page"), 303)
 
 
 def _register_as_in_the_tutorial() -> Response:
@@ -62,9 +59,7 @@ def _register_as_in_the_tutorial() -> Response:
     try:
         current.charge(Limited.REGISTRATION)
         credentials = json_credentials()
-        account = services().registration.register(
-            credentials.username, credentials.password, client=current.client()
-        )
+        account = current.register(credentials.username, credentials.password)
     except CoatcheckError as error:
         problem = problem_of(error)
         status = 400 if isinstance(error, InvalidInput) else problem.status

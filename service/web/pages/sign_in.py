@@ -17,7 +17,7 @@ blueprint = Blueprint("sign_in", __name__)
 @blueprint.get("/login")
 def form() -> Page:
     """Show the form."""
-    return show("sign_in/form.html", {"next": request.args.get("next", "")})
+    return show("coatcheck/sign_in/form.html", {"next": request.args.get("next", "")})
 
 
 @blueprint.post("/login")
@@ -34,7 +34,7 @@ def sign_in() -> Page:
         )
         current.sign_in(proof, "remember" in fields)
     except (InvalidCredentials, SessionRevoked, TooManyRequests, Unavailable) as error:
-        return show("sign_in/form.html", fields, error)
+        return show("coatcheck/sign_in/form.html", fields, error)
     return redirect(next_path(fields), 303)
 
 
@@ -42,4 +42,4 @@ def sign_in() -> Page:
 def sign_out() -> Page:
     """Sign out."""
     current.sign_out()
-    return redirect(url_for("home.page"), 303)
+    return redirect(url_for("coatcheck.home.page"), 303)
