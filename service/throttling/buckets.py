@@ -62,6 +62,11 @@ def confirmation(account_id: int, address: str) -> tuple[Bucket, ...]:
     )
 
 
+def account_change(account_id: int, address: str) -> Bucket:
+    """A change of an account by somebody who is signed in to it."""
+    return Bucket(Limited.ACCOUNT_CHANGE, (str(account_id), network_of(address)))
+
+
 def failures_on_new_devices(name: str) -> Bucket:
     """Failures in a row, wherever they come from, except on known devices."""
     return Bucket(Limited.LOGIN_FAILURES, (name,))

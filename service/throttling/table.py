@@ -25,6 +25,7 @@ class Limited(StrEnum):
     DEVICE_FAILURES = "device-failures"
     CONFIRMATION = "confirmation"
     CONFIRMATION_FAILURES = "confirmation-failures"
+    ACCOUNT_CHANGE = "account-change"
     REGISTRATION = "registration"
     AVAILABILITY = "availability"
     ANONYMOUS_SESSION = "anonymous-session"
@@ -45,6 +46,9 @@ TABLE: Final[Table] = {
     Limited.DEVICE: parse("20 per 5 minutes"),
     # By account and network, for somebody who is signed in and must confirm the password.
     Limited.CONFIRMATION: parse("10 per 5 minutes"),
+    # By account and network, for somebody who is signed in and changes the account or ends other
+    # sessions, right or wrong: each leaves rows in Postgres.
+    Limited.ACCOUNT_CHANGE: parse("30 per 5 minutes"),
     # Failures in a row, by account; and by account and device. See LOCKS. A failure is forgotten
     # after a day, one after the other, so that invented names do not fill Redis.
     Limited.LOGIN_FAILURES: parse("100 per 100 days"),

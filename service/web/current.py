@@ -13,7 +13,7 @@ from service.errors import InvalidInput, NotSignedIn
 from service.sessions.record import Client, Owner, Record, SignedIn
 from service.sessions.session import Session
 from service.signin.flow import Proof
-from service.throttling.buckets import by_network
+from service.throttling.buckets import account_change, by_network
 from service.throttling.table import Limited
 from service.web import known_device, signals
 from service.web.services import Services, services, session_services_of
@@ -123,14 +123,35 @@ def revoke(handle: str) -> None:
         forget()
 
 
+def about_to_change() -> SignedIn:
+    """The user, who is about to change the account. Without Redis, nobody is limited.
+
+    Raises:
+        NotSignedIn: nobody is signed in.
+        TooManyRequests: there were too many changes.
+    """
+    user = signed_in()
+    change = account_change(user.owner.account_id, client().address)
+    services().throttle.charge_if_possible([change])
+    return user
+
+
+def revoke_all() -> int:
+    """End every session of the user. Returns their number. Raises what `revoke_others` does."""
+    revoked = services().revocation.revoke_all(about_to_change(), client(), known_device.marks())
+    forget()
+    return revoked
+
+
 def revoke_others() -> int:
     """End every session of the user except this one. Returns their number.
 
     Raises:
         NotSignedIn: nobody is signed in, or the account no longer exists.
+        TooManyRequests: there were too many changes.
         RevocationPending: Redis does not answer; they end later.
     """
-    user = signed_in()
+    user = about_to_change()
     return services().revocation.revoke_others(session(), user, client(), known_device.marks())
 
 
@@ -145,7 +166,7 @@ def change_password(present: str, new: str) -> None:
         InvalidInput: of the field new_password.
         What `PasswordFactor.confirm` and `Revocation.change_password` raise.
     """
-    user = signed_in()
+    user = about_to_change()
     try:
         checked = services().password_policy.check(new, user.owner.username)
     except InvalidInput as error:
@@ -166,7 +187,7 @@ def delete_account(password: str | None) -> None:
     Raises:
         What `PasswordFactor.confirm`, `FreshProof.require` and `Revocation.delete` raise.
     """
-    user = signed_in()
+    user = about_to_change()
     if password is None:
         services().fresh_proof.require(user.record)
     else:

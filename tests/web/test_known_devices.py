@@ -189,3 +189,12 @@ def test_a_revocation_under_way_during_a_password_change_earns_no_mark(
     assert device(thief) is None
     assert guesses(on_device(app, device(owner)), BOB) == ALLOWANCE
     assert known(database) == 1
+
+
+def test_nobody_who_is_signed_in_fills_the_tables_with_changes(app: Flask) -> None:
+    """Each ending of other sessions leaves rows in Postgres, although it needs no password."""
+    bob = app.test_client()
+    assert bob.post("/api/v1/accounts", json=BOB).status_code == 201
+    statuses = [revoke(bob, "others") for _ in range(32)]
+    assert statuses == [200] * 30 + [429] * 2
+    assert revoke(bob, "page") == 429

@@ -35,7 +35,7 @@ def sign_in() -> Response:
 @hashes_a_password
 def step_up() -> tuple[str, int]:
     """Prove again who is signed in: this session gets a new id."""
-    user = current.signed_in()
+    user = current.about_to_change()
     password = json_strings("password")["password"]
     confirmed = services().password_factor.confirm(user, password, current.client())
     renewed = services().fresh_proof.renew(user, Proof(confirmed.account, passwords.METHOD))
@@ -62,14 +62,11 @@ def devices() -> Response:
 @blueprint.delete("")
 def revoke_several() -> Response:
     """End the account's other sessions, or all of them."""
-    user = current.signed_in()
+    current.signed_in()
     scope = request.args.get("scope")
     if scope not in ("others", "all"):
         raise InvalidInput(FieldError("scope", "invalid"))
-    if scope == "others":
-        return json_response({"revoked": current.revoke_others()})
-    revoked = services().revocation.revoke_all(user, current.client(), known_device.marks())
-    current.forget()
+    revoked = current.revoke_others() if scope == "others" else current.revoke_all()
     return json_response({"revoked": revoked})
 
 
