@@ -244,6 +244,7 @@ def test_every_key_expires_and_shows_neither_name_nor_address(redis: Redis) -> N
     limited.charge(buckets.login("Grace-Hopper", "198.51.100.77"))
     limited.charge(buckets.login_on_known_device("Grace-Hopper", "digest-of-a-mark"))
     limited.charge(buckets.confirmation(4711, "198.51.100.77"))
+    limited.charge([buckets.account_change(4711, "198.51.100.77")])
     for limit in (Limited.REGISTRATION, Limited.AVAILABILITY, Limited.ANONYMOUS_SESSION):
         limited.charge([by_network(limit, "198.51.100.77")])
     keys = list(redis.scan_iter())
