@@ -31,18 +31,18 @@ def unfenced_save() -> Flask:
     class WholeSessions(SessionInterface):
         def open_session(self, app: Flask, request: Request) -> Session:
             opened = super().open_session(app, request)
-            read = opened._read
+            read = opened._read_record
 
             def noting() -> Record | None:
                 g.found = read()
                 return g.found
 
-            opened._read = noting
+            opened._read_record = noting
             return opened
 
-        def _save(self, session: Session) -> None:
+        def _save(self, app: Flask, session: Session) -> None:
             if session.record is None or not g.get("found"):
-                super()._save(session)
+                super()._save(app, session)
             else:
                 _write_back(self._store, session.record, session.encoded())
 
