@@ -30,16 +30,16 @@ class Visitor:
         self._cookie = ""
 
     def register(self) -> str:
-        """Create the account; returns the Set-Cookie header."""
+        """Create the account; returns the Set-Cookie header of the session."""
         headers, _ = self._request("POST", "/api/v1/accounts", 201, self._credentials)
-        cookie = headers["Set-Cookie"] or ""
+        cookie = _of_session(headers)
         self._cookie = SimpleCookie(cookie)[COOKIE].value
         return cookie
 
     def log_in(self) -> None:
         """Sign in once more, and use the new session."""
         headers, _ = self._request("POST", "/api/v1/sessions", 201, self._credentials)
-        self._is_me(SimpleCookie(headers["Set-Cookie"])[COOKIE].value)
+        self._is_me(SimpleCookie(_of_session(headers))[COOKIE].value)
 
     def expect_signed_in(self) -> None:
         """Check that the session of the registration still exists."""
@@ -90,3 +90,8 @@ class Visitor:
             return response.status, response.headers, response.read()
         finally:
             connection.close()
+
+
+def _of_session(headers: http.client.HTTPMessage) -> str:
+    lines = headers.get_all("Set-Cookie", [])
+    return next((line for line in lines if line.startswith(f"{COOKIE}=")), "")
