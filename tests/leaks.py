@@ -90,7 +90,7 @@ def _parts(redis: Redis, key: bytes) -> Iterator[bytes]:
         case b"none":  # it has expired meanwhile
             return
         case other:
-            raise NotImplementedError(f"{key!r} is a {other!r}")
+            raise AssertionError(f"{key!r} is a {other!r}, which nobody has searched")
 
 
 def postgres_contents(superuser_url: str) -> bytes:

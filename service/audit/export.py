@@ -22,7 +22,8 @@ class NotAnExport(StartupError):
 def exported(chains: Iterable[Chain]) -> Iterator[str]:
     """The lines of the file."""
     count = 0
-    for count, chain in enumerate(chains, 1):  # noqa: B007
+    for chain in chains:
+        count += 1
         yield json.dumps({"chain": chain.number, "head": chain.head and chain.head._asdict()})
         yield from map(json.dumps, chain.rows)
     yield json.dumps({"chains": count})
