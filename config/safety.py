@@ -124,8 +124,8 @@ def _unencrypted_redis(name: str, url: str) -> Iterator[str]:
 
 def _unencrypted(name: str, remedy: str) -> str:
     return (
-        f"{name} leads to another machine without TLS, or without checking who answers, so whoever"
-        f" is on the way can read and change everything. {remedy}, unless the network is yours"
+        f"{name} leads to another machine without TLS, or without checking who answers, so anyone"
+        f" on the way can read and change everything. {remedy}, unless the network is yours"
         " alone."
     )
 
